@@ -1,0 +1,1 @@
+"""The ground side of rsmoe: scenes, maps and the command line."""

@@ -1,0 +1,81 @@
+"""`rsmoe evaluate`: score a model's captions on annotated pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rsmoe_cli import console, options
+
+if TYPE_CHECKING:
+    from rsmoe_core.evaluation import Evaluation
+
+
+def evaluate(
+    data: Annotated[Path, typer.Option(help="Folder of annotated pictures.", show_default=False)],
+    split: Annotated[str, typer.Option(help="Which split of it.")] = "test",
+    model: options.Model = "nano",
+    device: options.Device = "auto",
+    batch_size: options.BatchSize = None,
+    tokenizer: Annotated[str, typer.Option(help="How words are told apart: simple, or ptb (needs Java).")] = "simple",
+    limit: Annotated[int | None, typer.Option(min=2, help="Score the first so many pictures only.")] = None,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="Write what router, experts and fusion said of each picture (JSON lines)."),
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Caption the pictures of a data set and print BLEU, ROUGE-L, CIDEr, and METEOR where Java exists."""
+    import dataclasses
+    import json as json_format
+
+    from tqdm import tqdm
+
+    from rsmoe_core.data import read_dataset
+    from rsmoe_core.errors import UsageError
+    from rsmoe_core.metrics.captions import check_metrics
+
+    check_metrics(tokenizer)
+    if predictions is not None and not predictions.parent.is_dir():
+        raise UsageError(f"no folder {predictions.parent}; create it first, or give another --predictions")
+    dataset = read_dataset(data)
+    samples = dataset.split(split)[:limit]
+    for problem in dataset.problems[:10]:
+        console.note(f"left out: {problem}")
+    if len(dataset.problems) > 10:
+        console.note(f"left out: {len(dataset.problems) - 10} more")
+
+    from rsmoe_core import load
+    from rsmoe_core.evaluation import describe_samples, score
+
+    engine = load(model, device=device)
+    engine.batch_size = batch_size or engine.batch_size
+    with tqdm(total=len(samples), unit="picture", disable=not console.shows_progress()) as bar:
+        described = describe_samples(engine, samples, bar.update)
+    if predictions is not None:
+        with predictions.open("w", encoding="utf-8") as lines:
+            for sample, said in zip(samples, described, strict=True):
+                said_of_it = vars(said) | {"prompts": dict(said.prompts)}
+                row = {"image": sample.image.name, **said_of_it, "references": list(sample.captions)}
+                lines.write(json_format.dumps(row) + "\n")
+    result = score(dataset, samples, [said.caption for said in described], tokenizer)
+    if json:
+        header = {"model": engine.name, "revision": engine.revision, "data": str(data), "split": split}
+        typer.echo(json_format.dumps(header | dataclasses.asdict(result), indent=2))
+    else:
+        _print_table(result, f"{engine.name} on {data.name}, {split}: {result.pictures} pictures")
+
+
+def _print_table(result: Evaluation, title: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("metric", "score", "95 % interval", "baseline", title=title)
+    for metric, value in result.scores.items():
+        low_high = result.interval_95.get(metric)
+        interval = f"{low_high[0]:.3f} - {low_high[1]:.3f}" if low_high else ""
+        table.add_row(metric, f"{value:.4f}", interval, f"{result.baseline[metric]:.4f}")
+    Console().print(table)
+    console.note(f"tokenizer: {result.tokenizer}; baseline: '{result.baseline_caption}' said of every picture")

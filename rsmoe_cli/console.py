@@ -1,0 +1,46 @@
+"""How the command line talks: on stderr only, so that stdout stays free for data."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import typer
+
+_TALKERS = ("rsmoe_cli", "rsmoe_core")
+_COLOURS = {logging.WARNING: typer.colors.YELLOW, logging.ERROR: typer.colors.RED}
+
+
+class _Terminal(logging.Handler):
+    """Writes one line per message to whatever stderr is at that moment."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        prefix = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
+        typer.secho(prefix + record.getMessage(), fg=_COLOURS.get(record.levelno), err=True)
+
+
+def set_level(level: int) -> None:
+    """Lets messages of rsmoe from this level on reach the terminal, and at DEBUG those of its libraries too."""
+    logging.captureWarnings(True)
+    root = logging.getLogger()
+    root.handlers = [_Terminal() if level <= logging.DEBUG else logging.NullHandler()]
+    for name in _TALKERS:
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [_Terminal()], False
+        logger.setLevel(level)
+
+
+def shows_progress() -> bool:
+    """Whether somebody is there to look at a progress bar."""
+    return logging.getLogger(_TALKERS[0]).getEffectiveLevel() <= logging.WARNING and sys.stderr.isatty()
+
+
+def note(text: str) -> None:
+    """Says something that a quiet run leaves out."""
+    if logging.getLogger(_TALKERS[0]).getEffectiveLevel() <= logging.WARNING:
+        typer.secho(text, err=True)
+
+
+def fail(message: str) -> None:
+    """Says in one line why a command gives up."""
+    typer.secho(f"error: {' '.join(message.split())}", fg=typer.colors.RED, err=True)

@@ -1,0 +1,148 @@
+"""Pixels → ground. Pixel coordinates are (column, row) of pixel corners, (0, 0) at the top left; ground is (x, y).
+
+Georeference ──▶ Footprints(georeference, target CRS) ──▶ Polygon of a pixel rectangle
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+from pyproj import CRS, Geod, Transformer
+from rasterio.transform import GCPTransformer
+from shapely.geometry import Polygon
+from shapely.geometry.base import BaseGeometry
+from shapely.geometry.polygon import orient
+
+from rsmoe_cli.antimeridian import wrap
+
+if TYPE_CHECKING:
+    from rasterio.io import DatasetReader
+
+PixelMap = Callable[[NDArray[np.float64], NDArray[np.float64]], tuple[NDArray[np.float64], NDArray[np.float64]]]
+"""Columns and rows → x and y, arrays of one length; infinite where the ground is undefined."""
+
+_BEND = 1 / 500
+"""An edge whose middle lies further than this share of its length from the straight line is drawn with more points."""
+_EDGE_POINTS = 16
+
+_NO_GROUND = "no georeference: footprints are in pixels, x to the right and y down"
+_NO_CRS = "no coordinate reference system: footprints keep the file's coordinates without one; set it with gdal_edit"
+_RPC_ONLY = f"{_NO_GROUND}; the file has RPCs only, warp it with 'gdalwarp -rpc' for places on the map"
+
+
+@dataclass(frozen=True)
+class Georeference:
+    """How a raster lies on the ground: an affine transform, ground control points, or neither."""
+
+    transform: Affine
+    """Pixel → ground; the identity if there is none or if control points are used."""
+    gcps: tuple[Any, ...] = ()
+    """Ground control points (rasterio's); they are fitted by a polynomial, as GDAL and QGIS do by default."""
+    crs: CRS | None = None
+    """Reference system of the ground coordinates."""
+    warning: str | None = None
+    """What the user should know if places are not known in full."""
+
+    @property
+    def kind(self) -> str:
+        """`affine`, `gcps` or `pixels`."""
+        if self.gcps:
+            return "gcps"
+        return "pixels" if self.transform.is_identity else "affine"
+
+    def pixel_map(self) -> PixelMap:
+        """The mapping to the raster's own ground coordinates."""
+        if not self.gcps:
+            a, b, c, d, e, f = self.transform[:6]
+            return lambda cols, rows: (a * cols + b * rows + c, d * cols + e * rows + f)
+
+        transformer = GCPTransformer(list(self.gcps))
+
+        def from_points(
+            cols: NDArray[np.float64], rows: NDArray[np.float64]
+        ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+            xs, ys = transformer.xy(rows, cols, offset="ul")
+            return np.asarray(xs, float), np.asarray(ys, float)
+
+        return from_points
+
+    def metres_per_pixel(self, width: int, height: int) -> float | None:
+        """Ground sample distance at the centre of a scene of that size, measured on the ellipsoid; None without CRS."""
+        if self.crs is None:
+            return None
+        cols, rows = np.array([0.0, 1.0, 0.0]) + width / 2, np.array([0.0, 0.0, 1.0]) + height / 2
+        xs, ys = self.pixel_map()(cols, rows)
+        lons, lats = Transformer.from_crs(self.crs, "EPSG:4326", always_xy=True).transform(xs, ys)
+        if not np.isfinite([*lons, *lats]).all():
+            return None
+        _, _, metres = Geod(ellps="WGS84").inv(lons[[0, 0]], lats[[0, 0]], lons[1:], lats[1:])
+        return float(np.sqrt(np.prod(metres)))
+
+
+def read_georeference(dataset: DatasetReader) -> Georeference:
+    """The georeference of an open raster; an affine transform wins over control points, as in GDAL."""
+    points, points_crs = dataset.gcps
+    if not dataset.transform.is_identity:
+        transform, gcps, crs = dataset.transform, (), dataset.crs
+    elif points:
+        transform, gcps, crs = Affine.identity(), tuple(points), points_crs
+    else:
+        return Georeference(Affine.identity(), warning=_RPC_ONLY if dataset.rpcs else _NO_GROUND)
+    if not crs:
+        return Georeference(transform, gcps, warning=_NO_CRS)
+    return Georeference(transform, gcps, CRS.from_wkt(crs.to_wkt(version="WKT2_2019")))
+
+
+class Footprints:
+    """Draws pixel rectangles on the ground, in the scene's own reference system or in another one."""
+
+    def __init__(self, georeference: Georeference, target: CRS | None) -> None:
+        """`target` is None to keep the scene's own coordinates as they are.
+
+        Raises:
+            pyproj.exceptions.ProjError: there is no way from the scene's reference system to the target.
+        """
+        self._map = georeference.pixel_map()
+        self._wraps = target is not None and target.is_geographic
+        self._transformer = (
+            Transformer.from_crs(georeference.crs, target, always_xy=True)
+            if georeference.crs is not None and target is not None and target != georeference.crs
+            else None
+        )
+
+    def of(self, box: tuple[int, int, int, int]) -> BaseGeometry | None:
+        """Footprint of a pixel rectangle (left, top, width, height), exterior counter-clockwise.
+
+        None where the ground is undefined.
+
+        Edges get more points where the mapping bends them. In longitude and latitude a footprint that crosses the
+        180th meridian is cut there into two parts.
+        """
+        x, y, width, height = box
+        corners = np.array([(x, y), (x + width, y), (x + width, y + height), (x, y + height), (x, y)], float)
+        with np.errstate(invalid="ignore"):
+            ring = np.concatenate([self._edge(start, end)[:-1] for start, end in pairwise(corners)])
+        if not np.isfinite(ring).all():
+            return None
+        if self._wraps:
+            return wrap(ring)
+        return orient(Polygon(ring))
+
+    def _edge(self, start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Px2 ground points from one pixel corner to the next; two points if the edge stays straight."""
+        first, middle, last = self._points(np.linspace(start, end, 3))
+        if np.hypot(*(middle - (first + last) / 2)) <= _BEND * np.hypot(*(last - first)):
+            return np.array([first, last])
+        return self._points(np.linspace(start, end, _EDGE_POINTS + 1))
+
+    def _points(self, pixels: NDArray[np.float64]) -> NDArray[np.float64]:
+        xs, ys = self._map(pixels[:, 0], pixels[:, 1])
+        if self._transformer is not None:
+            xs, ys = self._transformer.transform(xs, ys)
+        return np.column_stack([xs, ys])

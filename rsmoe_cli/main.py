@@ -1,0 +1,71 @@
+"""The `rsmoe` command: its subcommands, and how every refusal becomes one line and an exit code.
+
+0 done    1 error    2 usage    3 done, but some tiles failed    130 interrupted
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from rsmoe_cli import console, options
+from rsmoe_cli.commands import data
+from rsmoe_cli.commands.caption import caption
+from rsmoe_cli.commands.evaluate import evaluate
+from rsmoe_cli.commands.train import train
+from rsmoe_core.errors import RsmoeError, UsageError
+
+
+class _Group(TyperGroup):
+    """Turns refusals into exit codes, for the command line and for tests alike."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except RsmoeError as error:
+            console.fail(str(error))
+            raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
+        except KeyboardInterrupt:
+            console.fail("interrupted")
+            raise typer.Exit(130) from None
+
+
+app = typer.Typer(cls=_Group, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"rsmoe {version('rsmoe')}")
+        raise typer.Exit
+
+
+@app.callback()
+def rsmoe(
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Reads whole satellite and aerial scenes and writes, on the map, what is in them."""
+    console.set_level(logging.ERROR if quiet else logging.DEBUG if verbose else logging.WARNING)
+
+
+app.command()(caption)
+app.command()(train)
+app.command()(evaluate)
+app.add_typer(data.app, name="data")
+
+
+def main() -> None:
+    """Entry point of the `rsmoe` script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

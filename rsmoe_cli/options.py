@@ -1,0 +1,46 @@
+"""Options that several commands share, named once."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rsmoe_cli import console
+
+
+def _quiet(asked: bool) -> None:
+    if asked:
+        console.set_level(logging.ERROR)
+
+
+def _verbose(asked: bool) -> None:
+    if asked:
+        console.set_level(logging.DEBUG)
+
+
+Scene = Annotated[
+    str, typer.Argument(metavar="SCENE", help="Raster that GDAL reads: a file, https://, s3:// or /vsi...")
+]
+Out = Annotated[Path, typer.Option("-o", "--out", help="Map to write: .gpkg or .geojson.")]
+Model = Annotated[str, typer.Option(help="Built-in name or model folder.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, ...")]
+BatchSize = Annotated[
+    int | None, typer.Option(min=1, help="Images given to the model at once; by default what suits it.")
+]
+Bands = Annotated[str | None, typer.Option(metavar="R,G,B", help="Band numbers to draw, such as 3,2,1; or one band.")]
+Stretch = Annotated[
+    str, typer.Option(metavar="auto|none|LOW,HIGH", help="Percentiles of the valid pixels drawn black and white.")
+]
+TileSize = Annotated[
+    str | None,
+    typer.Option(metavar="PIXELS|METRESm", help="Side of a tile, such as 224 or 500m; by default what the model sees."),
+]
+Overlap = Annotated[int, typer.Option(min=0, help="Pixels that neighbouring tiles share.")]
+DstCrs = Annotated[str | None, typer.Option(metavar="CRS", help="CRS of the footprints in a GeoPackage.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object on stdout.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", callback=_quiet, help="Say nothing but errors.")]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", callback=_verbose, help="Say more, libraries included.")]

@@ -1,0 +1,135 @@
+"""Satellite scenes of ports with labelled ships → pictures with sentences, in the project's plain format.
+
+A scene `NAME.tif` with blue, green, red and near-infrared bands has its ships in `NAME.vessels.json`:
+`{"bbox_xywh_px": [[x, y, width, height], ...]}`, in pixels of the scene. Random windows of several sizes are cut, drawn
+as `rsmoe caption` draws the scene, and described from their ships, water and plants by `rsmoe_core.data.rules`.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from rasterio.windows import Window
+
+from rsmoe_cli.errors import OutputError, SceneError
+from rsmoe_cli.raster import open_dataset, open_scene, quiet_gdal, read_pixels
+from rsmoe_core.data import Sample, plain
+from rsmoe_core.data.rules import Shore, counted, shore_scene, shore_sentences
+from rsmoe_core.errors import UsageError
+
+_WINDOW_SIDES = (112, 160, 224, 320)
+_PICTURE_SIDE = 224
+# One window for so many pixels of the scene.
+_PIXELS_PER_WINDOW = 8000
+# Red and near infrared tell plants (NDVI) from the rest.
+_GREEN_NDVI = 0.25
+
+
+@dataclass(frozen=True, eq=False)
+class _Port:
+    """A whole scene, small enough to be held in memory."""
+
+    name: str
+    picture_HWC: NDArray[np.uint8]
+    water_HW: NDArray[np.bool_]
+    green_HW: NDArray[np.bool_]
+    ships_N2: NDArray[np.float64]
+    """Ship centres as (x, y) in pixels of the scene."""
+
+
+def prepare_ports(source: Path, target: Path, *, seed: int = 0, leave_out: tuple[str, ...] = ()) -> int:
+    """Cut windows of every port in `source` into the folder `target`; returns how many.
+
+    Ports named in `leave_out` get the split `val`, all others `train`. The folder appears whole or not at all. Raises
+    OutputError where it holds something already, UsageError where a port to leave out is not there, and SceneError
+    where there is no labelled scene, one lacks a band or its labels cannot be read.
+    """
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise OutputError(f"{target}: exists already; remove it or choose another folder")
+    scenes = [path for path in sorted(source.glob("*.tif")) if path.with_suffix(".vessels.json").is_file()]
+    if not scenes:
+        raise SceneError(f"{source}: no NAME.tif with a NAME.vessels.json beside it")
+    names = [path.stem for path in scenes]
+    if unknown := sorted(set(leave_out).difference(names)):
+        raise UsageError(f"no port '{unknown[0]}' to leave out; choose from: {', '.join(names)}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as aside:
+        folder = Path(aside) / target.name
+        folder.mkdir()
+        samples: list[Sample] = []
+        for number, path in enumerate(scenes):
+            split = "val" if path.stem in leave_out else "train"
+            samples += _cut(_read(path), folder, split, np.random.default_rng((seed, number)))
+        plain.write(folder, samples)
+        folder.replace(target)
+    return len(samples)
+
+
+def _read(path: Path) -> _Port:
+    scene = open_scene(str(path))
+    with quiet_gdal(), open_dataset(str(path)) as dataset:
+        named = {(text or "").lower(): index for index, text in zip(dataset.indexes, dataset.descriptions, strict=True)}
+        bands = {word: _band(named, word, path) for word in ("blue", "green", "red", "near infrared")}
+        red_HW, infrared_HW = (dataset.read(bands[word]).astype(np.float32) for word in ("red", "near infrared"))
+        picture_HWC = read_pixels(dataset, scene, Window(0, 0, scene.width, scene.height))
+    green_HW = (infrared_HW - red_HW) > _GREEN_NDVI * (infrared_HW + red_HW)
+    brightness_HW = np.sqrt(infrared_HW.clip(min=0))
+    water_HW = (brightness_HW < _otsu(brightness_HW)) & ~green_HW
+    return _Port(path.stem, picture_HWC, water_HW, green_HW, _ship_centres(path.with_suffix(".vessels.json")))
+
+
+def _ship_centres(labels: Path) -> NDArray[np.float64]:
+    """N2 as (x, y). Raises SceneError."""
+    try:
+        boxes_N4 = np.array(json.loads(labels.read_text())["bbox_xywh_px"], np.float64).reshape(-1, 4)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SceneError(f"{labels}: no ship labels ({error!r}); expected bbox_xywh_px: [[x, y, w, h]]") from error
+    return boxes_N4[:, :2] + boxes_N4[:, 2:] / 2
+
+
+def _band(named: dict[str, int], word: str, path: Path) -> int:
+    """The band whose description ends with the word, as `B04 red` does."""
+    for description, index in named.items():
+        if description.endswith(word) and (word != "red" or "infrared" not in description):
+            return index
+    raise SceneError(f"{path}: no band is described as {word}; ports need blue, green, red and near infrared")
+
+
+def _otsu(values: NDArray[np.float32]) -> float:
+    """The threshold that best divides the values into two classes (Otsu 1979): water is dark in near infrared."""
+    counts, edges = np.histogram(values, bins=256)
+    centres = (edges[:-1] + edges[1:]) / 2
+    below = counts.cumsum()
+    above = below[-1] - below
+    sums = (counts * centres).cumsum()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        between = below * above * (sums / below - (sums[-1] - sums) / above) ** 2
+    return float(edges[1:][np.nan_to_num(between).argmax()])  # NaN where one class is empty
+
+
+def _cut(port: _Port, target: Path, split: str, rng: np.random.Generator) -> Iterator[Sample]:
+    height, width = port.water_HW.shape
+    for number in range(height * width // _PIXELS_PER_WINDOW):
+        side = min(int(rng.choice(_WINDOW_SIDES)), height, width)
+        top, left = int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1))
+        inside = (slice(top, top + side), slice(left, left + side))
+        offsets_N2 = port.ships_N2 - (left, top)
+        ships = int(((offsets_N2 >= 0) & (offsets_N2 < side)).all(axis=1).sum())
+        shore = _measure(port.water_HW[inside], port.green_HW[inside], ships)
+        image = target / f"{port.name}_{number:04d}.png"
+        picture = Image.fromarray(port.picture_HWC[inside])
+        picture.resize((_PICTURE_SIDE, _PICTURE_SIDE), Image.Resampling.BICUBIC).save(image)
+        objects = counted(ships, "ship") if ships else None
+        yield Sample(image, split, tuple(shore_sentences(shore)), shore_scene(shore), port.name, objects)
+
+
+def _measure(water_HW: NDArray[np.bool_], green_HW: NDArray[np.bool_], ships: int) -> Shore:
+    land = max(1, int((~water_HW).sum()))
+    return Shore(water=float(water_HW.mean()), green=float(green_HW.sum() / land), ships=ships)

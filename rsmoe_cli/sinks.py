@@ -1,0 +1,128 @@
+"""Records → file. The file is written aside, in the folder of its final place, and appears whole or not at all.
+
+check_output(path, ...) ──▶ Output;   with output.open(...) as sink: sink.write(records) ... sink.finish(metadata)
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from pyproj import CRS, Transformer
+from pyproj.exceptions import CRSError, ProjError
+
+from rsmoe_cli.errors import OutputError
+from rsmoe_cli.geojson import GeoJsonSink
+from rsmoe_cli.geopackage import GeoPackageSink
+from rsmoe_cli.records import CaptionRecord, Layer
+from rsmoe_core.errors import UsageError
+
+LONGITUDE_LATITUDE = CRS.from_epsg(4326)
+
+
+class Sink(Protocol):
+    """Takes records in tile order and writes them down in chunks."""
+
+    def write(self, records: Sequence[CaptionRecord]) -> None:
+        """Adds rows."""
+
+    def finish(self, metadata: Mapping[str, object]) -> None:
+        """Adds the provenance and completes the file."""
+
+
+_SINKS: dict[str, Callable[[Path, Layer], Sink]] = {
+    ".gpkg": GeoPackageSink,
+    ".geojson": GeoJsonSink,
+}
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where the records go, checked to be possible."""
+
+    path: Path
+    """Final place of the file."""
+    crs: CRS | None
+    """Reference system of the footprints; None for the scene's own."""
+
+    def target(self, scene_crs: CRS | None) -> CRS | None:
+        """Reference system that the footprints of a scene are brought into; None to keep them as they are.
+
+        Raises:
+            OutputError: a reference system was asked for, and the scene cannot be brought into it.
+        """
+        asked = self.crs or (LONGITUDE_LATITUDE if self.path.suffix.lower() == ".geojson" else None)
+        if scene_crs is None:
+            if self.crs is not None:
+                raise OutputError("the scene has no CRS, so --dst-crs has nothing to start from; leave it out")
+            return None
+        if asked is None:
+            return None
+        try:
+            Transformer.from_crs(scene_crs, asked)
+        except ProjError:
+            raise OutputError(
+                f"there is no way from the scene's CRS '{scene_crs.name}' to '{asked.name}'; "
+                "write a GeoPackage (.gpkg) without --dst-crs"
+            ) from None
+        return asked
+
+    def notes(self, scene_crs: CRS | None) -> tuple[str, ...]:
+        """What the user should know about the map that a scene will give, one sentence each."""
+        if scene_crs is None and self.path.suffix.lower() == ".geojson":
+            return ("GeoJSON readers take these coordinates for longitude and latitude; a .gpkg would be safer",)
+        return ()
+
+    @contextmanager
+    def open(self, layer: Layer) -> Iterator[Sink]:
+        """A sink whose file takes its place when the block ends well, and leaves nothing behind otherwise.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        try:
+            aside = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.", dir=self.path.parent))
+        except OSError as error:
+            raise OutputError(
+                f"cannot write into {self.path.parent}: {error.strerror}; choose another folder"
+            ) from error
+        try:
+            unfinished = aside / self.path.name
+            yield _SINKS[self.path.suffix.lower()](unfinished, layer)
+            os.replace(unfinished, self.path)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+def check_output(path: Path, scene: str, overwrite: bool = False, dst_crs: str | None = None) -> Output:
+    """Refuses what cannot be written, before any work is done.
+
+    Raises:
+        UsageError: unknown file type, unknown reference system, or the scene itself as output.
+        OutputError: the file exists already or its folder does not.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in _SINKS:
+        raise UsageError(f"output type '{path.suffix or path.name}' is unknown; choose {' or '.join(_SINKS)}")
+    if dst_crs and suffix == ".geojson":
+        raise UsageError("GeoJSON is always in longitude and latitude (EPSG:4326); for --dst-crs write a .gpkg")
+    if not path.parent.is_dir():
+        raise OutputError(f"there is no folder {path.parent}; make it with: mkdir -p {path.parent}")
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder; name a file")
+    if path.exists() and Path(scene).exists() and path.samefile(scene):
+        raise UsageError(f"{path} is the scene itself; choose another output")
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path} exists already; choose another name or add --overwrite")
+    if not os.access(path.parent, os.W_OK):
+        raise OutputError(f"the folder {path.parent} is not writable; choose another one")
+    try:
+        return Output(path, CRS.from_user_input(dst_crs) if dst_crs else None)
+    except CRSError:
+        raise UsageError(f"CRS '{dst_crs}' is unknown; write it like EPSG:4326") from None

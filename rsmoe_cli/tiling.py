@@ -1,0 +1,149 @@
+"""Scene size → tiles. Pure arithmetic in pixel coordinates: x runs right, y runs down, (0, 0) is the top left corner.
+
+    Grid(width, height, size, overlap) ──▶ Tile, Tile, ...   row by row, from the top left
+
+Every pixel of the scene lies in at least one tile and is owned by exactly one. Tiles at the right and bottom edges are
+clipped to the scene: never dropped, never shifted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rsmoe_core.errors import UsageError
+
+SMALLEST_TILE = 16
+"""Pixels; below this a tile shows nothing that could be put into words."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One square of the grid, clipped to the scene."""
+
+    row: int
+    """Row of the grid, 0 at the top."""
+    col: int
+    """Column of the grid, 0 at the left."""
+    x: int
+    """Left edge, in scene pixels."""
+    y: int
+    """Top edge, in scene pixels."""
+    width: int
+    """Pixels inside the scene, at most `size`."""
+    height: int
+    """Pixels inside the scene, at most `size`."""
+    size: int
+    """Side of the full tile in scene pixels, before clipping."""
+    own_width: int
+    """Columns from the left edge that no later tile covers again; equals `width` without overlap."""
+    own_height: int
+    """Rows from the top edge that no later tile covers again; equals `height` without overlap."""
+
+    @property
+    def id(self) -> str:
+        """Name of the tile in outputs, such as `r0003c0012`."""
+        return f"r{self.row:04d}c{self.col:04d}"
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """Left edge, top edge, width and height, in scene pixels."""
+        return self.x, self.y, self.width, self.height
+
+    @property
+    def pixels(self) -> int:
+        """Number of scene pixels under the tile."""
+        return self.width * self.height
+
+
+@dataclass(frozen=True)
+class Grid:
+    """All tiles of a scene."""
+
+    width: int
+    """Columns of the scene, in pixels."""
+    height: int
+    """Rows of the scene, in pixels."""
+    size: int
+    """Side of a tile, in pixels."""
+    overlap: int = 0
+    """Pixels that neighbouring tiles share."""
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise UsageError(f"a tile of {self.size} pixels is not possible; choose --tile-size 1 or more")
+        if not 0 <= self.overlap < self.size:
+            raise UsageError(
+                f"an overlap of {self.overlap} pixels does not fit tiles of {self.size}; "
+                f"choose --overlap between 0 and {self.size - 1}"
+            )
+
+    @property
+    def step(self) -> int:
+        """Pixels from one tile to the next."""
+        return self.size - self.overlap
+
+    @property
+    def rows(self) -> int:
+        """Number of tile rows."""
+        return _count(self.height, self.size, self.step)
+
+    @property
+    def cols(self) -> int:
+        """Number of tile columns."""
+        return _count(self.width, self.size, self.step)
+
+    def __len__(self) -> int:
+        return self.rows * self.cols
+
+    def __iter__(self) -> Iterator[Tile]:
+        return (self.tile(row, col) for row in range(self.rows) for col in range(self.cols))
+
+    def tile(self, row: int, col: int) -> Tile:
+        """The tile at a place of the grid."""
+        x, y = col * self.step, row * self.step
+        width, height = min(self.size, self.width - x), min(self.size, self.height - y)
+        return Tile(
+            row=row,
+            col=col,
+            x=x,
+            y=y,
+            width=width,
+            height=height,
+            size=self.size,
+            own_width=width if col == self.cols - 1 else self.step,
+            own_height=height if row == self.rows - 1 else self.step,
+        )
+
+    def runs(self, max_pixels: int) -> Iterator[tuple[Tile, ...]]:
+        """Neighbours of one row, grouped so that a run covers about `max_pixels` or is a single tile."""
+        length = max(1, max_pixels // self.size**2)
+        for row in range(self.rows):
+            for start in range(0, self.cols, length):
+                yield tuple(self.tile(row, col) for col in range(start, min(start + length, self.cols)))
+
+
+def _count(extent: int, size: int, step: int) -> int:
+    """Tiles needed along one axis: the fewest whose last one reaches the end."""
+    return 1 + max(0, -(-(extent - size) // step))
+
+
+def parse_tile_size(text: str, metres_per_pixel: float | None) -> int:
+    """`224` (pixels) or `500m` (metres on the ground) → pixels.
+
+    Raises:
+        UsageError: the text is neither, the scene's ground sample distance is unknown, or the tile would be too small.
+    """
+    metres = text.strip().lower().endswith("m")
+    try:
+        number = float(text.strip().lower().removesuffix("m")) if metres else int(text)
+    except ValueError:
+        raise UsageError(f"tile size '{text}' is not understood; write pixels (224) or metres (500m)") from None
+    if metres and metres_per_pixel is None:
+        raise UsageError(f"tile size '{text}' needs a scene with a CRS; write it in pixels, such as --tile-size 224")
+    if not 0 < number < 1e9:
+        raise UsageError(f"tile size '{text}' is not possible; write pixels (224) or metres (500m)")
+    size = round(number / metres_per_pixel) if metres and metres_per_pixel else int(number)
+    if size < SMALLEST_TILE:
+        raise UsageError(f"a tile of {text} is {size} pixels here; choose at least {SMALLEST_TILE} pixels")
+    return size

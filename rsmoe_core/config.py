@@ -1,0 +1,128 @@
+"""The shape of a model, as frozen values that travel in `config.json`. Free of torch, so that it is cheap to read.
+
+Sizes are numbers of features unless a field says otherwise; images are square and measured in pixels.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any
+
+from rsmoe_core.errors import ModelError
+from rsmoe_core.types import EXPERTS
+
+
+@dataclass(frozen=True)
+class VisionConfig:
+    """The image encoder: an EfficientNet-Lite (Tan & Le 2019, without squeeze-excite, with ReLU6)."""
+
+    width: float = 1.1
+    """Channel multiplier; 1.0 is Lite0, 1.1 is Lite2."""
+    depth: float = 1.2
+    """Layer multiplier; 1.0 is Lite0, 1.2 is Lite2."""
+    image_size: int = 224
+    """Side of the square input, in pixels; a multiple of 32."""
+    feature_size: int = 1280
+    """Channels of the patch features that leave the encoder."""
+
+    @property
+    def grid(self) -> int:
+        """Patches along one side of the image: one for every 32 pixels."""
+        return self.image_size // 32
+
+
+@dataclass(frozen=True)
+class QFormerConfig:
+    """The VLM encoder: an instruction-aware Q-Former (Dai et al. 2023, InstructBLIP)."""
+
+    queries: int = 32
+    """Learned queries, and so vision tokens that the language model reads."""
+    hidden_size: int = 256
+    layers: int = 2
+    heads: int = 4
+    intermediate_size: int = 768
+    cross_attention_every: int = 1
+    """The queries look at the patches in every n-th layer."""
+    dropout: float = 0.1
+    """Dropped share of activations while training."""
+
+
+@dataclass(frozen=True)
+class LanguageConfig:
+    """The LLM block: a Llama-type decoder, the stage-1 language model from which every expert starts."""
+
+    vocab_size: int = 2048
+    hidden_size: int = 256
+    layers: int = 4
+    heads: int = 4
+    intermediate_size: int = 704
+    max_length: int = 192
+    """Positions: vision tokens, instruction, drafts and answer together."""
+    dropout: float = 0.1
+    """Dropped share of input embeddings while training."""
+
+
+@dataclass(frozen=True)
+class LoraSettings:
+    """The low-rank adapters that make a role (router, expert, fusion) out of the shared language model."""
+
+    rank: int = 16
+    alpha: int = 32
+    dropout: float = 0.05
+    targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+    """Linear layers of the language model that get an adapter."""
+
+
+@dataclass(frozen=True)
+class DecodingConfig:
+    """How texts are written. Lengths are upper limits in tokens."""
+
+    prompt_tokens: int = 48
+    """For all of the router's prompts together."""
+    draft_tokens: int = 32
+    """For one expert's draft."""
+    caption_tokens: int = 40
+    """For the fused caption."""
+    beams: int = 3
+    """Beam width of the fusion pass; router and experts decode greedily."""
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """A whole RS-MoE."""
+
+    name: str = "nano"
+    vision: VisionConfig = field(default_factory=VisionConfig)
+    qformer: QFormerConfig = field(default_factory=QFormerConfig)
+    language: LanguageConfig = field(default_factory=LanguageConfig)
+    lora: LoraSettings = field(default_factory=LoraSettings)
+    decoding: DecodingConfig = field(default_factory=DecodingConfig)
+    experts: tuple[str, ...] = EXPERTS
+    """Names of the experts, in the order in which their drafts are fused."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> ModelConfig:
+        """The inverse of `to_dict`. Raises ModelError that names every key that is not known."""
+        return _build(cls, values, "config.json")
+
+
+def _build(cls: Any, values: Any, where: str) -> Any:
+    """Build the dataclass `cls` from nested plain values, tuples from lists."""
+    if not isinstance(values, dict):
+        raise ModelError(f"{where}: expected an object, found {type(values).__name__}; export the model again")
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    unknown = sorted(set(values) - set(fields))
+    if unknown:
+        raise ModelError(f"{where}: unknown settings {', '.join(unknown)}; was the model made by a newer rsmoe?")
+    built = {}
+    for name, value in values.items():
+        nested = fields[name].default_factory
+        if dataclasses.is_dataclass(nested):
+            value = _build(nested, value, f"{where}: {name}")
+        built[name] = tuple(value) if isinstance(value, list) else value
+    return cls(**built)

@@ -1,0 +1,56 @@
+"""Other views of a picture for which its sentences stay true.
+
+Turning, mirroring, moderate zoom, haze, colour and grey keep what is in a picture; turning and mirroring are left out
+where a sentence says left, right, top or bottom.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+_DIRECTIONS = re.compile(r"\b(left|right|top|bottom|upper|lower|(north|south|east|west|vertical|horizontal)\w*)\b")
+_GREY_SHARE = 0.1
+# Weights of red, green and blue in perceived brightness (ITU-R BT.601).
+_LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
+_SMALLEST_CROP = 0.75
+
+
+def is_directional(captions: Iterable[str]) -> bool:
+    """True where a caption names a direction that turning the picture would make wrong."""
+    return any(_DIRECTIONS.search(caption) for caption in captions)
+
+
+def another_view(image_HWC: NDArray[np.uint8], rng: np.random.Generator, may_turn: bool) -> NDArray[np.uint8]:
+    """A random view of the picture, of the same size; the same generator state gives the same view."""
+    view = _zoomed(image_HWC, rng)
+    if may_turn:
+        view = np.rot90(view, k=int(rng.integers(4)))
+        if rng.random() < 0.5:
+            view = view[:, ::-1]
+    return np.ascontiguousarray(_coloured(view, rng))
+
+
+def _zoomed(image_HWC: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    height, width = image_HWC.shape[:2]
+    share = rng.uniform(_SMALLEST_CROP, 1.0)
+    h, w = max(1, round(height * share)), max(1, round(width * share))
+    top, left = int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1))
+    crop = Image.fromarray(image_HWC[top : top + h, left : left + w])
+    return np.asarray(crop.resize((width, height), Image.Resampling.BICUBIC))
+
+
+def _coloured(image_HWC: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Contrast, brightness, a colour cast and haze, as sensors, seasons and stretches bring them; sometimes grey."""
+    values = image_HWC.astype(np.float32) / 255
+    if rng.random() < _GREY_SHARE:
+        values = np.repeat((values @ _LUMINANCE)[..., None], 3, axis=2)
+    centre = values.mean()
+    values = (values - centre) * rng.uniform(0.75, 1.3) + centre + rng.uniform(-0.08, 0.08)
+    values = values * rng.uniform(0.92, 1.08, size=3).astype(np.float32)
+    haze = rng.uniform(0, 0.15)
+    return (np.clip(values * (1 - haze) + 0.75 * haze, 0, 1) * 255).round().astype(np.uint8)

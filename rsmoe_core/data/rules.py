@@ -1,0 +1,118 @@
+"""Sentences from counted things and measured ground, for pictures that were labelled but never described in words.
+
+Each rule gives several sentences, in the wording of the field's caption sets, so that such pictures can be learned
+together with pictures that people described.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rsmoe_core.data.targets import plural
+
+_NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_MANY = 20
+
+
+def amount(count: int) -> str:
+    """A count as captions say it: exact to ten, then "some", and "many" from twenty on."""
+    if count < len(_NUMBERS):
+        return _NUMBERS[count]
+    return "many" if count >= _MANY else "some"
+
+
+def counted(count: int, name: str) -> str:
+    """ "three ships", "one ship", "many ships"."""
+    return f"{amount(count)} {name if count == 1 else plural(name)}"
+
+
+def airport_sentences(airplanes: int) -> list[str]:
+    """For a picture of an airport's apron on which the airplanes were counted."""
+    if airplanes == 0:
+        return ["a part of an airport without airplanes .", "there is no airplane in the airport ."]
+    what, verb = counted(airplanes, "airplane"), "is" if airplanes == 1 else "are"
+    return [
+        f"{what} {verb} parked in an airport .",
+        f"{what} {verb} on the airport apron .",
+        f"there {verb} {what} in the airport .",
+    ]
+
+
+def ship_sentences(ships: int) -> list[str]:
+    """For a close picture of ships on the water."""
+    what, verb = counted(ships, "ship"), "is" if ships == 1 else "are"
+    return [f"{what} {verb} on the water .", f"there {verb} {what} in the sea .", f"{what} {verb} in the dark water ."]
+
+
+@dataclass(frozen=True)
+class Shore:
+    """What was measured of a satellite window at a coast; shares of its area, 0-1."""
+
+    water: float
+    green: float
+    """Vegetation, as a share of the land."""
+    ships: int
+
+
+_OPEN_SEA, _COAST = 0.97, 0.12
+
+
+def shore_scene(shore: Shore) -> str:
+    """The kind of place."""
+    if shore.water >= _OPEN_SEA:
+        return "sea"
+    if shore.water >= _COAST:
+        return "port" if shore.ships else "coast"
+    return _land(shore)
+
+
+def shore_sentences(shore: Shore) -> list[str]:
+    """For a window of a medium-resolution satellite scene at a coast."""
+    if shore.water >= _OPEN_SEA:
+        return _sea_sentences(shore.ships)
+    if shore.water >= _COAST:
+        return _coast_sentences(shore)
+    return {
+        "city": [
+            "many buildings and roads are in a city .",
+            "it is a dense urban area with many buildings .",
+            "dense buildings are crossed by several roads .",
+        ],
+        "green land": [
+            "many green trees cover the mountains .",
+            "it is a large piece of green land .",
+            "dense green plants cover the land .",
+        ],
+        "mixed land": [
+            "many buildings and some green trees are in the area .",
+            "some buildings and roads are among green plants .",
+            "green plants and many houses are in this area .",
+        ],
+    }[_land(shore)]
+
+
+def _land(shore: Shore) -> str:
+    if shore.green < 0.25:
+        return "city"
+    return "green land" if shore.green > 0.7 else "mixed land"
+
+
+def _sea_sentences(ships: int) -> list[str]:
+    if ships == 0:
+        return ["it is a piece of open sea .", "the sea is calm and empty .", "a large piece of dark blue ocean ."]
+    what, verb = counted(ships, "ship"), "is" if ships == 1 else "are"
+    return [f"{what} {verb} on the open sea .", f"{what} {verb} sailing in the ocean .", f"the sea with {what} ."]
+
+
+def _coast_sentences(shore: Shore) -> list[str]:
+    land = {"city": "many buildings", "green land": "green trees", "mixed land": "buildings and green trees"}[
+        _land(shore)
+    ]
+    if shore.ships:
+        what, verb = counted(shore.ships, "ship"), "is" if shore.ships == 1 else "are"
+        return [
+            f"{what} {verb} in a port near {land} .",
+            f"{land} are near the sea with {what} .",
+            f"a port with {what} .",
+        ]
+    return [f"{land} are near the sea .", f"{land} are on the coast beside the ocean .", f"the coast with {land} ."]

@@ -1,0 +1,143 @@
+"""Requests → Descriptions: the engine that the command line and Python users hold in their hands.
+
+    images ─preprocess─▶ pixels_BCHW ─vision─▶ patches_BPD ─Q-Former─▶ VisionTokens
+           ─router─▶ RoutedPrompts ─experts─▶ ExpertDrafts ─fusion─▶ Description
+
+The image encoder and the Q-Former see each picture once, whatever the number of experts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from rsmoe_core.checkpoint import fingerprint, load_model
+from rsmoe_core.devices import find_device
+from rsmoe_core.errors import ModelError, UsageError
+from rsmoe_core.instructions import CAPTION
+from rsmoe_core.model.rsmoe import RSMoE
+from rsmoe_core.model.vision import folded
+from rsmoe_core.preprocess import to_pixels
+from rsmoe_core.types import Description, Request
+
+BUILT_IN = Path(__file__).parent / "models"
+"""Folder of the models that ship inside the package, one folder each."""
+
+_BATCH = 32
+_EXPERTS_NEEDED = "holds a stage-1 model, which has no experts; train stage 2 from it first"
+
+
+class Engine:
+    """A loaded model, ready to describe pictures. Use it from one thread at a time."""
+
+    def __init__(self, model: RSMoE, name: str, revision: str, device: str = "cpu", batch_size: int = _BATCH) -> None:
+        self._model = model
+        self._encoder = folded(model.vision)
+        self.name = name
+        self.revision = revision
+        self.device = device
+        self.batch_size = batch_size
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square, in pixels, to which every picture is resized."""
+        return self._model.config.vision.image_size
+
+    @property
+    def dtype(self) -> str:
+        """Number format in which the model computes."""
+        return str(next(self._model.language.parameters()).dtype).removeprefix("torch.")
+
+    def caption(
+        self, images: Sequence[NDArray[np.uint8] | Image.Image], valid: Sequence[NDArray[np.bool_]] | None = None
+    ) -> list[Description]:
+        """Describe pictures: HxWx3 uint8 arrays (red-green-blue) or PIL images, each of any size.
+
+        `valid` gives an HxW mask for each, true where the picture was really observed. Raises ImageError.
+        """
+        arrays = [np.asarray(i.convert("RGB")) if isinstance(i, Image.Image) else i for i in images]
+        masks = valid if valid is not None else [None] * len(arrays)
+        return self.describe([Request(image, mask) for image, mask in zip(arrays, masks, strict=True)])
+
+    def describe(self, requests: Sequence[Request], batch_size: int | None = None) -> list[Description]:
+        """Answer requests in their order, `batch_size` pictures at a time; the size does not change the answers."""
+        size = batch_size or self.batch_size
+        batches = (requests[first : first + size] for first in range(0, len(requests), size))
+        return [description for batch in batches for description in self._describe_batch(batch)]
+
+    @torch.inference_mode()
+    def _describe_batch(self, requests: Sequence[Request]) -> list[Description]:
+        model = self._model
+        instructions = [CAPTION] * len(requests)
+        pixels_BCHW = to_pixels(requests, self.image_size).to(self.device, memory_format=torch.channels_last)
+        tokens_BQH = model.encode(self._encoder(pixels_BCHW), instructions)
+        prompts, drafts = model.ask_experts(tokens_BQH, instructions)
+        written = model.fuse(tokens_BQH, instructions, drafts)
+        return [
+            Description(
+                caption=as_sentence(model.codec.decode(text.ids)),
+                theme=draft.get("theme", ""),
+                objects=draft.get("objects", ""),
+                relations=draft.get("relations", ""),
+                confidence=text.confidence,
+                prompts=MappingProxyType(prompt),
+            )
+            for text, draft, prompt in zip(written, drafts, prompts, strict=True)
+        ]
+
+
+def load(model: str | Path = "nano", *, device: str = "auto", revision: str | None = None) -> Engine:
+    """Load a model by built-in name, from a folder, or from the Hugging Face hub by id (`owner/name`).
+
+    `device` is `auto` (a GPU where there is one), `cpu`, `cuda`, `cuda:1` ...; `revision` a branch, tag or commit of a
+    hub model. Raises UsageError for a name that means nothing, ModelError for a folder that is damaged.
+    """
+    folder = _find(str(model), revision)
+    where = find_device(device)
+    loaded = load_model(folder, where)
+    if not loaded.has_experts:
+        raise ModelError(f"{folder} {_EXPERTS_NEEDED}")
+    return Engine(loaded, str(model), fingerprint(folder), where)
+
+
+def built_in_models() -> list[str]:
+    """Names of the models that ship inside the package."""
+    return sorted(path.parent.name for path in BUILT_IN.glob("*/config.json"))
+
+
+def as_sentence(text: str) -> str:
+    """Text as the model writes it ("a pond is near a road .") → a sentence for people ("A pond is near a road.")."""
+    text = re.sub(r"\s+([.,;:!?])", r"\1", text.strip())
+    if not text:
+        return ""
+    return text[0].upper() + text[1:] + ("" if text[-1] in ".!?" else ".")
+
+
+def _find(model: str, revision: str | None) -> Path:
+    if model in built_in_models():
+        return BUILT_IN / model
+    if Path(model).is_dir():
+        return Path(model)
+    if re.fullmatch(r"[\w.-]+/[\w.-]+", model) and not model.startswith("."):
+        return _download(model, revision)
+    known = ", ".join(built_in_models())
+    raise UsageError(f"no model '{model}'; give a built-in name ({known}), a model folder, or a hub id (owner/name)")
+
+
+def _download(hub_id: str, revision: str | None) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(hub_id, revision=revision, allow_patterns=["*.json", "*.safetensors", "*.md"]))
+    except Exception as error:  # the hub client and the network each raise their own
+        reason = str(error).strip().splitlines()[0]
+        raise ModelError(
+            f"cannot fetch '{hub_id}' from the hub ({reason}); check the name, or give a folder"
+        ) from error

@@ -1,0 +1,15 @@
+"""The fixed instructions, the same in training and in use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+CAPTION = "describe the picture"
+"""The instruction of the caption task; router and fusion read it."""
+
+DEFAULT_PROMPTS: Mapping[str, str] = {
+    "theme": "name the kind of place",
+    "objects": "name the objects and how many there are",
+    "relations": "say how the objects lie to each other",
+}
+"""What an expert is asked where the router has nothing more particular to ask."""

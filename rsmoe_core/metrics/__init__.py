@@ -1,0 +1,1 @@
+"""Scores of texts against texts; strings only."""

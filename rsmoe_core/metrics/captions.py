@@ -1,0 +1,97 @@
+"""Caption metrics by pycocoevalcap, the code behind the published tables: BLEU-1..4, ROUGE-L, CIDEr, METEOR.
+
+Tokenisation changes every score, so it is always stated:
+
+    simple  lower case, punctuation removed, split at spaces. On captions like RSICD's, which come tokenised, this gives
+            the same words as `ptb`. Needs no Java. The default.
+    ptb     the Penn Treebank tokeniser of Stanford CoreNLP, as in coco-caption. Needs Java.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import io
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsmoe_core.errors import UsageError
+
+TOKENIZERS = ("simple", "ptb")
+
+
+@dataclass(frozen=True)
+class CaptionScores:
+    """Scores of a set of captions: corpus level, and picture by picture where the metric has that."""
+
+    corpus: dict[str, float]
+    """Metric → score, 0-1 (CIDEr: 0-10)."""
+    per_image: dict[str, NDArray[np.float64]]
+    """Metric → one score for each picture, in order."""
+    tokenizer: str
+
+
+def score_captions(
+    candidates: Sequence[str],
+    references: Sequence[Sequence[str]],
+    tokenizer: str = "simple",
+    meteor: bool | None = None,
+) -> CaptionScores:
+    """Score one candidate against all references of its picture.
+
+    `meteor` None computes METEOR where Java exists. CIDEr weighs words by the references given here, so it belongs to
+    this set of pictures. Raises UsageError for an unknown tokenizer, for missing pycocoevalcap, and where Java is
+    asked for but missing.
+    """
+    has_java = shutil.which("java") is not None
+    check_metrics(tokenizer, needs_java=bool(meteor))
+    from pycocoevalcap.bleu.bleu import Bleu
+    from pycocoevalcap.cider.cider import Cider
+    from pycocoevalcap.rouge.rouge import Rouge
+
+    tokenised = _ptb if tokenizer == "ptb" else _simple
+    truth, said = tokenised(references), tokenised([[text] for text in candidates])
+    corpus: dict[str, float] = {}
+    per_image: dict[str, NDArray[np.float64]] = {}
+    with contextlib.redirect_stdout(io.StringIO()):  # the library prints its progress
+        bleu, bleu_each = Bleu(4).compute_score(truth, said, verbose=0)
+        for n in range(4):
+            corpus[f"BLEU-{n + 1}"], per_image[f"BLEU-{n + 1}"] = float(bleu[n]), np.asarray(bleu_each[n])
+        for name, metric in (("ROUGE-L", Rouge()), ("CIDEr", Cider())):
+            score, each = metric.compute_score(truth, said)
+            corpus[name], per_image[name] = float(score), np.asarray(each)
+        if meteor or (meteor is None and has_java):
+            corpus["METEOR"] = _meteor(truth, said)
+    return CaptionScores(corpus, per_image, tokenizer)
+
+
+def check_metrics(tokenizer: str, needs_java: bool = False) -> None:
+    """Refuse, before any work is done, what `score_captions` could not do here. Raises UsageError."""
+    if tokenizer not in TOKENIZERS:
+        raise UsageError(f"no tokenizer '{tokenizer}'; choose one of: {', '.join(TOKENIZERS)}")
+    if (tokenizer == "ptb" or needs_java) and shutil.which("java") is None:
+        raise UsageError("the PTB tokenizer and METEOR need Java; install a Java runtime or use --tokenizer simple")
+    if importlib.util.find_spec("pycocoevalcap") is None:
+        raise UsageError("caption metrics need pycocoevalcap; install it with: pip install 'rsmoe[eval]'")
+
+
+def _simple(texts: Sequence[Sequence[str]]) -> dict[int, list[str]]:
+    return {i: [" ".join(re.findall(r"[\w'-]+", text.lower())) for text in group] for i, group in enumerate(texts)}
+
+
+def _ptb(texts: Sequence[Sequence[str]]) -> dict[int, list[str]]:
+    from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
+
+    return PTBTokenizer().tokenize({i: [{"caption": text} for text in group] for i, group in enumerate(texts)})
+
+
+def _meteor(truth: dict[int, list[str]], said: dict[int, list[str]]) -> float:
+    from pycocoevalcap.meteor.meteor import Meteor
+
+    score, _ = Meteor().compute_score(truth, said)
+    return float(score)

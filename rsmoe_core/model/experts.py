@@ -1,0 +1,33 @@
+"""VisionTokens + RoutedPrompts → ExpertDrafts: all experts answer their prompts in one batch over the shared base.
+
+Shapes: B images, E experts, R = B·E rows, Q vision tokens, H features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from rsmoe_core.model.language import LanguageModel, write
+from rsmoe_core.model.router import RoutedPrompts
+from rsmoe_core.tokenizer import TextCodec
+
+ExpertDrafts = dict[str, str]
+"""Expert name → what it wrote."""
+
+
+def draft(
+    language: LanguageModel, codec: TextCodec, tokens_BQH: Tensor, prompts: Sequence[RoutedPrompts], max_tokens: int
+) -> list[ExpertDrafts]:
+    """The drafts of every expert, for each image."""
+    experts = codec.experts
+    rows = [routed[name] for name in experts for routed in prompts]
+    roles = [name for name in experts for _ in prompts]
+    tokens_RQH = tokens_BQH.repeat(len(experts), 1, 1)
+    written = write(language, codec, tokens_RQH, rows, max_tokens=max_tokens, roles=roles)
+    texts = [codec.decode(w.ids) for w in written]
+    return [
+        {name: texts[number * len(prompts) + image] for number, name in enumerate(experts)}
+        for image in range(len(prompts))
+    ]

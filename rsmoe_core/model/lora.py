@@ -1,0 +1,71 @@
+"""Roles as LoRA adapters on one language model: the only place that knows peft."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from peft import LoraConfig, PeftModel, get_peft_model
+from torch import nn
+
+from rsmoe_core.config import LoraSettings
+from rsmoe_core.errors import ModelError
+
+ROUTER, FUSION = "router", "fusion"
+NO_ROLE = "__base__"
+"""peft's name for the model without any adapter."""
+FOLDER = "adapters"
+
+
+def roles(experts: Sequence[str]) -> tuple[str, ...]:
+    """Every role of a model with these experts, in the order in which they speak."""
+    return (ROUTER, *experts, FUSION)
+
+
+def add_adapters(language: nn.Module, names: Sequence[str], settings: LoraSettings) -> PeftModel:
+    """Put a fresh adapter for each name on the language model; as they start, they change nothing."""
+    config = LoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.alpha,
+        lora_dropout=settings.dropout,
+        target_modules=list(settings.targets),
+        task_type="CAUSAL_LM",
+    )
+    model = get_peft_model(language, config, adapter_name=names[0])
+    for name in names[1:]:
+        model.add_adapter(name, config)
+    return model
+
+
+def activate(language: PeftModel, role: str) -> None:
+    """Let the language model speak in one role while training; only that role's adapter then takes gradients."""
+    language.set_adapter(role)
+
+
+def parameters_of(language: nn.Module, names: Sequence[str]) -> list[tuple[str, nn.Parameter]]:
+    """Named parameters of the adapters called `names`."""
+    # peft calls them `...q_proj.lora_A.<adapter>.weight`
+    return [(key, p) for key, p in language.named_parameters() if "lora_" in key and key.split(".")[-2] in names]
+
+
+def save_adapters(language: PeftModel, folder: Path) -> None:
+    """Write each adapter to `folder/adapters/<role>/` in peft's own format."""
+    for name in language.peft_config:
+        language.peft_config[name].base_model_name_or_path = None
+    language.save_pretrained(str(folder / FOLDER), selected_adapters=list(language.peft_config))
+    (folder / FOLDER / "README.md").unlink(missing_ok=True)
+
+
+def load_adapters(language: nn.Module, folder: Path, names: Sequence[str]) -> PeftModel:
+    """Read the adapters of a model folder. Raises ModelError where one is missing or damaged."""
+    missing = [n for n in names if not (folder / FOLDER / n / "adapter_model.safetensors").is_file()]
+    if missing:
+        raise ModelError(f"{folder / FOLDER}: lacks {', '.join(missing)}; copy the whole model folder again")
+    try:
+        model = PeftModel.from_pretrained(language, str(folder / FOLDER / names[0]), adapter_name=names[0])
+        for name in names[1:]:
+            model.load_adapter(str(folder / FOLDER / name), adapter_name=name)
+    except Exception as error:  # peft, safetensors and json each raise their own
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"{folder / FOLDER}: damaged ({reason}); copy the model folder again") from error
+    return model

@@ -1,0 +1,27 @@
+"""VisionTokens + instruction → RoutedPrompts: the Instruction Router writes a prompt for each expert.
+
+Shapes: B images, Q vision tokens, H features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from rsmoe_core.instructions import DEFAULT_PROMPTS
+from rsmoe_core.model.language import LanguageModel, write
+from rsmoe_core.model.lora import ROUTER
+from rsmoe_core.tokenizer import TextCodec
+
+RoutedPrompts = dict[str, str]
+"""Expert name → the prompt that the router wrote for it."""
+
+
+def route(
+    language: LanguageModel, codec: TextCodec, tokens_BQH: Tensor, instructions: Sequence[str], max_tokens: int
+) -> list[RoutedPrompts]:
+    """Prompts for every expert, for each image. An expert that the router left out is asked its plain question."""
+    roles = [ROUTER] * len(instructions)
+    written = write(language, codec, tokens_BQH, instructions, max_tokens=max_tokens, roles=roles)
+    return [{n: DEFAULT_PROMPTS.get(n, n) for n in codec.experts} | codec.split_parts(w.ids) for w in written]

@@ -1,0 +1,93 @@
+"""The composition: parts are built outside and handed in.
+
+pixels_BCHW ─vision─▶ patches_BPD ─qformer─▶ VisionTokens ─language (router, experts, fusion)─▶ text
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from rsmoe_core.config import ModelConfig
+from rsmoe_core.model import lora
+from rsmoe_core.model.experts import ExpertDrafts, draft
+from rsmoe_core.model.fusion import fuse
+from rsmoe_core.model.language import LanguageModel, Written, build_language_model, write
+from rsmoe_core.model.qformer import QFormer
+from rsmoe_core.model.router import RoutedPrompts, route
+from rsmoe_core.model.vision import EfficientNetLite
+from rsmoe_core.tokenizer import TextCodec
+
+
+class RSMoE(nn.Module):
+    """An image encoder, a VLM encoder and a language model, with or without the adapters that make it a mixture."""
+
+    def __init__(
+        self, config: ModelConfig, codec: TextCodec, vision: EfficientNetLite, qformer: QFormer, language: LanguageModel
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.codec = codec
+        self.vision = vision
+        self.qformer = qformer
+        self.language: LanguageModel = language
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Router, experts and fusion of this model's experts."""
+        return lora.roles(self.config.experts)
+
+    @property
+    def has_experts(self) -> bool:
+        """False after stage 1, when there is one language model and nobody to route to."""
+        return hasattr(self.language, "peft_config")
+
+    def add_experts(self) -> None:
+        """Start router, experts and fusion from the stage-1 language model."""
+        self.language = lora.add_adapters(self.language, self.roles, self.config.lora)
+
+    def encode(self, patches_BPD: Tensor, instructions: Sequence[str]) -> Tensor:
+        """patches_BPD and one instruction for each image → VisionTokens tokens_BQH, on the model's device."""
+        rows = [self.codec.prompt_ids(text) for text in instructions]
+        longest = max(map(len, rows))
+        pad, device = self.codec.pad, self.qformer.queries.device
+        ids_BT = torch.tensor([row + [pad] * (longest - len(row)) for row in rows], device=device)
+        return self.qformer(patches_BPD.to(device), ids_BT, ids_BT.ne(pad).long())
+
+    def ask_experts(
+        self, tokens_BQH: Tensor, instructions: Sequence[str]
+    ) -> tuple[list[RoutedPrompts], list[ExpertDrafts]]:
+        """The router's prompts for each image, and the experts' drafts in answer to them."""
+        limits = self.config.decoding
+        prompts = route(self.language, self.codec, tokens_BQH, instructions, limits.prompt_tokens)
+        return prompts, draft(self.language, self.codec, tokens_BQH, prompts, limits.draft_tokens)
+
+    def fuse(
+        self, tokens_BQH: Tensor, instructions: Sequence[str], drafts: Sequence[ExpertDrafts], beams: int | None = None
+    ) -> list[Written]:
+        """The final text of each image; `beams` None takes the configured beam width."""
+        limits = self.config.decoding
+        return fuse(
+            self.language,
+            self.codec,
+            tokens_BQH,
+            instructions,
+            drafts,
+            max_tokens=limits.caption_tokens,
+            beams=limits.beams if beams is None else beams,
+        )
+
+    def answer(self, tokens_BQH: Tensor, prompts: Sequence[str], beams: int = 1) -> list[Written]:
+        """What the stage-1 language model says by itself, without router, experts and fusion."""
+        limit = self.config.decoding.caption_tokens
+        roles = [lora.NO_ROLE] * len(prompts) if self.has_experts else None
+        return write(self.language, self.codec, tokens_BQH, prompts, max_tokens=limit, beams=beams, roles=roles)
+
+
+def build(config: ModelConfig, codec: TextCodec) -> RSMoE:
+    """A model without experts, randomly initialised from torch's global generator."""
+    return RSMoE(
+        config, codec, EfficientNetLite(config.vision), QFormer(config), build_language_model(config.language, codec)
+    )

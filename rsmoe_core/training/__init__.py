@@ -1,0 +1,1 @@
+"""From annotated pictures to a model folder: stages as data, one loop."""

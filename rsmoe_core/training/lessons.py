@@ -1,0 +1,102 @@
+"""What is learned from one picture: rows of (role, prompt, answer, weight).
+
+The weights of one picture's captions add up to one, a sentence that was given five times weighing five times as much
+as one given once; so each picture counts the same, as it does where every sentence is a row of its own.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from rsmoe_core.data import Sample
+from rsmoe_core.data.targets import Targets
+from rsmoe_core.instructions import CAPTION, DEFAULT_PROMPTS
+from rsmoe_core.model.fusion import fusion_prompt
+from rsmoe_core.model.lora import FUSION, ROUTER
+from rsmoe_core.tokenizer import TextCodec
+
+# Weight of a sub-task's row beside the captions of the same picture, which add up to one.
+_SUBTASK_WEIGHT = 0.5
+# Share of drafts left out while the fusion pass learns, so that it goes on looking at the picture.
+_DRAFT_DROP = 0.3
+
+
+@dataclass(frozen=True)
+class Row:
+    """One text to learn."""
+
+    role: str | None
+    """The adapter that learns it; None is the bare language model."""
+    prompt: str
+    answer: str
+    weight: float
+
+
+@dataclass(frozen=True)
+class Study:
+    """A picture with everything that lessons may draw on."""
+
+    sample: Sample
+    targets: Targets
+    drafts: Mapping[str, str]
+    """What the experts wrote for it; empty before they did."""
+
+
+Lesson = Callable[[Study, TextCodec, np.random.Generator], list[Row]]
+
+
+def _captions(study: Study, role: str | None, prompt: str) -> list[Row]:
+    counts = Counter(study.sample.captions)
+    return [Row(role, prompt, text, count / counts.total()) for text, count in counts.items()]
+
+
+def _caption(study: Study, codec: TextCodec, rng: np.random.Generator) -> list[Row]:
+    return _captions(study, None, CAPTION)
+
+
+def _subtask(study: Study, codec: TextCodec, rng: np.random.Generator) -> list[Row]:
+    """One sub-task, drawn at random; asked plainly or as the router would, so that both are learned."""
+    name = codec.experts[rng.integers(len(codec.experts))]
+    answer = getattr(study.targets, name)
+    prompt = DEFAULT_PROMPTS[name] if rng.random() < 0.5 else study.targets.prompts[name]
+    return [Row(None, prompt, answer, _SUBTASK_WEIGHT)] if answer else []
+
+
+def _route(study: Study, codec: TextCodec, rng: np.random.Generator) -> list[Row]:
+    return [Row(ROUTER, CAPTION, codec.join_parts(study.targets.prompts), 1.0)]
+
+
+def _draft(study: Study, codec: TextCodec, rng: np.random.Generator) -> list[Row]:
+    answers = {name: getattr(study.targets, name) for name in codec.experts}
+    return [Row(name, study.targets.prompts[name], text, 1.0) for name, text in answers.items() if text]
+
+
+def _fuse(study: Study, codec: TextCodec, rng: np.random.Generator) -> list[Row]:
+    kept = {name: text for name, text in study.drafts.items() if rng.random() >= _DRAFT_DROP}
+    return _captions(study, FUSION, fusion_prompt(codec, CAPTION, kept))
+
+
+LESSONS: dict[str, Lesson] = {
+    "caption": _caption,
+    "subtask": _subtask,
+    "route": _route,
+    "draft": _draft,
+    "fuse": _fuse,
+}
+
+
+def texts(study: Study) -> list[str]:
+    """Every text of a picture, for learning the vocabulary."""
+    targets = study.targets
+    return [
+        *study.sample.captions,
+        CAPTION,
+        targets.theme,
+        targets.objects,
+        targets.relations,
+        *targets.prompts.values(),
+    ]

@@ -1,0 +1,277 @@
+"""data folders → model folder: everything around the loop.
+
+RUN/cache/               features of the frozen image encoder, shared by all stages
+RUN/stage1/              the finished model folder of a stage; RUN/stage2/ likewise
+RUN/stage1-work/         settings.json, what the stage was begun with; it goes on with the same only
+RUN/stage1-work/PHASE/   log.jsonl, last/ (to resume from) and best/ (model folder of the best epoch)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import shutil
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from rsmoe_core.checkpoint import fingerprint, load_model
+from rsmoe_core.config import ModelConfig
+from rsmoe_core.data import Sample, read_dataset
+from rsmoe_core.data.targets import derive
+from rsmoe_core.errors import TrainingError, UsageError
+from rsmoe_core.instructions import CAPTION
+from rsmoe_core.metrics.captions import score_captions
+from rsmoe_core.model.rsmoe import RSMoE, build
+from rsmoe_core.model.vision import folded, load_imagenet_weights
+from rsmoe_core.tokenizer import TextCodec
+from rsmoe_core.training.features import FeatureBank, cached_features
+from rsmoe_core.training.files import check_settings, save_whole, write_whole
+from rsmoe_core.training.lessons import Study, texts
+from rsmoe_core.training.loop import Material, Session, run_phase, select_parameters, validation_loss
+from rsmoe_core.training.stages import Phase, Stage
+
+_VALIDATION_PICTURES = 400
+_WRITING_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What to train on, and how long."""
+
+    data: tuple[Path, ...]
+    """Folders of annotated pictures; their `train` splits are joined."""
+    out: Path
+    """The run's folder."""
+    seed: int = 0
+    views: int = 2
+    """Views of each picture: itself and random others."""
+    holdout: float = 0.06
+    """Share of the picture series that is kept from training, to choose the best epoch by."""
+    device: str = "cpu"
+    """Where to compute."""
+    bf16: bool = True
+    """Forward passes in bfloat16."""
+    max_steps: int | None = None
+    """Stop each phase after this many steps and keep what it is then; for trying things out. A later run without it,
+    or with more steps, goes on from there."""
+    max_pictures: int | None = None
+    """Learn from the first so many pictures of each folder only; for trying things out."""
+
+
+def run_stage(
+    stage: Stage,
+    recipe: Recipe,
+    *,
+    config: ModelConfig | None = None,
+    backbone: Path | None = None,
+    start: Path | None = None,
+    say: Callable[[str], None] = print,
+) -> Path:
+    """Train one stage and return its model folder; a run that was broken off goes on where it stopped.
+
+    Stage 1 needs `config`, and takes the image encoder's weights from the checkpoint `backbone` where that is given.
+    Stage 2 needs `start`, the folder of a stage-1 model. Raises TrainingError where one of these does not fit or
+    `recipe.out` holds a run with other settings, and DataError where the data cannot be read.
+    """
+    _check_start(stage, config, start)
+    folders = [_pictures(root, recipe.max_pictures, say) for root in recipe.data]
+    samples = [sample for folder in folders for sample in folder]
+    held_out = _held_out(samples, recipe.holdout)
+    studies = [Study(sample, derive(sample), {}) for sample in samples]
+    model = _starting_model(stage, recipe, studies, config, backbone, start)
+    work = recipe.out / f"stage{stage.name}-work"
+    check_settings(work, _settings(stage, recipe, studies, start, model.config))
+    features = _features(model.to(recipe.device), recipe, folders)
+    say(f"stage {stage.name}: {len(samples)} pictures, {held_out.sum()} of them held out by series")
+    for number, phase in enumerate(stage.phases):
+        finished = work / phase.name / "finished.json"
+        if not finished.is_file():
+            for later in stage.phases[number + 1 :]:  # what they learned before was learned from another start
+                shutil.rmtree(work / later.name, ignore_errors=True)
+            if phase.needs_drafts:
+                studies = _with_drafts(model, studies, features)
+            train, validation = _split(studies, features, held_out)
+            say(_announcement(model, phase))
+            session = Session(work / phase.name, seed=recipe.seed, bf16=recipe.bf16, max_steps=recipe.max_steps)
+            keeper = _BestKeeper(model, phase, validation, session)
+            if not run_phase(model, phase, train, session, keeper):
+                continue  # stopped early: the model as it is
+            write_whole(finished, json.dumps(keeper.best) + "\n")
+        model = load_model(work / phase.name / "best", recipe.device)
+    folder = recipe.out / f"stage{stage.name}"
+    save_whole(model, folder, half=stage.half)
+    return folder
+
+
+def _check_start(stage: Stage, config: ModelConfig | None, start: Path | None) -> None:
+    """Refuse, before any work is done, what the stage cannot start from."""
+    if stage.starts_from is None and (config is None or start is not None):
+        raise TrainingError(f"stage {stage.name} starts from a preset, not from a model; use --preset")
+    if stage.starts_from is not None and start is None:
+        raise TrainingError(
+            f"stage {stage.name} needs the model of stage {stage.starts_from};"
+            f" run 'rsmoe train --stage {stage.starts_from}' first and pass its folder with --from"
+        )
+
+
+def _pictures(root: Path, limit: int | None, say: Callable[[str], None]) -> Sequence[Sample]:
+    dataset = read_dataset(root)
+    if dataset.problems:
+        say(f"{root}: {len(dataset.problems)} left out, the first: {dataset.problems[0]}")
+    return dataset.split("train")[:limit]
+
+
+def _settings(
+    stage: Stage, recipe: Recipe, studies: Sequence[Study], start: Path | None, config: ModelConfig
+) -> dict[str, object]:
+    """What a run must not change while it goes on."""
+    # With the derived texts, so that a change of the rules is noticed too: the vocabulary is learned from them.
+    learned = repr([(study.sample.image.name, study.sample.series, texts(study)) for study in studies])
+    return {
+        "data": hashlib.sha256(learned.encode()).hexdigest(),
+        "model": config.to_dict(),
+        "from": fingerprint(start) if start is not None else None,
+        "phases": [dataclasses.asdict(phase) for phase in stage.phases],
+        "seed": recipe.seed,
+        "views": recipe.views,
+        "holdout": recipe.holdout,
+    }
+
+
+def _features(model: RSMoE, recipe: Recipe, folders: Sequence[Sequence[Sample]]) -> FeatureBank:
+    """The frozen image encoder's features of every folder; each has a cache of its own."""
+    encoder = folded(model.vision)
+    size = model.config.vision.image_size
+    arrays, named = [], Counter[str]()
+    for root, samples in zip(recipe.data, folders, strict=True):
+        name = root.resolve().name
+        named[name] += 1
+        cache = recipe.out / "cache" / (name if named[name] == 1 else f"{name}-{named[name]}")
+        arrays.append(cached_features(encoder, samples, cache, views=recipe.views, image_size=size, seed=recipe.seed))
+    return FeatureBank.of(arrays)
+
+
+def _starting_model(
+    stage: Stage,
+    recipe: Recipe,
+    studies: Sequence[Study],
+    config: ModelConfig | None,
+    backbone: Path | None,
+    start: Path | None,
+) -> RSMoE:
+    torch.manual_seed(recipe.seed)
+    if stage.starts_from is None:
+        assert config is not None  # see _check_start
+        words = (text for study in studies for text in texts(study))
+        codec = TextCodec.train(words, config.language.vocab_size, config.experts)
+        vocabulary = dataclasses.replace(config.language, vocab_size=len(codec))
+        model = build(dataclasses.replace(config, language=vocabulary), codec)
+        if backbone is not None:
+            load_imagenet_weights(model.vision, backbone)
+        return model
+    assert start is not None  # see _check_start
+    model = load_model(start)
+    if model.has_experts:
+        raise TrainingError(
+            f"{start} has been through stage {stage.name}; pass the folder of stage {stage.starts_from}"
+        )
+    model.add_experts()
+    return model
+
+
+def _held_out(samples: Sequence[Sample], share: float) -> np.ndarray:
+    """True where a picture's whole series is held out: decided by the series' name, so the same in every run."""
+    names = [sample.series or sample.image.stem for sample in samples]
+    digests = [hashlib.sha256(name.encode()).hexdigest() for name in names]
+    held_out = np.array([int(digest[:8], 16) / 0xFFFFFFFF < share for digest in digests])
+    if held_out.all() or not held_out.any():
+        raise TrainingError("too few picture series to hold one out; give more pictures or another --holdout")
+    return held_out
+
+
+def _split(studies: Sequence[Study], features: FeatureBank, held_out: np.ndarray) -> tuple[Material, Material]:
+    train, validation = np.flatnonzero(~held_out), np.flatnonzero(held_out)[:_VALIDATION_PICTURES]
+    return (
+        Material([studies[i] for i in train.tolist()], features.select(train)),
+        Material([studies[i] for i in validation.tolist()], features.select(validation)),
+    )
+
+
+def _with_drafts(model: RSMoE, studies: Sequence[Study], features: FeatureBank) -> list[Study]:
+    """The same studies with what the experts write for view 0 of each picture."""
+    model.eval()
+    done: list[Study] = []
+    for first in tqdm(range(0, len(studies), _WRITING_BATCH), desc="experts write drafts", disable=None):
+        batch = studies[first : first + _WRITING_BATCH]
+        instructions = [CAPTION] * len(batch)
+        with torch.inference_mode():
+            tokens_BQH = model.encode(features.patches(range(first, first + len(batch))), instructions)
+            _, drafts = model.ask_experts(tokens_BQH, instructions)
+        done += [dataclasses.replace(study, drafts=d) for study, d in zip(batch, drafts, strict=True)]
+    return done
+
+
+def _announcement(model: RSMoE, phase: Phase) -> str:
+    """Which parts the phase trains, and how many parameters that is."""
+    chosen = sum(p.numel() for _, p in select_parameters(model, phase))
+    every = sum(p.numel() for p in model.parameters())
+    return f"phase {phase.name}: trains {', '.join(phase.trains)}: {chosen:,} of {every:,} parameters"
+
+
+class _BestKeeper:
+    """After each epoch: validate, and keep the model folder of the best epoch so far in `best/`.
+
+    `best/` is written before `best.json`: a run killed between the two repeats the epoch, finds the same score better
+    than the recorded one, and keeps the same model again.
+    """
+
+    def __init__(self, model: RSMoE, phase: Phase, validation: Material, session: Session) -> None:
+        self._model, self._phase, self._validation, self._session = model, phase, validation, session
+        self._record = session.out / "best.json"
+        known = self._record.is_file() and (session.out / "best").is_dir()
+        self.best: dict[str, float] = json.loads(self._record.read_text()) if known else {"score": -math.inf}
+
+    def __call__(self, epoch: int) -> dict[str, float]:
+        figures = {"validation_loss": validation_loss(self._model, self._phase, self._validation, self._session)}
+        captions = _validation_captions(self._model, self._phase, self._validation)
+        if captions:
+            references = [study.sample.captions for study in self._validation.studies]
+            try:
+                scores = score_captions(captions, references, meteor=False)
+                figures["validation_cider"] = scores.corpus["CIDEr"]
+            except UsageError:
+                pass  # without the metrics library the loss decides
+        score = figures.get("validation_cider", -figures["validation_loss"])
+        if score > self.best["score"]:
+            save_whole(self._model, self._session.out / "best")
+            self.best = {"epoch": epoch, "score": score}
+            write_whole(self._record, json.dumps(self.best) + "\n")
+        return figures
+
+
+def _validation_captions(model: RSMoE, phase: Phase, material: Material) -> list[str]:
+    """Greedy captions of the validation pictures by what the phase trains; none where it trains no caption writer."""
+    if not {"caption", "fuse"} & set(phase.lessons):
+        return []
+    model.eval()
+    captions: list[str] = []
+    for first in range(0, len(material), _WRITING_BATCH):
+        numbers = range(first, min(first + _WRITING_BATCH, len(material)))
+        instructions = [CAPTION] * len(numbers)
+        with torch.inference_mode():
+            tokens_BQH = model.encode(material.features.patches(numbers), instructions)
+            if "fuse" in phase.lessons:
+                drafts = [dict(material.studies[i].drafts) for i in numbers]
+                written = model.fuse(tokens_BQH, instructions, drafts, beams=1)
+            else:
+                written = model.answer(tokens_BQH, instructions)
+        captions += [model.codec.decode(w.ids) for w in written]
+    return captions

@@ -1,0 +1,104 @@
+"""The training stages, as data. One loop (`loop.run_phase`) runs every phase of every stage.
+
+    stage 1    align    Q-Former and language model learn to caption and to answer the sub-tasks' questions
+    stage 2    experts  adapters of router, theme, objects and relations, started from the stage-1 language model
+               fusion   the fusion adapter, on drafts that those experts wrote for the training pictures
+
+Stage 2 freezes everything that stage 1 trained.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from rsmoe_core.errors import UsageError
+from rsmoe_core.model.lora import FUSION, ROUTER
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One run of the loop."""
+
+    name: str
+    trains: tuple[str, ...]
+    """Parts whose parameters change: `qformer`, `language`, or names of adapters."""
+    lessons: tuple[str, ...]
+    """What is learned from each picture; names of `lessons.LESSONS`."""
+    epochs: int
+    learning_rate: float
+    images_per_step: int
+    weight_decay: float = 0.05
+    warmup: float = 0.05
+    """Share of the steps over which the learning rate rises; it then falls to a tenth along a cosine."""
+    needs_drafts: bool = False
+    """The experts write a draft for every picture before the phase begins."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Phases that are run one after the other, and what has to be there before."""
+
+    name: str
+    starts_from: str | None
+    """The stage whose checkpoint it needs; None starts from a preset."""
+    phases: tuple[Phase, ...]
+    half: bool = False
+    """Store the finished model's matrices in float16: enough to be used, too little to be trained on."""
+
+    def with_epochs(self, epochs: int | None) -> Stage:
+        """The same stage with another number of epochs in each phase."""
+        if epochs is None:
+            return self
+        return dataclasses.replace(self, phases=tuple(dataclasses.replace(p, epochs=epochs) for p in self.phases))
+
+
+STAGES: dict[str, Stage] = {
+    "1": Stage(
+        name="1",
+        starts_from=None,
+        phases=(
+            Phase(
+                name="align",
+                trains=("qformer", "language"),
+                lessons=("caption", "subtask"),
+                epochs=4,
+                learning_rate=8e-4,
+                images_per_step=24,
+            ),
+        ),
+    ),
+    "2": Stage(
+        name="2",
+        starts_from="1",
+        half=True,
+        phases=(
+            Phase(
+                name="experts",
+                trains=(ROUTER, "theme", "objects", "relations"),
+                lessons=("route", "draft"),
+                epochs=1,
+                learning_rate=5e-4,
+                images_per_step=32,
+                weight_decay=0.01,
+            ),
+            Phase(
+                name="fusion",
+                trains=(FUSION,),
+                lessons=("fuse",),
+                epochs=1,
+                learning_rate=5e-4,
+                images_per_step=32,
+                weight_decay=0.01,
+                needs_drafts=True,
+            ),
+        ),
+    ),
+}
+
+
+def stage(name: str) -> Stage:
+    """The stage called `name`. Raises UsageError that lists the names."""
+    if name not in STAGES:
+        raise UsageError(f"no stage '{name}'; choose one of: {', '.join(STAGES)}")
+    return STAGES[name]

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+Cli = Callable[..., Result]
+
+QUICK = ("--max-steps", "2", "--holdout", "0.2", "--precision", "fp32")
+
+
+@pytest.mark.usefixtures("no_java")
+def test_two_stages_and_an_evaluation(rsmoe: Cli, karpathy_folder: Path) -> None:
+    result = rsmoe("train", "--stage", "1", "--preset", "tiny", "--data", karpathy_folder, "-o", "run", *QUICK)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout == ""
+    assert "phase align: trains qformer, language: " in result.stderr
+    assert result.stderr.splitlines()[-1] == "stage 1 is in run/stage1"
+
+    result = rsmoe("train", "--stage", "2", "--from", "run/stage1", "--data", karpathy_folder, "-o", "run", *QUICK)
+    assert result.exit_code == 0, result.stderr
+    assert "phase experts: trains router, theme, objects, relations: " in result.stderr
+    assert "phase fusion: trains fusion: " in result.stderr
+    for line in Path("run/stage2-work/experts/log.jsonl").read_text().splitlines():
+        assert {"phase", "seconds", "step", "epoch"} <= set(json.loads(line))
+
+    result = rsmoe("evaluate", "--model", "run/stage2", "--data", karpathy_folder, "--split", "test", "--json")
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["pictures"] == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("--stage", "3"), 2, "no stage '3'; choose one of: 1, 2"),
+        (("--stage", "2"), 1, "run 'rsmoe train --stage 1' first"),
+        (("--stage", "1", "--preset", "huge"), 2, "no preset 'huge'"),
+        (("--stage", "1", "--preset", "tiny", "--from", "run/stage1"), 1, "starts from a preset"),
+        (("--stage", "2", "--from", "nowhere"), 1, "nowhere: not a model folder"),
+        (("--stage", "1", "--preset", "tiny", "--precision", "fp8"), 2, "no precision 'fp8'"),
+        (("--stage", "1", "--preset", "tiny", "--holdout", "0"), 1, "another --holdout"),
+        (("--stage", "1", "--preset", "tiny", "--backbone", "none.pth"), 1, "none.pth"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_in_one_line(
+    rsmoe: Cli, karpathy_folder: Path, arguments: tuple[str, ...], code: int, message: str
+) -> None:
+    result = rsmoe("train", "--data", karpathy_folder, "-o", "run", *arguments)
+    assert result.exit_code == code
+    assert result.stdout == ""
+    assert len(result.stderr.splitlines()) == 1
+    assert message in result.stderr
+    assert not Path("run").exists()
+
+
+def test_a_folder_that_is_missing_or_no_data_set_is_refused(rsmoe: Cli, tmp_path: Path) -> None:
+    for name, message in (("nowhere", "no such folder"), (".", "dataset_*.json")):
+        result = rsmoe("train", "--stage", "1", "--preset", "tiny", "--data", name, "-o", "run")
+        assert result.exit_code == 1
+        assert message in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_numbers_out_of_range_are_usage_errors(rsmoe: Cli, karpathy_folder: Path) -> None:
+    for option in (("--seed", "-1"), ("--epochs", "0"), ("--views", "0"), ("--holdout", "0.9")):
+        assert rsmoe("train", "--stage", "1", "--data", karpathy_folder, "-o", "run", *option).exit_code == 2

@@ -1,0 +1,32 @@
+"""Fixtures for the scene side."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from rsmoe_cli.main import app
+from tests.cli.fakes import FakeEngine
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
+    """A fake engine that `rsmoe_core.load` gives for every name."""
+    fake = FakeEngine()
+    monkeypatch.setattr("rsmoe_core.load", lambda name, device="auto": fake, raising=False)
+    return fake
+
+
+@pytest.fixture
+def rsmoe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Result]]:
+    """Runs the command line in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    yield lambda *arguments: CliRunner().invoke(app, [str(argument) for argument in arguments])
+    for name in ("", "rsmoe_cli", "rsmoe_core"):
+        logging.getLogger(name).handlers = []
+        logging.getLogger(name).propagate = True
+    logging.captureWarnings(False)

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+
+import geopandas as gpd
+import pytest
+from pyproj import CRS
+from shapely.geometry import box
+
+from rsmoe_cli.errors import OutputError
+from rsmoe_cli.records import COLUMNS, PROMPT_COLUMNS, CaptionRecord, Layer, described, failed
+from rsmoe_cli.sinks import check_output
+from rsmoe_cli.tiling import Grid
+from rsmoe_core.errors import UsageError
+from rsmoe_core.types import Description
+from tests.cli.rasters import CUSTOM_CRS
+
+TILES = list(Grid(64, 32, 32))
+DESCRIPTION = Description('un "port" à Alger', "port", "ships", "near", 0.75, {"theme": "Where is it?"})
+
+
+def two_records() -> list[CaptionRecord]:
+    return [
+        described(TILES[0], DESCRIPTION, 1.0, box(3, 36, 4, 37)),
+        failed(TILES[1], "cannot be read", None, None),
+    ]
+
+
+def write(path: Path, crs: CRS | None, records: list[CaptionRecord], prompts: bool = False) -> Path:
+    layer = Layer({**COLUMNS, **PROMPT_COLUMNS} if prompts else COLUMNS, crs)
+    with check_output(path, "scene.tif", overwrite=True).open(layer) as sink:
+        for record in records:
+            sink.write([record])
+        sink.finish({"model": "fake", "tiles": 2, "crs": None})
+    return path
+
+
+@pytest.mark.parametrize("crs", ["EPSG:32631", "EPSG:4326", CUSTOM_CRS, None])
+def test_geopackage_is_read_back(tmp_path: Path, crs: str | None) -> None:
+    wanted = CRS.from_user_input(crs) if crs else None
+    path = write(tmp_path / "out.gpkg", wanted, two_records())
+    rows = gpd.read_file(path, layer="captions")
+    assert list(rows.columns) == [*COLUMNS, "geometry"]
+    assert rows.crs == wanted or (wanted is None and rows.crs.name.startswith("Undefined"))
+    assert rows["caption"].tolist()[0] == 'un "port" à Alger'
+    assert rows["status"].tolist() == ["ok", "failed"]
+    assert rows["confidence"].isna().tolist() == [False, True]
+    assert rows.geometry.iloc[0].bounds == (3, 36, 4, 37)
+    assert rows.geometry.iloc[1] is None
+    table = gpd.read_file(path, layer="rsmoe_metadata")
+    assert dict(zip(table["key"], table["value"], strict=True)) == {"model": "fake", "tiles": "2", "crs": ""}
+
+
+def test_geopackage_is_registered_and_typed_by_the_standard(tmp_path: Path) -> None:
+    path = write(tmp_path / "out.gpkg", CRS.from_epsg(32631), [failed(TILES[0], "x", None, box(0, 0, 1, 1))])
+    with sqlite3.connect(path) as database:
+        contents = dict(database.execute("SELECT table_name, data_type FROM gpkg_contents"))
+        assert contents == {"captions": "features", "rsmoe_metadata": "attributes"}
+        assert database.execute("SELECT srs_id, geometry_type_name FROM gpkg_geometry_columns").fetchall() == [
+            (32631, "POLYGON")
+        ]
+        types = {name: kind for _, name, kind, *_ in database.execute("PRAGMA table_info(captions)")}
+    assert types["caption"] == types["error"] == "TEXT"
+    assert types["confidence"] == types["valid_fraction"] == "REAL"
+    assert types["row"] == types["col"] == "MEDIUMINT"
+
+
+def test_many_chunks_lose_nothing_and_keep_their_order(tmp_path: Path) -> None:
+    tiles = list(Grid(1200, 1, 1))
+    records = [described(tile, DESCRIPTION, 1.0, box(tile.x, 0, tile.x + 1, 1)) for tile in tiles]
+    rows = gpd.read_file(write(tmp_path / "out.gpkg", CRS.from_epsg(32631), records), layer="captions")
+    assert rows["tile_id"].tolist() == [tile.id for tile in tiles]
+
+
+@pytest.mark.parametrize("name", ["out.gpkg", "out.geojson"])
+def test_an_output_without_rows_is_a_valid_file(tmp_path: Path, name: str) -> None:
+    rows = gpd.read_file(write(tmp_path / name, CRS.from_epsg(4326), []))
+    assert len(rows) == 0
+
+
+def test_geojson_follows_the_standard(tmp_path: Path) -> None:
+    path = write(tmp_path / "out.geojson", CRS.from_epsg(4326), two_records(), prompts=True)
+    collection = json.loads(path.read_text(encoding="utf-8"))
+    assert collection["type"] == "FeatureCollection"
+    assert "crs" not in collection
+    assert collection["metadata"] == {"model": "fake", "tiles": 2, "crs": None}
+    first, second = collection["features"]
+    assert list(first["properties"]) == [*COLUMNS, *PROMPT_COLUMNS]
+    assert first["properties"]["prompt_theme"] == "Where is it?"
+    assert first["properties"]["prompt_objects"] is None
+    assert second["geometry"] is None
+    rows = gpd.read_file(path)
+    assert rows.crs == CRS.from_epsg(4326)
+    assert rows.geometry.iloc[0].bounds == (3, 36, 4, 37)
+    assert len(path.read_text(encoding="utf-8").splitlines()) > 3
+
+
+@pytest.mark.parametrize("name", ["out.gpkg", "out.geojson"])
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_a_broken_run_leaves_nothing_or_the_old_file(tmp_path: Path, name: str, error: type[BaseException]) -> None:
+    def broken() -> None:
+        with check_output(tmp_path / name, "scene.tif", overwrite=True).open(Layer(COLUMNS, None)) as sink:
+            sink.write(two_records())
+            assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".")] == old
+            raise error
+
+    for old in ([], [name]):
+        with pytest.raises(error):
+            broken()
+        assert [path.name for path in tmp_path.iterdir()] == old
+        (tmp_path / name).write_text("old")
+    assert (tmp_path / name).read_text() == "old"
+
+
+def test_what_cannot_be_written_is_refused_first(tmp_path: Path) -> None:
+    existing = tmp_path / "old.gpkg"
+    existing.touch()
+    (tmp_path / "folder.gpkg").mkdir()
+    for name, message in [
+        ("out.shp", "choose .gpkg or .geojson"),
+        ("out", "choose .gpkg or .geojson"),
+    ]:
+        with pytest.raises(UsageError, match=message):
+            check_output(tmp_path / name, "scene.tif")
+    for name, message in [
+        ("old.gpkg", "exists already; choose another name or add --overwrite"),
+        ("none/out.gpkg", "mkdir -p"),
+        ("folder.gpkg", "is a folder"),
+    ]:
+        with pytest.raises(OutputError, match=message):
+            check_output(tmp_path / name, "scene.tif")
+    with pytest.raises(UsageError, match="is the scene itself"):
+        check_output(existing, str(existing), overwrite=True)
+    with pytest.raises(UsageError, match="GeoJSON is always"):
+        check_output(tmp_path / "out.geojson", "scene.tif", dst_crs="EPSG:3857")
+    with pytest.raises(UsageError, match="CRS 'EPSG:1' is unknown"):
+        check_output(tmp_path / "out.gpkg", "scene.tif", dst_crs="EPSG:1")
+
+
+def test_the_output_decides_the_reference_system(tmp_path: Path) -> None:
+    utm, world = CRS.from_epsg(32631), CRS.from_epsg(4326)
+    assert check_output(tmp_path / "a.gpkg", "s").target(utm) is None
+    assert check_output(tmp_path / "a.gpkg", "s", dst_crs="EPSG:4326").target(utm) == world
+    assert check_output(tmp_path / "a.geojson", "s").target(utm) == world
+    assert check_output(tmp_path / "a.geojson", "s").target(None) is None
+    with pytest.raises(OutputError, match="no CRS"):
+        check_output(tmp_path / "a.gpkg", "s", dst_crs="EPSG:4326").target(None)
+    assert check_output(tmp_path / "a.geojson", "s").notes(None)
+    assert not check_output(tmp_path / "a.geojson", "s").notes(utm)
+    assert not check_output(tmp_path / "a.gpkg", "s").notes(None)
+    local = CRS.from_wkt(
+        'ENGCRS["site",EDATUM["site"],CS[Cartesian,2],AXIS["x",east],AXIS["y",north],LENGTHUNIT["m",1]]'
+    )
+    with pytest.raises(OutputError, match=r"no way from the scene's CRS 'site'"):
+        check_output(tmp_path / "a.geojson", "s").target(local)
+    assert check_output(tmp_path / "a.gpkg", "s").target(local) is None

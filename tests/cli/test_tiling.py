@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rsmoe_cli.tiling import Grid, parse_tile_size
+from rsmoe_core.errors import UsageError
+
+SIZES = st.integers(1, 90)
+
+
+@st.composite
+def grids(draw: st.DrawFn) -> Grid:
+    size = draw(st.integers(1, 40))
+    return Grid(draw(SIZES), draw(SIZES), size, draw(st.integers(0, size - 1)))
+
+
+@given(width=SIZES, height=SIZES, size=st.integers(1, 40))
+def test_without_overlap_every_pixel_lies_in_exactly_one_tile(width: int, height: int, size: int) -> None:
+    seen = np.zeros((height, width), int)
+    for tile in Grid(width, height, size):
+        seen[tile.y : tile.y + tile.height, tile.x : tile.x + tile.width] += 1
+    assert (seen == 1).all()
+
+
+@given(grid=grids())
+def test_with_overlap_every_pixel_is_covered_and_owned_once(grid: Grid) -> None:
+    covered, owned = np.zeros((2, grid.height, grid.width), int)
+    for tile in grid:
+        assert 0 < tile.width <= tile.size
+        assert 0 < tile.height <= tile.size
+        covered[tile.y : tile.y + tile.height, tile.x : tile.x + tile.width] += 1
+        owned[tile.y : tile.y + tile.own_height, tile.x : tile.x + tile.own_width] += 1
+    assert covered.min() == 1
+    assert (owned == 1).all()
+
+
+@given(grid=grids(), max_pixels=st.integers(1, 5000))
+def test_runs_hold_the_same_tiles_in_the_same_order(grid: Grid, max_pixels: int) -> None:
+    runs = list(grid.runs(max_pixels))
+    assert [tile for run in runs for tile in run] == list(grid)
+    assert len(list(grid)) == len(grid)
+    assert all(len({tile.row for tile in run}) == 1 for run in runs)
+    assert all(len(run) == 1 or len(run) * grid.size**2 <= max_pixels for run in runs)
+
+
+def test_edge_tiles_are_clipped_not_moved() -> None:
+    corner = list(Grid(width=500, height=300, size=224))[-1]
+    assert corner.box == (448, 224, 52, 76)
+    assert corner.size == 224
+    assert corner.id == "r0001c0002"
+
+
+@pytest.mark.parametrize("overlap", [-1, 32, 100])
+def test_impossible_overlap_is_refused(overlap: int) -> None:
+    with pytest.raises(UsageError, match="choose --overlap between 0 and 31"):
+        Grid(100, 100, 32, overlap)
+
+
+@pytest.mark.parametrize(
+    ("text", "metres_per_pixel", "pixels"),
+    [("224", None, 224), ("500m", 0.5, 1000), (" 2240 M", 10.0, 224), ("100.4m", 1.0, 100)],
+)
+def test_tile_size_in_pixels_or_metres(text: str, metres_per_pixel: float | None, pixels: int) -> None:
+    assert parse_tile_size(text, metres_per_pixel) == pixels
+
+
+@pytest.mark.parametrize(
+    ("text", "metres_per_pixel", "message"),
+    [
+        ("big", 1.0, "is not understood"),
+        ("2.5", 1.0, "is not understood"),
+        ("500m", None, "needs a scene with a CRS"),
+        ("500m", 300.0, "is 2 pixels here; choose at least 16"),
+        ("-5", 1.0, "is not possible"),
+        ("nanm", 1.0, "is not possible"),
+    ],
+)
+def test_senseless_tile_size_is_refused(text: str, metres_per_pixel: float | None, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        parse_tile_size(text, metres_per_pixel)

@@ -1,0 +1,34 @@
+"""A tiny model, and pictures to show it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rsmoe_core.checkpoint import save_model
+from rsmoe_core.model.rsmoe import RSMoE
+from tests.tiny import SENTENCES, make_tiny
+
+__all__ = ["SENTENCES", "make_tiny"]
+
+
+@pytest.fixture(scope="session")
+def tiny_model() -> RSMoE:
+    return make_tiny()
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory, tiny_model: RSMoE) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    save_model(tiny_model, folder)
+    return folder
+
+
+@pytest.fixture
+def images() -> list[np.ndarray]:
+    """Seven pictures of different sizes and contents."""
+    rng = np.random.default_rng(0)
+    sizes = [(64, 64), (64, 64), (50, 80), (64, 64), (31, 33), (100, 100), (64, 64)]
+    return [(rng.random((h, w, 3)) * rng.integers(40, 255)).astype(np.uint8) for h, w in sizes]

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rsmoe_core.data.rules import (
+    Shore,
+    airport_sentences,
+    amount,
+    counted,
+    ship_sentences,
+    shore_scene,
+    shore_sentences,
+)
+
+shares = st.floats(0, 1)
+counts = st.integers(0, 200)
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(0, "no"), (1, "one"), (10, "ten"), (11, "some"), (19, "some"), (20, "many"), (95, "many")]
+)
+def test_amounts(count: int, said: str) -> None:
+    assert amount(count) == said
+
+
+def test_only_one_is_singular() -> None:
+    assert [counted(n, "ship") for n in (0, 1, 2)] == ["no ships", "one ship", "two ships"]
+    assert counted(3, "swimming pool") == "three swimming pools"
+
+
+@settings(deadline=None)
+@given(count=st.integers(1, 200))
+def test_counted_things_are_in_every_sentence_with_their_verb(count: int) -> None:
+    for name, rule in (("airplane", airport_sentences), ("ship", ship_sentences)):
+        for sentence in rule(count):
+            assert counted(count, name) in sentence
+            assert f" {'are' if count == 1 else 'is'} " not in sentence
+            assert sentence.endswith(" .")
+
+
+def test_an_empty_apron_has_no_airplanes() -> None:
+    assert all("without airplanes" in s or "no airplane" in s for s in airport_sentences(0))
+
+
+@pytest.mark.parametrize(
+    ("shore", "scene"),
+    [
+        (Shore(water=1.0, green=0.0, ships=0), "sea"),
+        (Shore(water=1.0, green=0.0, ships=4), "sea"),
+        (Shore(water=0.5, green=0.9, ships=0), "coast"),
+        (Shore(water=0.5, green=0.0, ships=2), "port"),
+        (Shore(water=0.0, green=0.1, ships=0), "city"),
+        (Shore(water=0.0, green=0.5, ships=0), "mixed land"),
+        (Shore(water=0.05, green=0.9, ships=0), "green land"),
+    ],
+)
+def test_kinds_of_shore(shore: Shore, scene: str) -> None:
+    assert shore_scene(shore) == scene
+
+
+@settings(deadline=None)
+@given(water=shares, green=shares, ships=counts)
+def test_sentences_say_what_was_measured(water: float, green: float, ships: int) -> None:
+    shore = Shore(water, green, ships)
+    scene, said = shore_scene(shore), shore_sentences(shore)
+    assert len(said) == len(set(said)) == 3
+    if scene in ("sea", "port", "coast"):
+        assert all(("ship" in sentence) == (ships > 0) for sentence in said)
+        assert ships == 0 or all(counted(ships, "ship") in sentence for sentence in said)
+    else:
+        assert not any(word in sentence for sentence in said for word in ("sea", "ocean", "ship"))
+    if scene != "sea":
+        assert green <= 0.7 or any("green" in sentence for sentence in said)
+        assert green >= 0.25 or not any("green" in sentence for sentence in said)

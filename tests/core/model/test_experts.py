@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from rsmoe_core.model import experts
+from rsmoe_core.model.language import Written, write
+from rsmoe_core.model.rsmoe import RSMoE
+
+PROMPTS = [{name: f"{name} of picture {number}" for name in ("theme", "objects", "relations")} for number in "ab"]
+
+
+def test_every_expert_answers_its_own_prompt_for_its_own_picture(
+    monkeypatch: pytest.MonkeyPatch, tiny_model: RSMoE
+) -> None:
+    codec = tiny_model.codec
+
+    def write(_language, _codec, tokens, prompts, *, max_tokens, roles):
+        pictures = ["ab"[int(picture)] for picture in tokens[:, 0, 0]]
+        answers = [
+            f"{role} reads {prompt} and sees {p}" for role, prompt, p in zip(roles, prompts, pictures, strict=True)
+        ]
+        return [Written(tuple(codec.encode(answer)), 1.0) for answer in answers]
+
+    monkeypatch.setattr(experts, "write", write)
+    tokens = torch.tensor([0.0, 1.0])[:, None, None].expand(2, 4, 32)
+    drafts = experts.draft(tiny_model.language, codec, tokens, PROMPTS, 8)
+    for picture, own in zip("ab", drafts, strict=True):
+        assert own == {
+            name: f"{name} reads {name} of picture {picture} and sees {picture}" for name in tiny_model.config.experts
+        }
+
+
+def test_one_batch_says_what_each_expert_says_alone(tiny_model: RSMoE) -> None:
+    tokens = torch.randn(2, 4, 32)
+    drafts = experts.draft(tiny_model.language, tiny_model.codec, tokens, PROMPTS, 8)
+    for image, prompts in enumerate(PROMPTS):
+        for name, prompt in prompts.items():
+            (said,) = write(
+                tiny_model.language, tiny_model.codec, tokens[[image]], [prompt], max_tokens=8, roles=[name]
+            )
+            assert drafts[image][name] == tiny_model.codec.decode(said.ids)

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import torch
+
+from rsmoe_core.model.qformer import QFormer
+from rsmoe_core.presets import tiny
+
+CONFIG = tiny()
+IDS, MASK = torch.tensor([[1, 20, 21, 3], [1, 22, 3, 0]]), torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0]])
+
+
+def qformer() -> QFormer:
+    torch.manual_seed(0)
+    return QFormer(CONFIG).eval()
+
+
+def patches(images: int = 2) -> torch.Tensor:
+    return torch.randn(images, CONFIG.vision.grid**2, CONFIG.vision.feature_size)
+
+
+@torch.inference_mode()
+def test_one_vision_token_for_each_query() -> None:
+    tokens = qformer()(patches(), IDS, MASK)
+    assert tokens.shape == (2, CONFIG.qformer.queries, CONFIG.language.hidden_size)
+
+
+@torch.inference_mode()
+def test_picture_instruction_and_place_matter() -> None:
+    model, seen = qformer(), patches()
+    tokens = model(seen, IDS, MASK)
+    assert not torch.allclose(tokens, model(patches(), IDS, MASK), atol=1e-5)
+    assert torch.allclose(tokens, model(seen.flip(1), IDS, MASK), atol=1e-6), "no place is special before training"
+    torch.nn.init.normal_(model.positions)
+    assert not torch.allclose(model(seen, IDS, MASK), model(seen.flip(1), IDS, MASK), atol=1e-5)
+    other = IDS.clone()
+    other[:, 1] = 30
+    assert not torch.allclose(tokens, model(seen, other, MASK), atol=1e-5)
+
+
+@torch.inference_mode()
+def test_padding_and_neighbours_do_not_matter() -> None:
+    model, seen = qformer(), patches()
+    together = model(seen, IDS, MASK)
+    alone = model(seen[1:], IDS[1:, :3], MASK[1:, :3])
+    assert torch.allclose(together[1:], alone, atol=1e-6)

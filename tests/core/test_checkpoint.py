@@ -1,0 +1,73 @@
+import json
+import shutil
+
+import pytest
+import torch
+
+from rsmoe_core.checkpoint import fingerprint, load_model, save_model
+from rsmoe_core.errors import ModelError
+from rsmoe_core.model import lora
+from tests.core.conftest import make_tiny
+
+
+@pytest.fixture
+def folder(tiny_folder, tmp_path):
+    return shutil.copytree(tiny_folder, tmp_path / "copy")
+
+
+def test_a_model_comes_back_as_it_was(tiny_model, tiny_folder):
+    again = load_model(tiny_folder)
+    before, after = tiny_model.state_dict(), again.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[key], after[key]) for key in before)
+    assert again.config == tiny_model.config
+
+
+def test_half_precision_keeps_vectors_exact(tiny_model, tmp_path):
+    save_model(tiny_model, tmp_path, half=True)
+    before, after = tiny_model.state_dict(), load_model(tmp_path).state_dict()
+    for key, value in before.items():
+        exact = value.ndim < 2
+        assert torch.equal(value, after[key]) if exact else torch.allclose(value, after[key], atol=1e-3, rtol=1e-3)
+
+
+def test_a_stage_1_model_has_no_experts(tmp_path):
+    save_model(make_tiny(experts=False), tmp_path)
+    assert not (tmp_path / lora.FOLDER).exists()
+    assert not load_model(tmp_path).has_experts
+
+
+def test_nothing_in_a_folder_is_a_pickle(tiny_folder):
+    kinds = {path.suffix for path in tiny_folder.rglob("*") if path.is_file()}
+    assert kinds == {".json", ".safetensors"}
+
+
+@pytest.mark.parametrize(
+    "name", ["config.json", "model.safetensors", "tokenizer.json", "adapters/theme/adapter_model.safetensors"]
+)
+def test_a_truncated_or_missing_file_is_named(folder, name):
+    path = folder / name
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(ModelError, match=name.split("/")[0]) as caught:
+        load_model(folder)
+    assert "\n" not in str(caught.value)
+    path.unlink()
+    with pytest.raises(ModelError, match=name.split("/")[0]):
+        load_model(folder)
+
+
+def test_weights_that_do_not_fit_the_configuration_are_refused(folder):
+    values = json.loads((folder / "config.json").read_text())
+    values["language"]["hidden_size"] *= 2
+    (folder / "config.json").write_text(json.dumps(values))
+    with pytest.raises(ModelError, match=r"model\.safetensors"):
+        load_model(folder)
+
+
+def test_the_fingerprint_follows_the_weights(folder, tiny_folder):
+    assert fingerprint(folder) == fingerprint(tiny_folder)
+    path = folder / "adapters/fusion/adapter_model.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    assert fingerprint(folder) != fingerprint(tiny_folder)

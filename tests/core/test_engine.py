@@ -1,0 +1,118 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from rsmoe_core import Request, load
+from rsmoe_core.engine import as_sentence, built_in_models
+from rsmoe_core.errors import ImageError, ModelError, UsageError
+from rsmoe_core.types import EXPERTS
+from tests.core.conftest import make_tiny
+
+
+@pytest.fixture(scope="module")
+def engine(tiny_folder):
+    return load(tiny_folder, device="cpu")
+
+
+def test_every_picture_gets_a_description(engine, images):
+    described = engine.caption(images)
+    assert len(described) == len(images)
+    for said in described:
+        assert said.caption
+        assert set(said.prompts) == set(EXPERTS)
+        assert 0 < said.confidence <= 1
+    assert len({said.caption for said in described} | {said.objects for said in described}) > 1
+
+
+def test_pil_images_and_arrays_are_described_alike(engine, images):
+    assert engine.caption([Image.fromarray(i) for i in images]) == engine.caption(images)
+
+
+@pytest.mark.parametrize("size", [1, 2, 7])
+def test_batch_size_does_not_change_the_text(engine, images, size):
+    requests = [Request(image) for image in images]
+    alone = [engine.describe([request])[0] for request in requests]
+    together = engine.describe(requests, batch_size=size)
+    texts = [(said.caption, said.theme, said.objects, said.relations, said.prompts) for said in alone]
+    assert [(s.caption, s.theme, s.objects, s.relations, s.prompts) for s in together] == texts
+    assert np.allclose([s.confidence for s in together], [s.confidence for s in alone], atol=1e-4)
+
+
+def test_pixels_that_were_not_observed_do_not_matter(engine, images):
+    image = images[0]
+    valid = np.ones(image.shape[:2], bool)
+    valid[:, 40:] = False
+    other = image.copy()
+    other[~valid] = 255
+    assert engine.caption([image], [valid]) == engine.caption([other], [valid])
+
+
+def test_no_picture_gives_no_description(engine):
+    assert engine.caption([]) == []
+
+
+def test_a_bad_picture_is_refused(engine):
+    with pytest.raises(ImageError):
+        engine.caption([np.zeros((4, 4), np.uint8)])
+
+
+def test_an_unknown_name_says_what_there_is():
+    with pytest.raises(UsageError, match="built-in name"):
+        load("no-such-model")
+
+
+def test_an_unknown_device_is_refused(tiny_folder):
+    with pytest.raises(UsageError, match="--device cpu"):
+        load(tiny_folder, device="toaster")
+
+
+def test_a_stage_1_model_is_no_engine(tmp_path):
+    from rsmoe_core.checkpoint import save_model
+
+    save_model(make_tiny(experts=False), tmp_path)
+    with pytest.raises(ModelError, match="train stage 2"):
+        load(tmp_path)
+
+
+def test_a_hub_id_is_fetched_with_its_revision(monkeypatch, tiny_folder):
+    import huggingface_hub
+
+    asked = []
+
+    def snapshot_download(hub_id, *, revision, allow_patterns):
+        asked.append((hub_id, revision, allow_patterns))
+        return str(tiny_folder)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
+    assert load("someone/their-model", revision="v2").name == "someone/their-model"
+    assert asked[0][:2] == ("someone/their-model", "v2")
+    assert not any("bin" in pattern or "pt" in pattern for pattern in asked[0][2])
+
+
+def test_a_hub_that_cannot_be_reached_is_one_line(monkeypatch):
+    import huggingface_hub
+
+    def unreachable(*_, **__):
+        raise OSError("no route\nto host")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", unreachable)
+    with pytest.raises(ModelError, match="cannot fetch 'a/b'") as caught:
+        load("a/b")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "sentence"),
+    [
+        ("a pond is near a road .", "A pond is near a road."),
+        ("trees , houses", "Trees, houses."),
+        ("", ""),
+        ("is it ?", "Is it?"),
+    ],
+)
+def test_captions_read_like_sentences(written, sentence):
+    assert as_sentence(written) == sentence
+
+
+def test_nano_ships():
+    assert "nano" in built_in_models()

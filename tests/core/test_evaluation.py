@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rsmoe_core.data import Dataset, Sample, read_dataset
+from rsmoe_core.engine import load
+from rsmoe_core.errors import DataError, UsageError
+from rsmoe_core.evaluation import describe_samples, score
+from rsmoe_core.metrics.captions import score_captions
+
+pytestmark = pytest.mark.usefixtures("no_java")
+
+
+def sample(split: str, *captions: str) -> Sample:
+    return Sample(Path(f"{captions[0]}.jpg"), split, captions)
+
+
+POND, ROAD, TREES = "a pond is near a road .", "a road is between two ponds .", "many green trees are in a park ."
+DATASET = Dataset(
+    Path("."),
+    (
+        sample("train", POND, TREES),
+        sample("train", POND),
+        sample("test", POND, "there is a pond ."),
+        sample("test", ROAD),
+        sample("test", TREES, "a park ."),
+    ),
+    (),
+)
+TEST = DATASET.split("test")
+
+
+def test_right_words_beat_the_baseline_and_wrong_words_do_not() -> None:
+    right = score(DATASET, TEST, [POND, ROAD, TREES])
+    assert right.pictures == 3
+    assert right.tokenizer == "simple"
+    assert right.scores["BLEU-4"] == pytest.approx(1)
+    assert right.scores["CIDEr"] > right.baseline["CIDEr"] > 0
+    wrong = score(DATASET, TEST, ["some airplanes"] * 3)
+    assert wrong.scores["CIDEr"] == 0
+    assert wrong.baseline == right.baseline
+
+
+def test_the_baseline_is_the_commonest_sentence_of_the_training_split() -> None:
+    result = score(DATASET, TEST, [POND, ROAD, TREES])
+    assert result.baseline_caption == POND
+    expected = score_captions([POND] * 3, [s.captions for s in TEST])
+    assert result.baseline == expected.corpus
+    assert score(Dataset(Path("."), TEST, ()), TEST, [POND] * 3).baseline_caption in {
+        c for s in TEST for c in s.captions
+    }
+
+
+def test_intervals_hold_the_mean_and_shrink_with_agreement() -> None:
+    result = score(DATASET, TEST, [POND, TREES, TREES])
+    assert set(result.interval_95) == {"ROUGE-L", "CIDEr"}
+    for name, (low, high) in result.interval_95.items():
+        assert low < result.scores[name] < high
+    same = score(DATASET, TEST, ["airplanes"] * 3)
+    assert same.interval_95["CIDEr"] == (0, 0)
+    assert score(DATASET, TEST, [POND, TREES, TREES]) == result, "the resampling is seeded"
+
+
+def test_one_picture_is_too_few() -> None:
+    with pytest.raises(DataError, match="at least two"):
+        score(DATASET, TEST[:1], [POND])
+
+
+def test_an_unknown_tokenizer_is_refused() -> None:
+    with pytest.raises(UsageError, match="simple, ptb"):
+        score(DATASET, TEST, [POND, ROAD, TREES], "moses")
+
+
+def test_pictures_are_described_in_order_whatever_the_batch(karpathy_folder: Path, tiny_folder: Path) -> None:
+    engine = load(tiny_folder, device="cpu")
+    samples = read_dataset(karpathy_folder).split("test")
+    done: list[int] = []
+    engine.batch_size = 3
+    described = describe_samples(engine, samples, done.append)
+    assert done == [3, 1]
+    engine.batch_size = 1
+    alone = describe_samples(engine, samples)
+    assert [(s.caption, s.objects, s.prompts) for s in described] == [(s.caption, s.objects, s.prompts) for s in alone]
+    assert np.allclose([s.confidence for s in described], [s.confidence for s in alone], atol=1e-4)

@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from rsmoe_core.checkpoint import fingerprint, load_model
+from rsmoe_core.data import Sample
+from rsmoe_core.data.targets import derive
+from rsmoe_core.errors import DataError, TrainingError
+from rsmoe_core.presets import tiny
+from rsmoe_core.training import loop, recipe
+from rsmoe_core.training.recipe import Recipe, run_stage
+from rsmoe_core.training.stages import Stage, stage
+
+PHASES = stage("1").with_epochs(3).phases
+STAGE_1 = Stage("1", None, tuple(dataclasses.replace(p, images_per_step=8, learning_rate=1e-2) for p in PHASES))
+STAGE_2 = stage("2").with_epochs(1)
+
+
+def first(data: Path, out: Path, stage: Stage = STAGE_1, **options: object) -> Path:
+    chosen = Recipe((data,), out, **({"bf16": False, "holdout": 0.2} | options))
+    return run_stage(stage, chosen, config=tiny(), say=lambda text: None)
+
+
+def second(data: Path, out: Path, start: Path, **options: object) -> Path:
+    chosen = Recipe((data,), out, **({"bf16": False, "holdout": 0.2} | options))
+    return run_stage(STAGE_2, chosen, start=start, say=lambda text: None)
+
+
+def log(work: Path) -> list[dict]:
+    rows = [json.loads(line) for line in (work / "log.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
+
+
+def weights(folder: Path) -> dict[str, Tensor]:
+    return load_model(folder).state_dict()
+
+
+@pytest.fixture
+def stage_1(karpathy_folder: Path, tmp_path: Path) -> Path:
+    return first(karpathy_folder, tmp_path / "first")
+
+
+def test_stage_1_learns_and_leaves_the_image_encoder_alone(stage_1: Path) -> None:
+    work = stage_1.parent / "stage1-work" / "align"
+    losses = [row["loss"] for row in log(work) if "loss" in row]
+    assert losses[-1] < 0.8 * losses[0]
+    validations = [row for row in log(work) if "validation_loss" in row]
+    assert [row["epoch"] for row in validations] == [1, 2, 3]
+    model = load_model(stage_1)
+    assert not model.has_experts
+    torch.manual_seed(0)  # the seed of the recipe: an untrained model has the same image encoder
+    fresh = recipe.build(model.config, model.codec)
+    assert all(torch.equal(v, fresh.vision.state_dict()[k]) for k, v in model.vision.state_dict().items())
+    assert not torch.equal(model.qformer.queries, fresh.qformer.queries)
+
+
+def test_the_best_epoch_is_kept(stage_1: Path) -> None:
+    work = stage_1.parent / "stage1-work" / "align"
+    best = json.loads((work / "best.json").read_text())
+    scores = {r["epoch"]: r.get("validation_cider", -r["validation_loss"]) for r in log(work) if "validation_loss" in r}
+    assert best["score"] == max(scores.values()) == scores[best["epoch"]]
+    assert json.loads((work / "finished.json").read_text()) == best
+    assert fingerprint(work / "best") == fingerprint(stage_1)
+
+
+def test_stage_2_trains_nothing_but_adapters(karpathy_folder: Path, stage_1: Path) -> None:
+    said: list[str] = []
+    chosen = Recipe((karpathy_folder,), stage_1.parent, bf16=False, holdout=0.2)
+    folder = run_stage(STAGE_2, chosen, start=stage_1, say=said.append)
+    base, model = weights(stage_1), load_model(folder)
+    after = {key.replace("base_model.model.", "").replace(".base_layer.", "."): v for key, v in weights(folder).items()}
+    assert all(torch.equal(value, after[key]) for key, value in base.items())
+    for role in model.roles:
+        late = [v for key, v in after.items() if f".lora_B.{role}." in key]
+        assert any(value.abs().max() > 0 for value in late), f"{role} still is as it started"
+    trained = [line for line in said if "trains" in line]
+    assert "trains router, theme, objects, relations: " in trained[0]
+    assert "trains fusion: " in trained[1]
+    assert len(log(folder.parent / "stage2-work" / "fusion")) > 0
+
+
+def test_a_finished_stage_is_not_run_again(
+    karpathy_folder: Path, stage_1: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = fingerprint(stage_1)
+    shutil.rmtree(stage_1)
+    monkeypatch.setattr(recipe, "run_phase", lambda *_: pytest.fail("trained again"))
+    assert fingerprint(first(karpathy_folder, stage_1.parent)) == before
+
+
+def test_a_stage_stopped_by_max_steps_goes_on_without_it(karpathy_folder: Path, stage_1: Path, tmp_path: Path) -> None:
+    stopped = first(karpathy_folder, tmp_path / "other", max_steps=5)
+    assert max(row["step"] for row in log(tmp_path / "other/stage1-work/align")) == 5
+    assert not (tmp_path / "other/stage1-work/align/finished.json").exists()
+    assert fingerprint(stopped) != fingerprint(stage_1)
+    assert fingerprint(first(karpathy_folder, tmp_path / "other")) == fingerprint(stage_1)
+    assert log(tmp_path / "other/stage1-work/align") == log(stage_1.parent / "stage1-work/align")
+
+
+def test_stage_2_stopped_in_every_phase_goes_on_as_if_it_had_not_been(
+    karpathy_folder: Path, stage_1: Path, tmp_path: Path
+) -> None:
+    unbroken = second(karpathy_folder, tmp_path / "unbroken", stage_1)
+    assert load_model(second(karpathy_folder, tmp_path / "broken", stage_1, max_steps=1)).has_experts
+    assert fingerprint(second(karpathy_folder, tmp_path / "broken", stage_1)) == fingerprint(unbroken)
+    assert log(tmp_path / "broken/stage2-work/fusion") == log(tmp_path / "unbroken/stage2-work/fusion")
+
+
+@pytest.mark.parametrize("moment", ["best is half written", "best.json is missing", "last is missing"])
+def test_a_kill_between_best_and_last_changes_nothing(
+    karpathy_folder: Path, stage_1: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    save, place, out = recipe.save_whole, loop._save, tmp_path / "other"
+    best = out / "stage1-work/align/best"
+
+    def killed(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    def killed_on_the_way(model: object, folder: Path) -> None:
+        save(model, folder)
+        if moment == "best is half written":  # aside, where it is being written
+            best.rename(best.with_name("best.part"))
+            (best.with_name("best.part") / "tokenizer.json").unlink()
+        killed()
+
+    if moment == "last is missing":
+        monkeypatch.setattr(loop, "_save", killed)
+    else:
+        monkeypatch.setattr(recipe, "save_whole", killed_on_the_way)
+    with pytest.raises(KeyboardInterrupt):
+        first(karpathy_folder, out)
+    monkeypatch.setattr(recipe, "save_whole", save)
+    monkeypatch.setattr(loop, "_save", place)
+    assert fingerprint(first(karpathy_folder, out)) == fingerprint(stage_1)
+    assert log(out / "stage1-work/align") == log(stage_1.parent / "stage1-work/align")
+
+
+def test_a_run_goes_on_with_the_same_settings_only(
+    karpathy_folder: Path, stage_1: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(TrainingError, match="begun with other seed; give another --out"):
+        first(karpathy_folder, stage_1.parent, seed=1)
+    with pytest.raises(TrainingError, match="begun with other phases"):
+        first(karpathy_folder, stage_1.parent, stage=STAGE_1.with_epochs(1))
+    with pytest.raises(TrainingError, match="begun with other data"):
+        first(karpathy_folder, stage_1.parent, max_pictures=30)
+    monkeypatch.setattr(recipe, "derive", lambda sample: dataclasses.replace(derive(sample), theme="lake"))
+    with pytest.raises(TrainingError, match="begun with other data"):
+        first(karpathy_folder, stage_1.parent)
+
+
+def test_folders_of_one_name_have_caches_of_their_own(karpathy_folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "elsewhere" / karpathy_folder.name
+    shutil.copytree(karpathy_folder, other)
+    chosen = Recipe((karpathy_folder, other), tmp_path / "run", holdout=0.2, bf16=False, max_steps=1)
+    run_stage(STAGE_1, chosen, config=tiny(), say=lambda text: None)
+    assert sorted(p.name for p in (tmp_path / "run/cache").iterdir()) == ["pictures", "pictures-2"]
+
+
+def test_stage_2_needs_a_stage_1_model(karpathy_folder: Path, stage_1: Path, tmp_path: Path) -> None:
+    chosen = Recipe((karpathy_folder,), tmp_path / "run")
+    with pytest.raises(TrainingError, match=r"stage 2 needs the model of stage 1.*--from"):
+        run_stage(STAGE_2, chosen)
+    finished = second(karpathy_folder, tmp_path / "run", stage_1, max_steps=1)
+    with pytest.raises(TrainingError, match="has been through stage 2"):
+        run_stage(STAGE_2, Recipe((karpathy_folder,), tmp_path / "again", holdout=0.2), start=finished)
+
+
+def test_stage_1_takes_no_model(karpathy_folder: Path, stage_1: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="starts from a preset"):
+        run_stage(STAGE_1, Recipe((karpathy_folder,), tmp_path / "run"), config=tiny(), start=stage_1)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("holdout", [0.0, 1.0])
+def test_something_must_be_held_out_and_something_left(karpathy_folder: Path, tmp_path: Path, holdout: float) -> None:
+    with pytest.raises(TrainingError, match="another --holdout"):
+        first(karpathy_folder, tmp_path / "run", holdout=holdout)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_series_is_held_out_whole_and_always_the_same() -> None:
+    samples = [Sample(Path(f"{n}.jpg"), "train", ("x",), series=f"s{n // 4}") for n in range(400)]
+    held_out = recipe._held_out(samples, 0.3)
+    assert np.array_equal(held_out, recipe._held_out(samples, 0.3))
+    assert all(len(set(held_out[n : n + 4])) == 1 for n in range(0, 400, 4))
+    assert 0.15 < held_out.mean() < 0.45
+    assert np.array_equal(recipe._held_out(samples[200:], 0.3), held_out[200:]), "by name, not by place"
+
+
+def test_what_the_data_lacks_is_said(karpathy_folder: Path, tmp_path: Path) -> None:
+    (karpathy_folder / "train" / "pond_1.jpg").unlink()
+    said: list[str] = []
+    chosen = Recipe((karpathy_folder,), tmp_path / "run", holdout=0.2, max_steps=1, bf16=False)
+    run_stage(STAGE_1, chosen, config=tiny(), say=said.append)
+    assert "1 left out, the first: " in said[0]
+    assert "pond_1.jpg is missing" in said[0]
+    with pytest.raises(DataError, match="no such folder"):
+        first(tmp_path / "nowhere", tmp_path / "run")

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import pytest
+
+from rsmoe_core.errors import UsageError
+from rsmoe_core.model.lora import roles
+from rsmoe_core.training.lessons import LESSONS
+from rsmoe_core.training.stages import STAGES, stage
+from rsmoe_core.types import EXPERTS
+
+
+def test_every_stage_starts_from_one_before_it() -> None:
+    assert STAGES["1"].starts_from is None
+    assert STAGES["2"].starts_from == "1"
+    assert [name for name, s in STAGES.items() if s.name != name] == []
+
+
+def test_stage_1_trains_no_adapter_and_stage_2_every_adapter_and_nothing_else() -> None:
+    trained = {name: {part for phase in s.phases for part in phase.trains} for name, s in STAGES.items()}
+    assert trained["1"] == {"qformer", "language"}
+    assert trained["2"] == set(roles(EXPERTS))
+
+
+def test_every_lesson_is_known() -> None:
+    assert {lesson for s in STAGES.values() for phase in s.phases for lesson in phase.lessons} == set(LESSONS)
+
+
+def test_epochs_can_be_set_for_every_phase() -> None:
+    longer = stage("2").with_epochs(7)
+    assert [phase.epochs for phase in longer.phases] == [7, 7]
+    assert longer.phases[0].learning_rate == stage("2").phases[0].learning_rate
+    assert stage("2").with_epochs(None) is stage("2")
+
+
+def test_an_unknown_stage_lists_the_stages() -> None:
+    with pytest.raises(UsageError, match="no stage '3'; choose one of: 1, 2"):
+        stage("3")
