@@ -36,7 +36,10 @@ Stretch = Annotated[
 ]
 TileSize = Annotated[
     str | None,
-    typer.Option(metavar="PIXELS|METRESm", help="Side of a tile, such as 224 or 500m; by default what the model sees."),
+    typer.Option(
+        metavar="PIXELS|METRESm",
+        help="Side of a tile, such as 224 or 500m; by default about what the model sees, so that it fits the scene.",
+    ),
 ]
 Overlap = Annotated[int, typer.Option(min=0, help="Pixels that neighbouring tiles share.")]
 DstCrs = Annotated[str | None, typer.Option(metavar="CRS", help="CRS of the footprints in a GeoPackage.")]

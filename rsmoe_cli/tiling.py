@@ -8,6 +8,7 @@ clipped to the scene: never dropped, never shifted.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,6 +16,10 @@ from rsmoe_core.errors import UsageError
 
 SMALLEST_TILE = 16
 """Pixels; below this a tile shows nothing that could be put into words."""
+_FIT = (2 / 3, 3 / 2)
+"""A tile size that is fitted to a scene lies between these multiples of the size that was wanted."""
+_FIT_STRAIN = 0.25
+"""What a fitted size costs for its distance to the wanted one, beside the share of tile area that is empty."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +131,29 @@ class Grid:
 def _count(extent: int, size: int, step: int) -> int:
     """Tiles needed along one axis: the fewest whose last one reaches the end."""
     return 1 + max(0, -(-(extent - size) // step))
+
+
+def fitting_tile_size(width: int, height: int, wanted: int, overlap: int = 0) -> int:
+    """The tile size near `wanted` that divides a scene best, all in pixels.
+
+    Tiles of just the wanted size usually leave narrow strips at the right and at the bottom, in which nothing can be
+    recognised: 256 pixels make a tile of 224 and a strip of 32, but one tile of 256.
+    """
+
+    def cost(size: int) -> float:
+        strain = _FIT_STRAIN * abs(math.log(size / wanted))
+        return strain + sum(_empty_share(extent, size, size - overlap) for extent in (width, height))
+
+    if overlap >= wanted:  # nothing fits; the grid will say so
+        return wanted
+    lowest = max(SMALLEST_TILE, overlap + 1, round(wanted * _FIT[0]))
+    return min(range(lowest, round(wanted * _FIT[1]) + 1), key=cost)
+
+
+def _empty_share(extent: int, size: int, step: int) -> float:
+    """Pixels along one axis that tiles reach beyond the scene, as a share of the scene, at most 1."""
+    reached = step * (_count(extent, size, step) - 1) + size
+    return min(1.0, (reached - extent) / extent)
 
 
 def parse_tile_size(text: str, metres_per_pixel: float | None) -> int:

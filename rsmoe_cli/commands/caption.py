@@ -39,7 +39,7 @@ def caption(
     from rsmoe_cli.bands import parse_bands
     from rsmoe_cli.raster import open_scene
     from rsmoe_cli.sinks import check_output
-    from rsmoe_cli.tiling import Grid, parse_tile_size
+    from rsmoe_cli.tiling import Grid, fitting_tile_size, parse_tile_size
 
     output = check_output(out, scene, overwrite, dst_crs)
     source = open_scene(scene, parse_bands(bands) if bands is not None else None, stretch)
@@ -54,7 +54,8 @@ def caption(
     engine = load(model, device=device)
     for text in (*source.notes, *output.notes(source.georeference.crs)):
         log.warning("%s", text)
-    grid = Grid(source.width, source.height, size or engine.image_size, overlap)
+    size = size or fitting_tile_size(source.width, source.height, engine.image_size, overlap)
+    grid = Grid(source.width, source.height, size, overlap)
     summary = describe_scene(
         source,
         grid,

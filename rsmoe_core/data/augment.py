@@ -1,7 +1,7 @@
 """Other views of a picture for which its sentences stay true.
 
-Turning, mirroring, moderate zoom, haze, colour and grey keep what is in a picture; turning and mirroring are left out
-where a sentence says left, right, top or bottom.
+Turning, mirroring, moderate zoom, a coarser sensor, haze, colour and grey keep what is in a picture; turning and
+mirroring are left out where a sentence says left, right, top or bottom.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ _GREY_SHARE = 0.1
 # Weights of red, green and blue in perceived brightness (ITU-R BT.601).
 _LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
 _SMALLEST_CROP = 0.75
+_COARSE_SHARE = 0.3
+_COARSEST = 0.35
+"""Side of the coarsest picture, as a share of the picture's own."""
 
 
 def is_directional(captions: Iterable[str]) -> bool:
@@ -28,6 +31,8 @@ def is_directional(captions: Iterable[str]) -> bool:
 def another_view(image_HWC: NDArray[np.uint8], rng: np.random.Generator, may_turn: bool) -> NDArray[np.uint8]:
     """A random view of the picture, of the same size; the same generator state gives the same view."""
     view = _zoomed(image_HWC, rng)
+    if rng.random() < _COARSE_SHARE:
+        view = _coarsened(view, rng)
     if may_turn:
         view = np.rot90(view, k=int(rng.integers(4)))
         if rng.random() < 0.5:
@@ -42,6 +47,16 @@ def _zoomed(image_HWC: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[n
     top, left = int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1))
     crop = Image.fromarray(image_HWC[top : top + h, left : left + w])
     return np.asarray(crop.resize((width, height), Image.Resampling.BICUBIC))
+
+
+def _coarsened(image_HWC: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """What a sensor with larger pixels sees of the same ground."""
+    height, width = image_HWC.shape[:2]
+    share = rng.uniform(_COARSEST, 0.9)
+    small = Image.fromarray(image_HWC).resize(
+        (max(1, round(width * share)), max(1, round(height * share))), Image.Resampling.BOX
+    )
+    return np.asarray(small.resize((width, height), Image.Resampling.BICUBIC))
 
 
 def _coloured(image_HWC: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:

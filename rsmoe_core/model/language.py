@@ -22,6 +22,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from rsmoe_core.config import LanguageConfig
 from rsmoe_core.tokenizer import TextCodec
 
+_TINY = 1e-8
+
 LanguageModel = Any
 """A causal language model of transformers, as it is or wrapped by peft: both generate and give their embeddings."""
 
@@ -68,7 +70,8 @@ class PackedRows:
     offset_BT: Tensor
     """Place of the token within its row."""
     weight_BT: Tensor
-    """Weight of the token's row where the token is to be learned, 0 at prompts and padding."""
+    """Weight of the token's row where the token is to be learned, 0 at prompts and padding; a negative weight makes
+    the token less likely."""
 
     def to(self, device: torch.device) -> PackedRows:
         """The same rows on another device."""
@@ -84,12 +87,12 @@ def answer_loss(language: LanguageModel, tokens_BQH: Tensor, rows: PackedRows, d
         attention_mask=_visible(rows.row_BT, queries),
         position_ids=torch.cat([_places(queries, rows.ids_BT), rows.offset_BT + queries], dim=1),
     ).last_hidden_state
-    learned_BT = rows.weight_BT > 0
+    learned_BT = rows.weight_BT != 0
     before_BTH = hidden_BLH[:, queries - 1 : -1]  # what the model knows just before each text token
     logits = language.get_output_embeddings()(before_BTH[learned_BT])
     losses = F.cross_entropy(logits.float(), rows.ids_BT[learned_BT], reduction="none")
     weights = rows.weight_BT[learned_BT]
-    return (losses * weights).sum() / weights.sum()
+    return (losses * weights).sum() / weights.abs().sum().clamp(min=_TINY)
 
 
 def _places(queries: int, ids_BT: Tensor) -> Tensor:
@@ -119,9 +122,10 @@ def write(
     *,
     max_tokens: int,
     beams: int = 1,
+    samples: int = 0,
     roles: Sequence[str] | None = None,
 ) -> list[Written]:
-    """One text for each row, greedily or by beam search.
+    """One text for each row, greedily or by beam search; or `samples` texts for each, drawn by their probability.
 
     `tokens_RQH` are the vision tokens of each row's image, `prompts` the texts to answer; `roles` names the adapter of
     each row, None means the bare language model. Rows are padded on the left and masked: what a row says does not
@@ -139,7 +143,8 @@ def write(
         attention_mask=mask,
         max_new_tokens=max_tokens,
         num_beams=beams,
-        do_sample=False,
+        do_sample=samples > 0,
+        **({"num_return_sequences": samples, "top_k": 0} if samples else {}),
         pad_token_id=codec.pad,
         eos_token_id=codec.eos,
         bos_token_id=codec.bos,

@@ -45,8 +45,8 @@ class FeatureBank:
         return cls(tuple(arrays), np.arange(sum(map(len, arrays))))
 
     def select(self, rows: NDArray[np.int64]) -> FeatureBank:
-        """The bank of some of this bank's rows."""
-        return FeatureBank(self.arrays, self.rows[rows])
+        """The bank of some of this bank's rows; of an empty bank, an empty one."""
+        return self if not self.arrays else FeatureBank(self.arrays, self.rows[rows])
 
     @property
     def views(self) -> int:

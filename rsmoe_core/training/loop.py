@@ -3,7 +3,7 @@
 Every random choice of a step (views, rows, dropout) comes from the pair (seed, step), and the order of pictures from
 (seed, epoch); so a run that was broken off and resumed takes the same steps as an unbroken one.
 
-Shapes: B images, V views, P patches, D features, R rows of text, T tokens.
+What is learned is an objective's business (see `objectives`); here are the steps, the rate, the log and the resuming.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,17 +20,10 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
-from rsmoe_core.instructions import CAPTION
-from rsmoe_core.model import lora
-from rsmoe_core.model.language import PackedRows, answer_loss
-from rsmoe_core.model.rsmoe import RSMoE
-from rsmoe_core.tokenizer import TextCodec
-from rsmoe_core.training.features import FeatureBank
 from rsmoe_core.training.files import write_whole
-from rsmoe_core.training.lessons import LESSONS, Row, Study
+from rsmoe_core.training.objectives import Objective, Session
 from rsmoe_core.training.stages import Phase
 
 _CLIP = 1.0
@@ -39,45 +31,19 @@ _BETAS = (0.9, 0.98)
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 
-@dataclass(frozen=True)
-class Material:
-    """Pictures to learn from; row i of the features belongs to `studies[i]`."""
-
-    studies: Sequence[Study]
-    features: FeatureBank
-
-    def __len__(self) -> int:
-        return len(self.studies)
-
-
-@dataclass(frozen=True)
-class Session:
-    """How a phase is run; what is learned is the phase's own business."""
-
-    out: Path
-    """Folder for `last/` (weights and optimiser to resume from) and `log.jsonl`."""
-    seed: int = 0
-    bf16: bool = True
-    """Forward passes in bfloat16 where that is safe."""
-    save_every: int = 200
-    """Steps between two checkpoints."""
-    max_steps: int | None = None
-    """Stop early after this many steps of the phase; the learning rate falls as if it were run to its end."""
-
-
 def run_phase(
-    model: RSMoE, phase: Phase, train: Material, session: Session, on_epoch: Callable[[int], dict[str, float]]
+    objective: Objective, phase: Phase, session: Session, on_epoch: Callable[[int], dict[str, float]]
 ) -> bool:
-    """Train `model` in place; goes on from `session.out/last` where that is there.
+    """Train in place what the objective trains; goes on from `session.out/last` where that is there.
 
     `on_epoch` is called after each whole epoch and returns validation figures for the log. Returns whether the phase
     has come to its end, which is false where `session.max_steps` stopped it before.
     """
-    parameters = select_parameters(model, phase)
+    parameters = objective.trained
     optimiser = _optimiser(parameters, phase)
-    steps_per_epoch = math.ceil(len(train) / phase.images_per_step)
+    steps_per_epoch = math.ceil(len(objective) / phase.images_per_step)
     total = steps_per_epoch * phase.epochs
-    start = _resume(parameters, optimiser, session.out, phase.name)
+    start = _resume(objective, optimiser, session.out, phase.name)
     stop = min(total, session.max_steps or total)
     log = _Log(session.out / "log.jsonl", phase.name, start)
     with tqdm(total=stop, initial=start, desc=phase.name, unit="step", disable=None) as bar:
@@ -86,7 +52,7 @@ def run_phase(
             rate = _rate(step, total, phase)
             for group in optimiser.param_groups:
                 group["lr"] = rate
-            loss = _step(model, phase, train, _images(epoch, place, len(train), phase, session.seed), step, session)
+            loss = _step(objective, _images(epoch, place, len(objective), phase, session.seed), step, session)
             norm = nn.utils.clip_grad_norm_([p for _, p in parameters if p.grad is not None], _CLIP)
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
@@ -99,103 +65,19 @@ def run_phase(
             if ends_epoch:
                 log.write(step=step + 1, epoch=epoch + 1, **on_epoch(epoch + 1))
             if ends_epoch or step + 1 == stop or (step + 1) % session.save_every == 0:
-                _save(parameters, optimiser, step + 1, session.out, phase.name)
+                _save(objective, optimiser, step + 1, session.out, phase.name)
     return stop == total
 
 
-def select_parameters(model: RSMoE, phase: Phase) -> list[tuple[str, nn.Parameter]]:
-    """Freeze the model but for what the phase trains, and return that by name."""
-    model.requires_grad_(False)
-    chosen: list[tuple[str, nn.Parameter]] = []
-    for part in phase.trains:
-        if part in model.roles:
-            chosen += lora.parameters_of(model.language, [part])
-        else:
-            chosen += [(f"{part}.{key}", p) for key, p in getattr(model, part).named_parameters()]
-    for _, parameter in chosen:
-        parameter.requires_grad_(True)
-    return chosen
-
-
-def _step(model: RSMoE, phase: Phase, train: Material, images: NDArray, step: int, session: Session) -> float:
+def _step(objective: Objective, images: NDArray, step: int, session: Session) -> float:
     """Forward and backward of one batch; the gradients are left on the parameters. Returns the loss."""
     torch.manual_seed(session.seed * 1_000_003 + step)
     rng = np.random.default_rng((session.seed, step))
-    model.vision.eval()
-    model.qformer.train("qformer" in phase.trains)
-    model.language.train()
-    views = rng.integers(train.features.views, size=len(images))
     total = 0.0
-    for loss, _ in _batch_losses(model, phase, train, images, views, rng, session):
+    for loss in objective.losses(images, rng):
         loss.backward()
         total += loss.item()
     return total
-
-
-def validation_loss(model: RSMoE, phase: Phase, material: Material, session: Session) -> float:
-    """Mean loss over the rows of the phase's lessons, on view 0 of every picture."""
-    model.eval()
-    losses = counts = 0.0
-    with torch.no_grad():
-        for start in range(0, len(material), phase.images_per_step):
-            images = np.arange(start, min(start + phase.images_per_step, len(material)))
-            rng = np.random.default_rng(0)
-            for loss, rows in _batch_losses(model, phase, material, images, np.zeros_like(images), rng, session):
-                losses += loss.item() * rows
-                counts += rows
-    return losses / max(counts, 1)
-
-
-def _batch_losses(
-    model: RSMoE,
-    phase: Phase,
-    material: Material,
-    images: NDArray,
-    views: NDArray,
-    rng: np.random.Generator,
-    session: Session,
-) -> Iterator[tuple[Tensor, int]]:
-    """(loss, number of rows) for each role that learns from these pictures, after one pass of the Q-Former."""
-    rows: dict[str | None, list[list[Row]]] = {}
-    for place, image in enumerate(images):
-        for lesson in phase.lessons:
-            for row in LESSONS[lesson](material.studies[image], model.codec, rng):
-                rows.setdefault(row.role, [[] for _ in images])[place].append(row)
-    device = next(model.language.parameters()).device
-    with torch.autocast(device.type, torch.bfloat16, enabled=session.bf16):
-        tokens_BQH = model.encode(material.features.patches(images, views), [CAPTION] * len(images))
-        for role, by_image in rows.items():
-            if role is not None:
-                lora.activate(model.language, role)
-            taught = [place for place, own in enumerate(by_image) if own]
-            packed = pack(model.codec, [by_image[place] for place in taught]).to(device)
-            loss = answer_loss(model.language, tokens_BQH[taught], packed, model.config.language.dropout)
-            yield loss, sum(map(len, by_image))
-
-
-def pack(codec: TextCodec, rows: Sequence[Sequence[Row]]) -> PackedRows:
-    """Token ids of every row of every image; see PackedRows."""
-    ids, numbers, offsets, weights = [], [], [], []
-    for own in rows:
-        prompts = [codec.prompt_ids(row.prompt) for row in own]
-        answers = [[*codec.encode(row.answer), codec.eos] for row in own]
-        lengths = [len(p) + len(a) for p, a in zip(prompts, answers, strict=True)]
-        ids.append([token for p, a in zip(prompts, answers, strict=True) for token in p + a])
-        numbers.append([number for number, length in enumerate(lengths) for _ in range(length)])
-        offsets.append([place for length in lengths for place in range(length)])
-        weights.append(
-            [w for row, p, a in zip(own, prompts, answers, strict=True) for w in [0.0] * len(p) + [row.weight] * len(a)]
-        )
-    return PackedRows(
-        ids_BT=_padded(ids, codec.pad),
-        row_BT=_padded(numbers, -1),
-        offset_BT=_padded(offsets, 0),
-        weight_BT=_padded(weights, 0.0),
-    )
-
-
-def _padded(lists: Sequence[Sequence[float]], value: float) -> Tensor:
-    return pad_sequence([torch.tensor(values) for values in lists], batch_first=True, padding_value=value)
 
 
 def _images(epoch: int, place: int, count: int, phase: Phase, seed: int) -> NDArray:
@@ -221,23 +103,20 @@ def _rate(step: int, total: int, phase: Phase) -> float:
     return phase.learning_rate * (0.1 + 0.45 * (1 + math.cos(math.pi * progress)))
 
 
-def _save(
-    parameters: Sequence[tuple[str, nn.Parameter]], optimiser: torch.optim.Optimizer, step: int, out: Path, phase: str
-) -> None:
-    """Write `last/state.safetensors`: parameters, moments and the step, whole or not at all."""
-    state = {f"parameter/{name}": p.detach().contiguous() for name, p in parameters}
-    for name, parameter in parameters:
+def _save(objective: Objective, optimiser: torch.optim.Optimizer, step: int, out: Path, phase: str) -> None:
+    """Write `last/state.safetensors`: parameters, statistics, moments and the step, whole or not at all."""
+    state = {f"statistic/{name}": value.contiguous() for name, value in objective.statistics}
+    for name, parameter in objective.trained:
+        state[f"parameter/{name}"] = parameter.detach().contiguous()
         for key, value in optimiser.state.get(parameter, {}).items():
-            state[f"{key}/{name}"] = value
+            state[f"{key}/{name}"] = value.contiguous()
     (out / "last").mkdir(parents=True, exist_ok=True)
     aside = out / "last" / "state.part"
     save_file(state, str(aside), metadata={"step": str(step), "phase": phase})
     aside.replace(_state_path(out))
 
 
-def _resume(
-    parameters: Sequence[tuple[str, nn.Parameter]], optimiser: torch.optim.Optimizer, out: Path, phase: str
-) -> int:
+def _resume(objective: Objective, optimiser: torch.optim.Optimizer, out: Path, phase: str) -> int:
     """Load what `_save` wrote for this phase and return its step; 0 where there is nothing to go on from."""
     path = _state_path(out)
     if not path.is_file():
@@ -247,8 +126,10 @@ def _resume(
     if metadata["phase"] != phase:
         return 0
     state = load_file(str(path))
+    for name, value in objective.statistics:
+        value.copy_(state[f"statistic/{name}"])
     with torch.no_grad():
-        for name, parameter in parameters:
+        for name, parameter in objective.trained:
             parameter.copy_(state[f"parameter/{name}"])
             moments = {
                 key: _like(key, state[f"{key}/{name}"], parameter) for key in _MOMENTS if f"{key}/{name}" in state

@@ -26,17 +26,27 @@ from rsmoe_core.checkpoint import fingerprint, load_model
 from rsmoe_core.config import ModelConfig
 from rsmoe_core.data import Sample, read_dataset
 from rsmoe_core.data.targets import derive
-from rsmoe_core.errors import TrainingError, UsageError
+from rsmoe_core.errors import TrainingError
 from rsmoe_core.instructions import CAPTION
-from rsmoe_core.metrics.captions import score_captions
 from rsmoe_core.model.rsmoe import RSMoE, build
 from rsmoe_core.model.vision import folded, load_imagenet_weights
 from rsmoe_core.tokenizer import TextCodec
 from rsmoe_core.training.features import FeatureBank, cached_features
 from rsmoe_core.training.files import check_settings, save_whole, write_whole
 from rsmoe_core.training.lessons import Study, texts
-from rsmoe_core.training.loop import Material, Session, run_phase, select_parameters, validation_loss
+from rsmoe_core.training.loop import run_phase
+from rsmoe_core.training.objectives import Material, Objective, Session, select_parameters
+from rsmoe_core.training.recognition import Recognition
+from rsmoe_core.training.reward import Reward
 from rsmoe_core.training.stages import Phase, Stage
+from rsmoe_core.training.teaching import Teaching
+
+OBJECTIVES: dict[str, Callable[[RSMoE, Phase, Material, Material, Session], Objective]] = {
+    "recognise": Recognition,
+    "teach": Teaching,
+    "reward": Reward,
+}
+"""What a phase may learn, by the name that it gives."""
 
 _VALIDATION_PICTURES = 400
 _WRITING_BATCH = 64
@@ -89,20 +99,24 @@ def run_stage(
     model = _starting_model(stage, recipe, studies, config, backbone, start)
     work = recipe.out / f"stage{stage.name}-work"
     check_settings(work, _settings(stage, recipe, studies, start, model.config))
-    features = _features(model.to(recipe.device), recipe, folders)
     say(f"stage {stage.name}: {len(samples)} pictures, {held_out.sum()} of them held out by series")
+    model.to(recipe.device)
     for number, phase in enumerate(stage.phases):
         finished = work / phase.name / "finished.json"
         if not finished.is_file():
             for later in stage.phases[number + 1 :]:  # what they learned before was learned from another start
                 shutil.rmtree(work / later.name, ignore_errors=True)
-            if phase.needs_drafts:
-                studies = _with_drafts(model, studies, features)
-            train, validation = _split(studies, features, held_out)
             say(_announcement(model, phase))
+            # The image encoder's features say nothing as long as it changes.
+            features = FeatureBank.of([]) if "vision" in phase.trains else _features(model, recipe, folders)
+            if phase.needs_drafts and not studies[0].drafts:
+                studies = _with_drafts(model, studies, features, recipe.bf16)
+            train, validation = _split(studies, features, held_out)
             session = Session(work / phase.name, seed=recipe.seed, bf16=recipe.bf16, max_steps=recipe.max_steps)
-            keeper = _BestKeeper(model, phase, validation, session)
-            if not run_phase(model, phase, train, session, keeper):
+            torch.manual_seed(recipe.seed)
+            objective = OBJECTIVES[phase.objective](model, phase, train, validation, session)
+            keeper = _BestKeeper(model, objective, session)
+            if not run_phase(objective, phase, session, keeper):
                 continue  # stopped early: the model as it is
             write_whole(finished, json.dumps(keeper.best) + "\n")
         model = load_model(work / phase.name / "best", recipe.device)
@@ -205,14 +219,15 @@ def _split(studies: Sequence[Study], features: FeatureBank, held_out: np.ndarray
     )
 
 
-def _with_drafts(model: RSMoE, studies: Sequence[Study], features: FeatureBank) -> list[Study]:
+def _with_drafts(model: RSMoE, studies: Sequence[Study], features: FeatureBank, bf16: bool) -> list[Study]:
     """The same studies with what the experts write for view 0 of each picture."""
     model.eval()
     done: list[Study] = []
+    device = next(model.language.parameters()).device
     for first in tqdm(range(0, len(studies), _WRITING_BATCH), desc="experts write drafts", disable=None):
         batch = studies[first : first + _WRITING_BATCH]
         instructions = [CAPTION] * len(batch)
-        with torch.inference_mode():
+        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             tokens_BQH = model.encode(features.patches(range(first, first + len(batch))), instructions)
             _, drafts = model.ask_experts(tokens_BQH, instructions)
         done += [dataclasses.replace(study, drafts=d) for study, d in zip(batch, drafts, strict=True)]
@@ -233,45 +248,16 @@ class _BestKeeper:
     than the recorded one, and keeps the same model again.
     """
 
-    def __init__(self, model: RSMoE, phase: Phase, validation: Material, session: Session) -> None:
-        self._model, self._phase, self._validation, self._session = model, phase, validation, session
+    def __init__(self, model: RSMoE, objective: Objective, session: Session) -> None:
+        self._model, self._objective, self._out = model, objective, session.out
         self._record = session.out / "best.json"
         known = self._record.is_file() and (session.out / "best").is_dir()
         self.best: dict[str, float] = json.loads(self._record.read_text()) if known else {"score": -math.inf}
 
     def __call__(self, epoch: int) -> dict[str, float]:
-        figures = {"validation_loss": validation_loss(self._model, self._phase, self._validation, self._session)}
-        captions = _validation_captions(self._model, self._phase, self._validation)
-        if captions:
-            references = [study.sample.captions for study in self._validation.studies]
-            try:
-                scores = score_captions(captions, references, meteor=False)
-                figures["validation_cider"] = scores.corpus["CIDEr"]
-            except UsageError:
-                pass  # without the metrics library the loss decides
-        score = figures.get("validation_cider", -figures["validation_loss"])
+        score, figures = self._objective.validate()
         if score > self.best["score"]:
-            save_whole(self._model, self._session.out / "best")
+            save_whole(self._model, self._out / "best")
             self.best = {"epoch": epoch, "score": score}
             write_whole(self._record, json.dumps(self.best) + "\n")
         return figures
-
-
-def _validation_captions(model: RSMoE, phase: Phase, material: Material) -> list[str]:
-    """Greedy captions of the validation pictures by what the phase trains; none where it trains no caption writer."""
-    if not {"caption", "fuse"} & set(phase.lessons):
-        return []
-    model.eval()
-    captions: list[str] = []
-    for first in range(0, len(material), _WRITING_BATCH):
-        numbers = range(first, min(first + _WRITING_BATCH, len(material)))
-        instructions = [CAPTION] * len(numbers)
-        with torch.inference_mode():
-            tokens_BQH = model.encode(material.features.patches(numbers), instructions)
-            if "fuse" in phase.lessons:
-                drafts = [dict(material.studies[i].drafts) for i in numbers]
-                written = model.fuse(tokens_BQH, instructions, drafts, beams=1)
-            else:
-                written = model.answer(tokens_BQH, instructions)
-        captions += [model.codec.decode(w.ids) for w in written]
-    return captions

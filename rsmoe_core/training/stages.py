@@ -1,8 +1,10 @@
 """The training stages, as data. One loop (`loop.run_phase`) runs every phase of every stage.
 
-    stage 1    align    Q-Former and language model learn to caption and to answer the sub-tasks' questions
+    stage 1    adapt    the image encoder learns kinds of places and words; from then on it is frozen
+               align    Q-Former and language model learn to caption and to answer the sub-tasks' questions
     stage 2    experts  adapters of router, theme, objects and relations, started from the stage-1 language model
                fusion   the fusion adapter, on drafts that those experts wrote for the training pictures
+               polish   the fusion adapter, by how well whole captions agree with the people's
 
 Stage 2 freezes everything that stage 1 trained.
 """
@@ -11,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Literal
 
 from rsmoe_core.errors import UsageError
 from rsmoe_core.model.lora import FUSION, ROUTER
@@ -21,13 +24,15 @@ class Phase:
     """One run of the loop."""
 
     name: str
+    objective: Literal["recognise", "teach", "reward"]
+    """What is learned; see `objectives`."""
     trains: tuple[str, ...]
-    """Parts whose parameters change: `qformer`, `language`, or names of adapters."""
-    lessons: tuple[str, ...]
-    """What is learned from each picture; names of `lessons.LESSONS`."""
+    """Parts whose parameters change: `vision`, `qformer`, `language`, or names of adapters."""
     epochs: int
     learning_rate: float
     images_per_step: int
+    lessons: tuple[str, ...] = ()
+    """What is learned from each picture; names of `lessons.LESSONS`."""
     weight_decay: float = 0.05
     warmup: float = 0.05
     """Share of the steps over which the learning rate rises; it then falls to a tenth along a cosine."""
@@ -59,7 +64,17 @@ STAGES: dict[str, Stage] = {
         starts_from=None,
         phases=(
             Phase(
+                name="adapt",
+                objective="recognise",
+                trains=("vision",),
+                epochs=3,
+                learning_rate=4e-4,
+                images_per_step=32,
+                warmup=0.1,
+            ),
+            Phase(
                 name="align",
+                objective="teach",
                 trains=("qformer", "language"),
                 lessons=("caption", "subtask"),
                 epochs=4,
@@ -75,6 +90,7 @@ STAGES: dict[str, Stage] = {
         phases=(
             Phase(
                 name="experts",
+                objective="teach",
                 trains=(ROUTER, "theme", "objects", "relations"),
                 lessons=("route", "draft"),
                 epochs=1,
@@ -84,12 +100,24 @@ STAGES: dict[str, Stage] = {
             ),
             Phase(
                 name="fusion",
+                objective="teach",
                 trains=(FUSION,),
                 lessons=("fuse",),
                 epochs=1,
                 learning_rate=5e-4,
                 images_per_step=32,
                 weight_decay=0.01,
+                needs_drafts=True,
+            ),
+            Phase(
+                name="polish",
+                objective="reward",
+                trains=(FUSION,),
+                lessons=("fuse",),
+                epochs=1,
+                learning_rate=2e-4,
+                images_per_step=32,
+                weight_decay=0.0,
                 needs_drafts=True,
             ),
         ),

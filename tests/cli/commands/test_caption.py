@@ -40,9 +40,10 @@ def test_json_is_the_only_thing_on_stdout_and_quiet_is_quiet(rsmoe: Cli, engine:
     assert result.exit_code == 0, result.stderr
     assert result.stderr == ""
     summary = json.loads(result.stdout)
-    assert summary["tiles"] == summary["captioned"] == 4
+    assert summary["tiles"] == summary["captioned"] == 1, "a tile that fits, not one of 32 pixels and three strips"
     assert summary["coverage"] == 1
-    loud = rsmoe("caption", "a.tif", "-o", "out.geojson", "--overwrite")
+    loud = rsmoe("caption", "a.tif", "-o", "out.geojson", "--overwrite", "--tile-size", "32")
+    assert "4 of 4 tiles captioned" in loud.stderr
     assert "warning: no band says its colour" in loud.stderr
     assert "warning: no coordinate reference system" in loud.stderr
 

@@ -13,7 +13,7 @@ from rsmoe_core.model import lora
 from rsmoe_core.model.language import LanguageModel, answer_loss, write
 from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.training.lessons import Row
-from rsmoe_core.training.loop import pack
+from rsmoe_core.training.packing import pack
 from tests.core.conftest import SENTENCES, make_tiny
 
 QUERIES = 4

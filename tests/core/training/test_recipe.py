@@ -48,7 +48,7 @@ def stage_1(karpathy_folder: Path, tmp_path: Path) -> Path:
     return first(karpathy_folder, tmp_path / "first")
 
 
-def test_stage_1_learns_and_leaves_the_image_encoder_alone(stage_1: Path) -> None:
+def test_stage_1_adapts_the_image_encoder_and_then_leaves_it_alone(stage_1: Path) -> None:
     work = stage_1.parent / "stage1-work" / "align"
     losses = [row["loss"] for row in log(work) if "loss" in row]
     assert losses[-1] < 0.8 * losses[0]
@@ -56,9 +56,11 @@ def test_stage_1_learns_and_leaves_the_image_encoder_alone(stage_1: Path) -> Non
     assert [row["epoch"] for row in validations] == [1, 2, 3]
     model = load_model(stage_1)
     assert not model.has_experts
-    torch.manual_seed(0)  # the seed of the recipe: an untrained model has the same image encoder
-    fresh = recipe.build(model.config, model.codec)
-    assert all(torch.equal(v, fresh.vision.state_dict()[k]) for k, v in model.vision.state_dict().items())
+    torch.manual_seed(0)  # the seed of the recipe: an untrained model starts from the same weights
+    fresh, adapted = recipe.build(model.config, model.codec), load_model(work.parent / "adapt" / "best")
+    assert not torch.equal(adapted.vision.stem[0].weight, fresh.vision.stem[0].weight)
+    assert torch.equal(adapted.qformer.queries, fresh.qformer.queries)
+    assert all(torch.equal(v, adapted.vision.state_dict()[k]) for k, v in model.vision.state_dict().items())
     assert not torch.equal(model.qformer.queries, fresh.qformer.queries)
 
 
@@ -77,7 +79,9 @@ def test_stage_2_trains_nothing_but_adapters(karpathy_folder: Path, stage_1: Pat
     folder = run_stage(STAGE_2, chosen, start=stage_1, say=said.append)
     base, model = weights(stage_1), load_model(folder)
     after = {key.replace("base_model.model.", "").replace(".base_layer.", "."): v for key, v in weights(folder).items()}
-    assert all(torch.equal(value, after[key]) for key, value in base.items())
+    for key, value in base.items():  # a finished stage 2 keeps its matrices in float16
+        is_matrix = value.is_floating_point() and value.ndim > 1
+        assert torch.equal(value.half().float() if is_matrix else value, after[key]), key
     for role in model.roles:
         late = [v for key, v in after.items() if f".lora_B.{role}." in key]
         assert any(value.abs().max() > 0 for value in late), f"{role} still is as it started"
@@ -85,6 +89,7 @@ def test_stage_2_trains_nothing_but_adapters(karpathy_folder: Path, stage_1: Pat
     assert "trains router, theme, objects, relations: " in trained[0]
     assert "trains fusion: " in trained[1]
     assert len(log(folder.parent / "stage2-work" / "fusion")) > 0
+    assert len(log(folder.parent / "stage2-work" / "polish")) > 0
 
 
 def test_a_finished_stage_is_not_run_again(
@@ -126,6 +131,8 @@ def test_a_kill_between_best_and_last_changes_nothing(
 
     def killed_on_the_way(model: object, folder: Path) -> None:
         save(model, folder)
+        if folder != best:
+            return
         if moment == "best is half written":  # aside, where it is being written
             best.rename(best.with_name("best.part"))
             (best.with_name("best.part") / "tokenizer.json").unlink()

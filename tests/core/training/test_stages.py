@@ -17,7 +17,7 @@ def test_every_stage_starts_from_one_before_it() -> None:
 
 def test_stage_1_trains_no_adapter_and_stage_2_every_adapter_and_nothing_else() -> None:
     trained = {name: {part for phase in s.phases for part in phase.trains} for name, s in STAGES.items()}
-    assert trained["1"] == {"qformer", "language"}
+    assert trained["1"] == {"vision", "qformer", "language"}
     assert trained["2"] == set(roles(EXPERTS))
 
 
@@ -27,7 +27,7 @@ def test_every_lesson_is_known() -> None:
 
 def test_epochs_can_be_set_for_every_phase() -> None:
     longer = stage("2").with_epochs(7)
-    assert [phase.epochs for phase in longer.phases] == [7, 7]
+    assert [phase.epochs for phase in longer.phases] == [7, 7, 7]
     assert longer.phases[0].learning_rate == stage("2").phases[0].learning_rate
     assert stage("2").with_epochs(None) is stage("2")
 

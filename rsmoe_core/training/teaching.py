@@ -1,0 +1,108 @@
+"""The objective of most phases: texts are learned word by word, from the features of a settled image encoder.
+
+Shapes: B images, V views, P patches, D features, R rows of text, T tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rsmoe_core.instructions import CAPTION
+from rsmoe_core.metrics.cider import CiderReward
+from rsmoe_core.model import lora
+from rsmoe_core.model.language import answer_loss
+from rsmoe_core.model.rsmoe import RSMoE
+from rsmoe_core.training.lessons import LESSONS, Row
+from rsmoe_core.training.objectives import Material, Session, select_parameters
+from rsmoe_core.training.packing import pack
+from rsmoe_core.training.stages import Phase
+
+_WRITING_BATCH = 64
+
+
+class Teaching:
+    """The rows of the phase's lessons; see `objectives.Objective`."""
+
+    def __init__(self, model: RSMoE, phase: Phase, train: Material, validation: Material, session: Session) -> None:
+        self.trained = select_parameters(model, phase)
+        self.statistics: list[tuple[str, Tensor]] = []
+        self._model, self._phase, self._session = model, phase, session
+        self._train, self._validation = train, validation
+
+    def __len__(self) -> int:
+        return len(self._train)
+
+    def losses(self, images: NDArray[np.int64], rng: np.random.Generator) -> Iterator[Tensor]:
+        """One loss for each role that learns from these pictures, each seen in a random one of its views."""
+        self._model.vision.eval()
+        self._model.qformer.train("qformer" in self._phase.trains)
+        self._model.language.train()
+        views = rng.integers(self._train.features.views, size=len(images))
+        for loss, _ in self._role_losses(self._train, images, views, rng):
+            yield loss
+
+    def validate(self) -> tuple[float, dict[str, float]]:
+        """CIDEr of greedy captions where the phase trains a writer of captions, else the loss with its sign turned."""
+        figures = {"validation_loss": self.validation_loss()}
+        figures |= caption_figures(self._model, self._phase, self._validation)
+        return figures.get("validation_cider", -figures["validation_loss"]), figures
+
+    def validation_loss(self) -> float:
+        """Mean loss over the rows of the phase's lessons, on view 0 of every picture held out."""
+        self._model.eval()
+        losses = counts = 0.0
+        with torch.no_grad():
+            for start in range(0, len(self._validation), self._phase.images_per_step):
+                images = np.arange(start, min(start + self._phase.images_per_step, len(self._validation)))
+                rng = np.random.default_rng(0)
+                for loss, rows in self._role_losses(self._validation, images, np.zeros_like(images), rng):
+                    losses += loss.item() * rows
+                    counts += rows
+        return losses / max(counts, 1)
+
+    def _role_losses(
+        self, material: Material, images: NDArray[np.int64], views: NDArray[np.int64], rng: np.random.Generator
+    ) -> Iterator[tuple[Tensor, int]]:
+        """(loss, number of rows) for each role that learns from these pictures, after one pass of the Q-Former."""
+        model = self._model
+        rows: dict[str | None, list[list[Row]]] = {}
+        for place, image in enumerate(images):
+            for lesson in self._phase.lessons:
+                for row in LESSONS[lesson](material.studies[image], model.codec, rng):
+                    rows.setdefault(row.role, [[] for _ in images])[place].append(row)
+        device = next(model.language.parameters()).device
+        with torch.autocast(device.type, torch.bfloat16, enabled=self._session.bf16):
+            tokens_BQH = model.encode(material.features.patches(images, views), [CAPTION] * len(images))
+            for role, by_image in rows.items():
+                if role is not None:
+                    lora.activate(model.language, role)
+                taught = [place for place, own in enumerate(by_image) if own]
+                packed = pack(model.codec, [by_image[place] for place in taught]).to(device)
+                loss = answer_loss(model.language, tokens_BQH[taught], packed, model.config.language.dropout)
+                yield loss, sum(map(len, by_image))
+
+
+def caption_figures(model: RSMoE, phase: Phase, material: Material) -> dict[str, float]:
+    """CIDEr of greedy captions by what the phase trains; nothing where it trains no writer of captions."""
+    if not {"caption", "fuse"} & set(phase.lessons):
+        return {}
+    model.eval()
+    captions: list[str] = []
+    for first in range(0, len(material), _WRITING_BATCH):
+        numbers = range(first, min(first + _WRITING_BATCH, len(material)))
+        instructions = [CAPTION] * len(numbers)
+        with torch.inference_mode():
+            tokens_BQH = model.encode(material.features.patches(numbers), instructions)
+            if "fuse" in phase.lessons:
+                drafts = [dict(material.studies[i].drafts) for i in numbers]
+                written = model.fuse(tokens_BQH, instructions, drafts, beams=1)
+            else:
+                written = model.answer(tokens_BQH, instructions)
+        captions += [model.codec.decode(w.ids) for w in written]
+    cider = CiderReward([study.sample.captions for study in material.studies])
+    return {"validation_cider": float(np.mean([cider(picture, text) for picture, text in enumerate(captions)]))}

@@ -1,0 +1,53 @@
+"""A small classroom: pictures whose features tell their classes apart, and how a model's state is compared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from torch import Tensor
+
+from rsmoe_core.data import Sample
+from rsmoe_core.data.targets import derive
+from rsmoe_core.model.rsmoe import RSMoE
+from rsmoe_core.training.features import FeatureBank
+from rsmoe_core.training.lessons import Study
+from rsmoe_core.training.objectives import Material
+from rsmoe_core.training.stages import Phase
+
+ALIGN = Phase(
+    "align",
+    "teach",
+    ("qformer", "language"),
+    lessons=("caption", "subtask"),
+    epochs=3,
+    learning_rate=1e-2,
+    images_per_step=8,
+)
+EXPERTS = Phase(
+    "experts", "teach", ("router", "objects"), lessons=("route",), epochs=1, learning_rate=1e-2, images_per_step=8
+)
+SAID = {"pond": "a pond is near a road .", "airport": "airplanes are in an airport .", "forest": "many trees ."}
+
+
+@pytest.fixture
+def material() -> Material:
+    """Thirty pictures of three classes, which features tell apart."""
+    rng = np.random.default_rng(0)
+    centres = {scene: rng.normal(size=(4, 32)) for scene in SAID}
+    studies, features = [], []
+    for number in range(30):
+        scene = list(SAID)[number % 3]
+        sample = Sample(Path(f"{scene}_{number}.jpg"), "train", (SAID[scene],), scene)
+        studies.append(Study(sample, derive(sample), {}))
+        features.append(centres[scene] + rng.normal(scale=0.2, size=(2, 4, 32)))
+    return Material(studies, FeatureBank.of([np.stack(features).astype(np.float16)]))
+
+
+def state(model: RSMoE) -> dict[str, Tensor]:
+    return {key: value.clone() for key, value in model.state_dict().items()}
+
+
+def changed(before: dict[str, Tensor], model: RSMoE) -> set[str]:
+    return {key for key, value in model.state_dict().items() if not value.equal(before[key])}
