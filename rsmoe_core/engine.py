@@ -8,6 +8,7 @@ The image encoder and the Q-Former see each picture once, whatever the number of
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,15 +18,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
 from rsmoe_core.checkpoint import fingerprint, load_model
 from rsmoe_core.devices import find_device
 from rsmoe_core.errors import ModelError, UsageError
 from rsmoe_core.instructions import CAPTION
+from rsmoe_core.model.experts import ExpertDrafts
+from rsmoe_core.model.router import RoutedPrompts
 from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.model.vision import folded
 from rsmoe_core.preprocess import to_pixels
 from rsmoe_core.types import Description, Request
+from rsmoe_core.variants import WHOLE, Variant
 
 BUILT_IN = Path(__file__).parent / "models"
 """Folder of the models that ship inside the package, one folder each."""
@@ -51,6 +56,11 @@ class Engine:
         return self._model.config.vision.image_size
 
     @property
+    def experts(self) -> tuple[str, ...]:
+        """Names of the model's experts."""
+        return self._model.config.experts
+
+    @property
     def dtype(self) -> str:
         """Number format in which the model computes."""
         return str(next(self._model.language.parameters()).dtype).removeprefix("torch.")
@@ -68,29 +78,64 @@ class Engine:
 
     def describe(self, requests: Sequence[Request], batch_size: int | None = None) -> list[Description]:
         """Answer requests in their order, `batch_size` pictures at a time; the size does not change the answers."""
+        return self.compare(requests, [WHOLE], batch_size)[0]
+
+    def compare(
+        self, requests: Sequence[Request], variants: Sequence[Variant], batch_size: int | None = None
+    ) -> list[list[Description]]:
+        """The answers of each variant of the model to the same requests; what variants share is computed once."""
         size = batch_size or self.batch_size
-        batches = (requests[first : first + size] for first in range(0, len(requests), size))
-        return [description for batch in batches for description in self._describe_batch(batch)]
+        described: list[list[Description]] = [[] for _ in variants]
+        for first in range(0, len(requests), size):
+            for so_far, more in zip(described, self._batch(requests[first : first + size], variants), strict=True):
+                so_far += more
+        return described
 
     @torch.inference_mode()
-    def _describe_batch(self, requests: Sequence[Request]) -> list[Description]:
-        model = self._model
+    def _batch(self, requests: Sequence[Request], variants: Sequence[Variant]) -> list[list[Description]]:
         instructions = [CAPTION] * len(requests)
         pixels_BCHW = to_pixels(requests, self.image_size).to(self.device, memory_format=torch.channels_last)
-        tokens_BQH = model.encode(self._encoder(pixels_BCHW), instructions)
-        prompts, drafts = model.ask_experts(tokens_BQH, instructions)
-        written = model.fuse(tokens_BQH, instructions, drafts)
+        tokens_BQH = self._model.encode(self._encoder(pixels_BCHW), instructions)
+        asked = {
+            routed: self._model.ask_experts(tokens_BQH, instructions, routed) for routed in {v.router for v in variants}
+        }
+        return [self._finish(variant, tokens_BQH, instructions, *asked[variant.router]) for variant in variants]
+
+    def _finish(
+        self,
+        variant: Variant,
+        tokens_BQH: Tensor,
+        instructions: Sequence[str],
+        prompts: Sequence[RoutedPrompts],
+        drafts: Sequence[ExpertDrafts],
+    ) -> list[Description]:
+        used = [{name: text for name, text in draft.items() if name not in variant.without} for draft in drafts]
         return [
             Description(
-                caption=as_sentence(model.codec.decode(text.ids)),
+                caption=caption,
                 theme=draft.get("theme", ""),
                 objects=draft.get("objects", ""),
                 relations=draft.get("relations", ""),
-                confidence=text.confidence,
+                confidence=confidence,
                 prompts=MappingProxyType(prompt),
             )
-            for text, draft, prompt in zip(written, drafts, prompts, strict=True)
+            for (caption, confidence), draft, prompt in zip(
+                self._last_word(variant, tokens_BQH, instructions, used), used, prompts, strict=True
+            )
         ]
+
+    def _last_word(
+        self, variant: Variant, tokens_BQH: Tensor, instructions: Sequence[str], drafts: Sequence[ExpertDrafts]
+    ) -> list[tuple[str, float]]:
+        """Caption and confidence; joined drafts have no confidence of their own (NaN)."""
+        model = self._model
+        if variant.ending == "join":
+            return [(as_sentence(", ".join(filter(None, draft.values()))), math.nan) for draft in drafts]
+        if variant.ending == "language":
+            written = model.answer(tokens_BQH, instructions, beams=model.config.decoding.beams)
+        else:
+            written = model.fuse(tokens_BQH, instructions, drafts)
+        return [(as_sentence(model.codec.decode(text.ids)), text.confidence) for text in written]
 
 
 def load(model: str | Path = "nano", *, device: str = "auto", revision: str | None = None) -> Engine:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rsmoe_core.data import Dataset, Sample, read_image
 from rsmoe_core.engine import Engine
 from rsmoe_core.errors import DataError
 from rsmoe_core.metrics.captions import score_captions
 from rsmoe_core.types import Description, Request
+from rsmoe_core.variants import WHOLE, Variant
 
 _RESAMPLES = 1000
 # CIDEr and ROUGE-L are means over pictures and can be resampled; BLEU is one figure of the whole corpus.
@@ -32,16 +34,23 @@ class Evaluation:
     baseline: dict[str, float]
     """The same scores for one sentence said of every picture: the commonest of the training split."""
     baseline_caption: str
+    by_scene: dict[str, dict[str, float]]
+    """Kind of place → number of its pictures and the metrics that are means over pictures."""
 
 
 def describe_samples(
-    engine: Engine, samples: Sequence[Sample], progress: Callable[[int], object] = lambda done: None
-) -> list[Description]:
-    """What the engine says of each picture; `progress` is called with the size of each finished batch."""
-    described: list[Description] = []
+    engine: Engine,
+    samples: Sequence[Sample],
+    variants: Sequence[Variant] = (WHOLE,),
+    progress: Callable[[int], object] = lambda done: None,
+) -> list[list[Description]]:
+    """What each variant of the engine says of each picture; `progress` gets the size of each finished batch."""
+    described: list[list[Description]] = [[] for _ in variants]
     for first in range(0, len(samples), engine.batch_size):
         batch = samples[first : first + engine.batch_size]
-        described += engine.describe([Request(read_image(sample.image)) for sample in batch])
+        more = engine.compare([Request(read_image(sample.image)) for sample in batch], variants)
+        for so_far, new in zip(described, more, strict=True):
+            so_far += new
         progress(len(batch))
     return described
 
@@ -63,7 +72,18 @@ def score(
         interval_95={name: _interval(scored.per_image[name]) for name in _WITH_INTERVAL},
         baseline=baseline.corpus,
         baseline_caption=commonest,
+        by_scene=_by_scene(samples, scored.per_image),
     )
+
+
+def _by_scene(samples: Sequence[Sample], per_image: Mapping[str, NDArray[np.float64]]) -> dict[str, dict[str, float]]:
+    """Pictures whose kind of place is not annotated stand under `unknown`."""
+    scenes = np.array([sample.scene or "unknown" for sample in samples])
+    return {
+        scene: {"pictures": int((scenes == scene).sum())}
+        | {name: float(per_image[name][scenes == scene].mean()) for name in _WITH_INTERVAL}
+        for scene in sorted(set(scenes.tolist()))
+    }
 
 
 def _commonest_caption(dataset: Dataset) -> str:

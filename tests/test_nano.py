@@ -16,7 +16,9 @@ from rsmoe_cli.main import app
 from rsmoe_core.checkpoint import load_config
 from rsmoe_core.engine import BUILT_IN
 
-# Words that are true of a tile of which almost all lies in the zone, and words that never are.
+# How much of a tile must lie in a zone; a quarter of the residential zone's ground are its roads.
+LEAST = {"sea": 0.9, "forest": 0.9, "farmland": 0.9, "residential": 0.7}
+# Words that are true of such a tile, and words that never are.
 RIGHT = {
     "sea": r"\b(sea|ocean|water|ships?|boats?|waves?)\b",
     "forest": r"\b(trees?|forest|woods?|plants?)\b",
@@ -64,7 +66,7 @@ def test_every_tile_has_its_words(tiles: geopandas.GeoDataFrame) -> None:
 @pytest.mark.parametrize("zone", RIGHT)
 def test_known_ground_is_called_by_its_name(tiles: geopandas.GeoDataFrame, zone: str) -> None:
     """The town is drawn, not photographed, so some tiles may be misread; most may not."""
-    captions = tiles[(tiles[f"share_{zone}"] > 0.9) & (tiles.valid_fraction > 0.9)].caption.str.lower().tolist()
+    captions = tiles[(tiles[f"share_{zone}"] > LEAST[zone]) & (tiles.valid_fraction > 0.9)].caption.str.lower().tolist()
     assert len(captions) >= 3
     right = [bool(re.search(RIGHT[zone], caption)) for caption in captions]
     wrong = [bool(re.search(WRONG[zone], caption)) for caption in captions]

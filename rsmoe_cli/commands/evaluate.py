@@ -10,7 +10,11 @@ import typer
 from rsmoe_cli import console, options
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rsmoe_core.data import Sample
     from rsmoe_core.evaluation import Evaluation
+    from rsmoe_core.types import Description
 
 
 def evaluate(
@@ -25,6 +29,9 @@ def evaluate(
         Path | None,
         typer.Option(dir_okay=False, help="Write what router, experts and fusion said of each picture (JSON lines)."),
     ] = None,
+    ablate: Annotated[
+        bool, typer.Option("--ablate", help="Score the model without each of its parts too: one table of all.")
+    ] = False,
     json: options.Json = False,
 ) -> None:
     """Caption the pictures of a data set and print BLEU, ROUGE-L, CIDEr, and METEOR where Java exists."""
@@ -49,23 +56,48 @@ def evaluate(
 
     from rsmoe_core import load
     from rsmoe_core.evaluation import describe_samples, score
+    from rsmoe_core.variants import WHOLE, ablations
 
     engine = load(model, device=device)
     engine.batch_size = batch_size or engine.batch_size
+    variants = ablations(engine.experts) if ablate else (WHOLE,)
     with tqdm(total=len(samples), unit="picture", disable=not console.shows_progress()) as bar:
-        described = describe_samples(engine, samples, bar.update)
+        described = describe_samples(engine, samples, variants, bar.update)
     if predictions is not None:
-        with predictions.open("w", encoding="utf-8") as lines:
-            for sample, said in zip(samples, described, strict=True):
-                said_of_it = vars(said) | {"prompts": dict(said.prompts)}
-                row = {"image": sample.image.name, **said_of_it, "references": list(sample.captions)}
-                lines.write(json_format.dumps(row) + "\n")
-    result = score(dataset, samples, [said.caption for said in described], tokenizer)
+        _write_predictions(predictions, samples, described[0])
+    results = {
+        variant.name: score(dataset, samples, [text.caption for text in said], tokenizer)
+        for variant, said in zip(variants, described, strict=True)
+    }
+    whole = results[WHOLE.name]
     if json:
         header = {"model": engine.name, "revision": engine.revision, "data": str(data), "split": split}
-        typer.echo(json_format.dumps(header | dataclasses.asdict(result), indent=2))
-    else:
-        _print_table(result, f"{engine.name} on {data.name}, {split}: {result.pictures} pictures")
+        parts = {"ablation": {name: _summary(result) for name, result in results.items()}} if ablate else {}
+        typer.echo(json_format.dumps(header | dataclasses.asdict(whole) | parts, indent=2))
+        return
+    title = f"{engine.name} on {data.name}, {split}: {whole.pictures} pictures"
+    _print_table(whole, title)
+    if ablate:
+        _print_ablation(results, title)
+
+
+def _write_predictions(path: Path, samples: Sequence[Sample], described: Sequence[Description]) -> None:
+    """One JSON object a line: what router, experts and fusion said of a picture, and what people did."""
+    import json
+
+    with path.open("w", encoding="utf-8") as lines:
+        for sample, said in zip(samples, described, strict=True):
+            row = {
+                "image": sample.image.name,
+                **vars(said),
+                "prompts": dict(said.prompts),
+                "references": list(sample.captions),
+            }
+            lines.write(json.dumps(row) + "\n")
+
+
+def _summary(result: Evaluation) -> dict[str, object]:
+    return {"scores": result.scores, "interval_95": result.interval_95}
 
 
 def _print_table(result: Evaluation, title: str) -> None:
@@ -79,3 +111,13 @@ def _print_table(result: Evaluation, title: str) -> None:
         table.add_row(metric, f"{value:.4f}", interval, f"{result.baseline[metric]:.4f}")
     Console().print(table)
     console.note(f"tokenizer: {result.tokenizer}; baseline: '{result.baseline_caption}' said of every picture")
+
+
+def _print_ablation(results: Mapping[str, Evaluation], title: str) -> None:
+    """As Markdown, so that it can be kept."""
+    metrics = list(next(iter(results.values())).scores)
+    typer.echo(f"\n{title}\n\n| | {' | '.join(metrics)} | CIDEr, 95 % |\n|---|{'---|' * (len(metrics) + 1)}")
+    for name, result in results.items():
+        low, high = result.interval_95["CIDEr"]
+        scores = " | ".join(f"{result.scores[metric]:.3f}" for metric in metrics)
+        typer.echo(f"| {name} | {scores} | {low:.3f} - {high:.3f} |")

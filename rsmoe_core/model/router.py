@@ -24,4 +24,9 @@ def route(
     """Prompts for every expert, for each image. An expert that the router left out is asked its plain question."""
     roles = [ROUTER] * len(instructions)
     written = write(language, codec, tokens_BQH, instructions, max_tokens=max_tokens, roles=roles)
-    return [{n: DEFAULT_PROMPTS.get(n, n) for n in codec.experts} | codec.split_parts(w.ids) for w in written]
+    return [plain_prompts(codec.experts) | codec.split_parts(w.ids) for w in written]
+
+
+def plain_prompts(experts: Sequence[str]) -> RoutedPrompts:
+    """What each expert is asked where nobody has anything more particular to ask."""
+    return {name: DEFAULT_PROMPTS.get(name, name) for name in experts}

@@ -16,7 +16,7 @@ from rsmoe_core.model.experts import ExpertDrafts, draft
 from rsmoe_core.model.fusion import fuse
 from rsmoe_core.model.language import LanguageModel, Written, build_language_model, write
 from rsmoe_core.model.qformer import QFormer
-from rsmoe_core.model.router import RoutedPrompts, route
+from rsmoe_core.model.router import RoutedPrompts, plain_prompts, route
 from rsmoe_core.model.vision import EfficientNetLite
 from rsmoe_core.tokenizer import TextCodec
 
@@ -57,11 +57,14 @@ class RSMoE(nn.Module):
         return self.qformer(patches_BPD.to(device), ids_BT, ids_BT.ne(pad).long())
 
     def ask_experts(
-        self, tokens_BQH: Tensor, instructions: Sequence[str]
+        self, tokens_BQH: Tensor, instructions: Sequence[str], routed: bool = True
     ) -> tuple[list[RoutedPrompts], list[ExpertDrafts]]:
-        """The router's prompts for each image, and the experts' drafts in answer to them."""
+        """The router's prompts for each image (their plain questions if not `routed`), and the experts' drafts."""
         limits = self.config.decoding
-        prompts = route(self.language, self.codec, tokens_BQH, instructions, limits.prompt_tokens)
+        if routed:
+            prompts = route(self.language, self.codec, tokens_BQH, instructions, limits.prompt_tokens)
+        else:
+            prompts = [plain_prompts(self.codec.experts) for _ in instructions]
         return prompts, draft(self.language, self.codec, tokens_BQH, prompts, limits.draft_tokens)
 
     def fuse(

@@ -5,7 +5,9 @@ from PIL import Image
 from rsmoe_core import Request, load
 from rsmoe_core.engine import as_sentence, built_in_models
 from rsmoe_core.errors import ImageError, ModelError, UsageError
+from rsmoe_core.instructions import DEFAULT_PROMPTS
 from rsmoe_core.types import EXPERTS
+from rsmoe_core.variants import ablations
 from tests.core.conftest import make_tiny
 
 
@@ -116,3 +118,23 @@ def test_captions_read_like_sentences(written, sentence):
 
 def test_nano_ships():
     assert "nano" in built_in_models()
+
+
+def test_every_variant_leaves_out_its_part_and_nothing_else(engine, images):
+    variants = {variant.name: variant for variant in ablations(EXPERTS)}
+    said = dict(zip(variants, engine.compare([Request(image) for image in images], variants.values()), strict=True))
+    whole = said["whole"]
+    assert whole == engine.caption(images)
+    assert [dict(s.prompts) for s in said["no router"]] == [dict(DEFAULT_PROMPTS)] * len(images)
+    for name in EXPERTS:
+        assert {getattr(s, name) for s in said[f"no {name}"]} == {""}
+        others = [other for other in EXPERTS if other != name]
+        assert [[getattr(s, o) for o in others] for s in said[f"no {name}"]] == [
+            [getattr(s, o) for o in others] for s in whole
+        ]
+        assert [getattr(s, name) for s in said[f"{name} alone"]] == [getattr(s, name) for s in whole]
+    joined = said["join instead of fusion"]
+    assert [s.caption.lower().rstrip(".") for s in joined] == [
+        as_sentence(", ".join(filter(None, (s.theme, s.objects, s.relations)))).lower().rstrip(".") for s in whole
+    ]
+    assert [s.caption for s in said["stage 1 only"]] != [s.caption for s in whole]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,16 @@ def test_intervals_hold_the_mean_and_shrink_with_agreement() -> None:
     assert score(DATASET, TEST, [POND, TREES, TREES]) == result, "the resampling is seeded"
 
 
+def test_kinds_of_places_are_scored_apart() -> None:
+    scenes = ("pond", None, "pond")
+    samples = [dataclasses.replace(s, scene=scene) for s, scene in zip(TEST, scenes, strict=True)]
+    result = score(DATASET, samples, [POND, ROAD, "airplanes"])
+    assert {scene: figures["pictures"] for scene, figures in result.by_scene.items()} == {"pond": 2, "unknown": 1}
+    means = [figures["pictures"] * figures["CIDEr"] for figures in result.by_scene.values()]
+    assert sum(means) / 3 == pytest.approx(result.scores["CIDEr"])
+    assert result.by_scene["pond"]["ROUGE-L"] < result.by_scene["unknown"]["ROUGE-L"]
+
+
 def test_one_picture_is_too_few() -> None:
     with pytest.raises(DataError, match="at least two"):
         score(DATASET, TEST[:1], [POND])
@@ -79,9 +90,9 @@ def test_pictures_are_described_in_order_whatever_the_batch(karpathy_folder: Pat
     samples = read_dataset(karpathy_folder).split("test")
     done: list[int] = []
     engine.batch_size = 3
-    described = describe_samples(engine, samples, done.append)
+    [described] = describe_samples(engine, samples, progress=done.append)
     assert done == [3, 1]
     engine.batch_size = 1
-    alone = describe_samples(engine, samples)
+    [alone] = describe_samples(engine, samples)
     assert [(s.caption, s.objects, s.prompts) for s in described] == [(s.caption, s.objects, s.prompts) for s in alone]
     assert np.allclose([s.confidence for s in described], [s.confidence for s in alone], atol=1e-4)

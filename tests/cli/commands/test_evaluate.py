@@ -8,6 +8,7 @@ import pytest
 from typer.testing import Result
 
 from rsmoe_core.checkpoint import save_model
+from rsmoe_core.types import EXPERTS
 from tests.tiny import make_tiny
 
 Cli = Callable[..., Result]
@@ -48,6 +49,16 @@ def test_predictions_hold_what_everyone_said(evaluate: Cli) -> None:
         assert set(row["prompts"]) == {"theme", "objects", "relations"}
         assert {"caption", "theme", "objects", "relations", "confidence"} <= set(row)
         assert len(row["references"]) == 5
+
+
+def test_ablation_is_one_table_of_the_model_without_each_part(evaluate: Cli) -> None:
+    names = ["whole", "no router", *(f"no {e}" for e in EXPERTS), *(f"{e} alone" for e in EXPERTS)]
+    names += ["join instead of fusion", "stage 1 only"]
+    found = json.loads(evaluate("--json", "--ablate").stdout)
+    assert list(found["ablation"]) == names
+    assert found["ablation"]["whole"] == {"scores": found["scores"], "interval_95": found["interval_95"]}
+    table = [line for line in evaluate("--ablate").stdout.splitlines() if line.startswith("| ")]
+    assert [line.split(" | ")[0].strip("| ") for line in table[1:]] == names
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from rsmoe_core.model import lora
 from rsmoe_core.model.language import answer_loss, write
 from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.training.lessons import Row
-from rsmoe_core.training.loop import pack
+from rsmoe_core.training.packing import pack
 from tests.core.conftest import make_tiny
 
 PROMPT = "describe the picture"
