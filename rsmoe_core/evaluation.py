@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,8 @@ class Evaluation:
     baseline_caption: str
     by_scene: dict[str, dict[str, float]]
     """Kind of place → number of its pictures and the metrics that are means over pictures."""
+    cider: NDArray[np.float64] = field(repr=False, compare=False)
+    """CIDEr of each picture, in order."""
 
 
 def describe_samples(
@@ -73,6 +75,7 @@ def score(
         baseline=baseline.corpus,
         baseline_caption=commonest,
         by_scene=_by_scene(samples, scored.per_image),
+        cider=scored.per_image["CIDEr"],
     )
 
 

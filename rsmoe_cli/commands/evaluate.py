@@ -29,13 +29,15 @@ def evaluate(
         Path | None,
         typer.Option(dir_okay=False, help="Write what router, experts and fusion said of each picture (JSON lines)."),
     ] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Draw the best and the worst pictures to a .png or .jpg.")
+    ] = None,
     ablate: Annotated[
         bool, typer.Option("--ablate", help="Score the model without each of its parts too: one table of all.")
     ] = False,
     json: options.Json = False,
 ) -> None:
     """Caption the pictures of a data set and print BLEU, ROUGE-L, CIDEr, and METEOR where Java exists."""
-    import dataclasses
     import json as json_format
 
     from tqdm import tqdm
@@ -45,8 +47,11 @@ def evaluate(
     from rsmoe_core.metrics.captions import check_metrics
 
     check_metrics(tokenizer)
-    if predictions is not None and not predictions.parent.is_dir():
-        raise UsageError(f"no folder {predictions.parent}; create it first, or give another --predictions")
+    for option, path in (("--predictions", predictions), ("--sheet", sheet)):
+        if path is not None and not path.parent.is_dir():
+            raise UsageError(f"no folder {path.parent}; create it first, or give another {option}")
+    if sheet is not None and sheet.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        raise UsageError(f"{sheet}: a contact sheet is a .png or .jpg; give another --sheet")
     dataset = read_dataset(data)
     samples = dataset.split(split)[:limit]
     for problem in dataset.problems[:10]:
@@ -55,6 +60,7 @@ def evaluate(
         console.note(f"left out: {len(dataset.problems) - 10} more")
 
     from rsmoe_core import load
+    from rsmoe_core.contact_sheet import contact_sheet
     from rsmoe_core.evaluation import describe_samples, score
     from rsmoe_core.variants import WHOLE, ablations
 
@@ -70,10 +76,13 @@ def evaluate(
         for variant, said in zip(variants, described, strict=True)
     }
     whole = results[WHOLE.name]
+    if sheet is not None:
+        contact_sheet(samples, [text.caption for text in described[0]], whole.cider).save(sheet)
     if json:
         header = {"model": engine.name, "revision": engine.revision, "data": str(data), "split": split}
         parts = {"ablation": {name: _summary(result) for name, result in results.items()}} if ablate else {}
-        typer.echo(json_format.dumps(header | dataclasses.asdict(whole) | parts, indent=2))
+        figures = {name: value for name, value in vars(whole).items() if name != "cider"}
+        typer.echo(json_format.dumps(header | figures | parts, indent=2))
         return
     title = f"{engine.name} on {data.name}, {split}: {whole.pictures} pictures"
     _print_table(whole, title)

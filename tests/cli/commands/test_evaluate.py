@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from typer.testing import Result
 
 from rsmoe_core.checkpoint import save_model
@@ -49,6 +50,13 @@ def test_predictions_hold_what_everyone_said(evaluate: Cli) -> None:
         assert set(row["prompts"]) == {"theme", "objects", "relations"}
         assert {"caption", "theme", "objects", "relations", "confidence"} <= set(row)
         assert len(row["references"]) == 5
+
+
+def test_the_contact_sheet_is_a_picture(evaluate: Cli) -> None:
+    assert evaluate("--json", "--sheet", "sheet.png").exit_code == 0
+    with Image.open("sheet.png") as sheet:
+        assert sheet.width > 1000
+    assert evaluate("--json", "--sheet", "sheet.txt").exit_code == 2
 
 
 def test_ablation_is_one_table_of_the_model_without_each_part(evaluate: Cli) -> None:
