@@ -5,6 +5,7 @@ Shapes: B images, E experts, R = B·E rows, Q vision tokens, H features.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from torch import Tensor
@@ -26,8 +27,19 @@ def draft(
     roles = [name for name in experts for _ in prompts]
     tokens_RQH = tokens_BQH.repeat(len(experts), 1, 1)
     written = write(language, codec, tokens_RQH, rows, max_tokens=max_tokens, roles=roles)
-    texts = [codec.decode(w.ids) for w in written]
+    texts = [without_repeats(codec.decode(w.ids)) for w in written]
     return [
         {name: texts[number * len(prompts) + image] for number, name in enumerate(experts)}
         for image in range(len(prompts))
     ]
+
+
+def without_repeats(text: str) -> str:
+    """A draft's phrases, each once: a small model that lists what it sees is apt to begin the list again."""
+    phrases = re.split(r"\s*([,;])\s*", text)
+    kept: dict[str, str] = {}
+    for mark, phrase in zip(["", *phrases[1::2]], phrases[::2], strict=True):
+        kept.setdefault(phrase, mark)
+    return "".join(
+        f"{mark} {phrase}" if mark and number else phrase for number, (phrase, mark) in enumerate(kept.items())
+    )

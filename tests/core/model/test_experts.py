@@ -39,4 +39,18 @@ def test_one_batch_says_what_each_expert_says_alone(tiny_model: RSMoE) -> None:
             (said,) = write(
                 tiny_model.language, tiny_model.codec, tokens[[image]], [prompt], max_tokens=8, roles=[name]
             )
-            assert drafts[image][name] == tiny_model.codec.decode(said.ids)
+            assert drafts[image][name] == experts.without_repeats(tiny_model.codec.decode(said.ids))
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("a pond, some trees, a pond", "a pond, some trees"),
+        ("trees near sea; trees near sea", "trees near sea"),
+        ("a road , a road, two cars; a road", "a road, two cars"),
+        ("farmland", "farmland"),
+        ("", ""),
+    ],
+)
+def test_a_phrase_is_said_once(written: str, kept: str) -> None:
+    assert experts.without_repeats(written) == kept
