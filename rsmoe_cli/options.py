@@ -9,6 +9,28 @@ from typing import Annotated
 import typer
 
 from rsmoe_cli import console
+from rsmoe_core.errors import UsageError
+
+
+def _settings(context: typer.Context, path: Path | None) -> None:
+    """Take the file's values as defaults, so that a flag on the command line still wins."""
+    if path is None:
+        return
+    import tomllib
+
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: cannot be read as TOML ({error}); write one 'flag = value' a line") from error
+    named = {
+        option.removeprefix("--"): parameter.name
+        for parameter in context.command.params
+        for option in parameter.opts
+        if option.startswith("--") and option != "--config"
+    }
+    if unknown := sorted(set(values) - set(named)):
+        raise UsageError(f"{path}: no flag '{unknown[0]}'; choose from: {', '.join(sorted(named))}")
+    context.default_map = {named[key]: value for key, value in values.items()}
 
 
 def _quiet(asked: bool) -> None:
@@ -39,6 +61,12 @@ TileSize = Annotated[
     typer.Option(
         metavar="PIXELS|METRESm",
         help="Side of a tile, such as 224 or 500m; by default about what the model sees, so that it fits the scene.",
+    ),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        dir_okay=False, is_eager=True, callback=_settings, help="TOML file of flags, such as: epochs = 3; flags win."
     ),
 ]
 Overlap = Annotated[int, typer.Option(min=0, help="Pixels that neighbouring tiles share.")]

@@ -32,6 +32,7 @@ def train(
     views: Annotated[int, typer.Option(min=1, help="Views of each picture: itself and random others.")] = 2,
     holdout: Annotated[float, typer.Option(min=0.0, max=0.5, help="Share of picture series kept to choose by.")] = 0.06,
     seed: Annotated[int, typer.Option(min=0, help="Decides every random choice.")] = 0,
+    config: options.Config = None,
     device: options.Device = "auto",
     precision: Annotated[str, typer.Option(help="auto (measured), bf16 or fp32.")] = "auto",
 ) -> None:
@@ -57,9 +58,9 @@ def train(
         max_steps=max_steps,
         max_pictures=max_pictures,
     )
-    config = preset_called(preset) if is_first else None
+    shape = preset_called(preset) if is_first else None
     weights = (backbone or _installed_backbone(preset)) if is_first else None
-    folder = run_stage(chosen, recipe, config=config, backbone=weights, start=start, say=console.note)
+    folder = run_stage(chosen, recipe, config=shape, backbone=weights, start=start, say=console.note)
     console.note(f"stage {stage} is in {folder}")
 
 

@@ -32,6 +32,26 @@ def test_two_stages_and_an_evaluation(rsmoe: Cli, karpathy_folder: Path) -> None
     assert json.loads(result.stdout)["pictures"] == 4
 
 
+def test_flags_may_stand_in_a_file_and_the_command_line_wins(rsmoe: Cli, karpathy_folder: Path) -> None:
+    Path("train.toml").write_text(
+        f'stage = "1"\npreset = "tiny"\ndata = ["{karpathy_folder}"]\nout = "run"\nmax-steps = 1\nholdout = 0.2\n'
+    )
+    assert rsmoe("train", "--config", "train.toml", "--max-steps", "2").exit_code == 0
+    rows = [json.loads(line) for line in Path("run/stage1-work/align/log.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows if "loss" in row] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("epoch = 3", "no flag 'epoch'; choose from: backbone, data"), ("epochs 3", "as TOML")]
+)
+def test_a_file_that_is_not_understood_is_refused(rsmoe: Cli, text: str, message: str) -> None:
+    Path("train.toml").write_text(text)
+    result = rsmoe("train", "--config", "train.toml")
+    assert result.exit_code == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert message in result.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
