@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterator, Sequence
 
 import typer
 
 _TALKERS = ("rsmoe_cli", "rsmoe_core")
+_MOST_LINES = 10
 _COLOURS = {logging.WARNING: typer.colors.YELLOW, logging.ERROR: typer.colors.RED}
 
 
@@ -33,6 +35,13 @@ def set_level(level: int) -> None:
 def shows_progress() -> bool:
     """Whether somebody is there to look at a progress bar."""
     return logging.getLogger(_TALKERS[0]).getEffectiveLevel() <= logging.WARNING and sys.stderr.isatty()
+
+
+def shortened(lines: Sequence[str]) -> Iterator[str]:
+    """The first lines of a long list, then how many more there are."""
+    yield from lines[:_MOST_LINES]
+    if len(lines) > _MOST_LINES:
+        yield f"{len(lines) - _MOST_LINES} more"
 
 
 def note(text: str) -> None:

@@ -8,7 +8,6 @@ as `rsmoe caption` draws the scene, and described from their ships, water and pl
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from rasterio.windows import Window
 
-from rsmoe_cli.errors import OutputError, SceneError
+from rsmoe_cli.errors import SceneError
+from rsmoe_cli.folders import new_folder
 from rsmoe_cli.raster import open_dataset, open_scene, quiet_gdal, read_pixels
 from rsmoe_core.data import Sample, plain
 from rsmoe_core.data.rules import Shore, counted, shore_scene, shore_sentences
@@ -51,25 +51,24 @@ def prepare_ports(source: Path, target: Path, *, seed: int = 0, leave_out: tuple
     OutputError where it holds something already, UsageError where a port to leave out is not there, and SceneError
     where there is no labelled scene, one lacks a band or its labels cannot be read.
     """
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise OutputError(f"{target}: exists already; remove it or choose another folder")
+    samples: list[Sample] = []
+    with new_folder(target) as folder:
+        for number, path in enumerate(_labelled(source, leave_out)):
+            split = "val" if path.stem in leave_out else "train"
+            samples += _cut(_read(path), folder, split, np.random.default_rng((seed, number)))
+        plain.write(folder, samples)
+    return len(samples)
+
+
+def _labelled(source: Path, leave_out: tuple[str, ...]) -> list[Path]:
+    """The scenes that have labels. Raises SceneError where there are none, UsageError for an unknown name."""
     scenes = [path for path in sorted(source.glob("*.tif")) if path.with_suffix(".vessels.json").is_file()]
     if not scenes:
         raise SceneError(f"{source}: no NAME.tif with a NAME.vessels.json beside it")
     names = [path.stem for path in scenes]
     if unknown := sorted(set(leave_out).difference(names)):
         raise UsageError(f"no port '{unknown[0]}' to leave out; choose from: {', '.join(names)}")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as aside:
-        folder = Path(aside) / target.name
-        folder.mkdir()
-        samples: list[Sample] = []
-        for number, path in enumerate(scenes):
-            split = "val" if path.stem in leave_out else "train"
-            samples += _cut(_read(path), folder, split, np.random.default_rng((seed, number)))
-        plain.write(folder, samples)
-        folder.replace(target)
-    return len(samples)
+    return scenes
 
 
 def _read(path: Path) -> _Port:

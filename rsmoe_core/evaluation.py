@@ -90,7 +90,7 @@ def _by_scene(samples: Sequence[Sample], per_image: Mapping[str, NDArray[np.floa
 
 
 def _commonest_caption(dataset: Dataset) -> str:
-    known = [s for s in dataset.samples if s.split == "train"] or dataset.samples
+    known = [s for s in dataset.samples if s.split == "train" and s.captions] or dataset.samples
     return Counter(caption for sample in known for caption in sample.captions).most_common(1)[0][0]
 
 

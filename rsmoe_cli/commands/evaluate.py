@@ -53,11 +53,9 @@ def evaluate(
     if sheet is not None and sheet.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise UsageError(f"{sheet}: a contact sheet is a .png or .jpg; give another --sheet")
     dataset = read_dataset(data)
-    samples = dataset.split(split)[:limit]
-    for problem in dataset.problems[:10]:
+    samples = dataset.captioned(split)[:limit]
+    for problem in console.shortened(dataset.problems):
         console.note(f"left out: {problem}")
-    if len(dataset.problems) > 10:
-        console.note(f"left out: {len(dataset.problems) - 10} more")
 
     from rsmoe_core import load
     from rsmoe_core.contact_sheet import contact_sheet

@@ -4,29 +4,63 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rsmoe_core.data import boxes, karpathy, plain
-from rsmoe_core.data.base import Dataset, Sample, read_image
-from rsmoe_core.errors import DataError
+from rsmoe_core.data import boxes, karpathy, nwpu, plain, rsicap, rsieval, rsivqa, rsvqa, ucm_gray, vrsbench
+from rsmoe_core.data.base import Dataset, Format, Question, Sample, hashed_split, read_image
+from rsmoe_core.errors import DataError, UsageError
 
-FORMATS = {"plain": plain, "karpathy": karpathy, "boxes": boxes}
-"""Each format is a module with `find(root) -> annotation file | None` and `read(annotation file) -> Dataset`."""
+FORMATS: dict[str, Format] = {
+    "plain": plain,
+    "nwpu": nwpu,  # before karpathy, whose dataset*.json would fit its file
+    "karpathy": karpathy,
+    "rsicap": rsicap,
+    "rsieval": rsieval,
+    "rsvqa": rsvqa,
+    "vrsbench": vrsbench,
+    "boxes": boxes,
+    "ucm_gray": ucm_gray,
+    "rsivqa": rsivqa,
+}
+"""Each format by its name, in the order in which they are tried."""
 
-__all__ = ["FORMATS", "Dataset", "Sample", "read_dataset", "read_image"]
+__all__ = [
+    "FORMATS",
+    "Dataset",
+    "Format",
+    "Question",
+    "Sample",
+    "find_format",
+    "hashed_split",
+    "read_dataset",
+    "read_image",
+]
 
 
-def read_dataset(root: Path) -> Dataset:
-    """Read the data set in `root` by the first format that recognises the folder.
+def find_format(root: Path, name: str | None = None) -> tuple[str, Path]:
+    """The name of the format that `root` is in, and its annotations; only `name` is tried where it is given.
 
-    Raises DataError where the folder is missing, of no known format, or holds no usable picture.
+    Raises UsageError where there is no such format, and DataError where the folder is missing or of another format.
     """
+    if name is not None and name not in FORMATS:
+        raise UsageError(f"no format '{name}'; choose from: {', '.join(FORMATS)}")
     if not root.is_dir():
         raise DataError(f"{root}: no such folder; give the folder that holds the annotations")
-    for module in FORMATS.values():
+    tried = FORMATS if name is None else {name: FORMATS[name]}
+    for known, module in tried.items():
         annotations = module.find(root)
         if annotations is not None:
-            dataset = module.read(annotations)
-            if not dataset.samples:
-                first = dataset.problems[0] if dataset.problems else "the file is empty"
-                raise DataError(f"{annotations}: no usable picture ({first})")
-            return dataset
-    raise DataError(f"{root}: holds no dataset_*.json (Karpathy), annotations.jsonl (plain) or objects.json (boxes)")
+            return known, annotations
+    wanted = ", ".join(f"{module.RECOGNISED_BY} ({known})" for known, module in tried.items())
+    raise DataError(f"{root}: holds no annotations; expected {'one of: ' if name is None else ''}{wanted}")
+
+
+def read_dataset(root: Path, name: str | None = None) -> Dataset:
+    """Read the data set in `root`, in the format `name` or else in the first one that recognises the folder.
+
+    Raises UsageError and DataError as `find_format` does, and DataError where there is no usable picture.
+    """
+    known, annotations = find_format(root, name)
+    dataset = FORMATS[known].read(annotations)
+    if not dataset.samples:
+        first = dataset.problems[0] if dataset.problems else "the file is empty"
+        raise DataError(f"{annotations}: no usable picture ({first})")
+    return dataset

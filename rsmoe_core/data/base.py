@@ -5,10 +5,12 @@ A folder is read by the first format that recognises it; `FORMATS` in `rsmoe_cor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,25 +18,42 @@ from PIL import Image
 
 from rsmoe_core.errors import DataError
 
-SPLITS = ("train", "val", "test")
+SPLITS = ("train", "val", "test", "test_phili")
+"""Known splits; `test_phili` is RSVQA-HR's second test, of a city that its other splits do not show."""
+
+_TRAIN_SHARE, _VAL_SHARE = 0.8, 0.1
+
+
+@dataclass(frozen=True)
+class Question:
+    """What was asked about a picture, and the right answer."""
+
+    text: str
+    """The question, lower case."""
+    answer: str
+    """The answer, lower case: a word, a number, a range or a sentence."""
+    kind: str
+    """What is asked for, in the words of `questions.kind_of`: `presence`, `count`, `comparison`, `theme`, ..."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One picture and what people (or documented rules) say about it."""
+    """One picture and what people (or documented rules) say about it: at least one sentence or one question."""
 
     image: Path
     """The picture's file."""
     split: str
-    """`train`, `val` or `test`."""
+    """One of `SPLITS`."""
     captions: tuple[str, ...]
-    """At least one sentence, lower case as given; a sentence may occur more than once and then weighs more."""
+    """Sentences, lower case; one may occur more than once and then weighs more. Empty with questions only."""
     scene: str | None = None
     """The kind of place in words (`dense residential area`), None where it is not annotated."""
     series: str | None = None
     """Pictures of one series were taken side by side; a validation split must not tear a series apart."""
     objects: str | None = None
     """Objects draft, where the annotation is exact (boxes); None lets `targets` derive it from the sentences."""
+    questions: tuple[Question, ...] = ()
+    """Questions with their answers, each text once."""
 
 
 @dataclass(frozen=True)
@@ -54,46 +73,55 @@ class Dataset:
             raise DataError(f"{self.root}: no picture in split '{name}'; it has: {known or 'none'}")
         return chosen
 
+    def captioned(self, name: str) -> tuple[Sample, ...]:
+        """Those samples of one split that have sentences. Raises DataError where there are none."""
+        chosen = tuple(s for s in self.split(name) if s.captions)
+        if not chosen:
+            raise DataError(f"{self.root}: split '{name}' has questions only; choose a data set with captions")
+        return chosen
 
-def collect(root: Path, rows: Iterable[tuple[str, Any]], to_sample: Callable[[Path, Any], Sample]) -> Dataset:
-    """The samples of all usable rows of an annotation file in `root`.
 
-    Rows come as (place in the file, content). One that lacks something, or that `to_sample` refuses with a ValueError,
-    becomes a problem named by its place.
+class Format(Protocol):
+    """How data sets of one kind are read; each format is a module with these names."""
+
+    RECOGNISED_BY: str
+    """The name of the annotations, as it is told to people."""
+
+    def find(self, root: Path) -> Path | None:
+        """The annotations in `root`, or None where the folder is of another format."""
+
+    def read(self, annotations: Path) -> Dataset:
+        """Every usable picture, and a problem for all that is not. DataError where the layout is another one."""
+
+
+def hashed_split(name: str) -> str:
+    """The split of a picture (or series) in a data set that has no official one: 80 % train, 10 % val, 10 % test.
+
+    The SHA-256 of `split/NAME` decides: its first 32 bits, as a share of their range. So a picture stays in its split
+    when others are added, and the choice has nothing to do with the series that training holds out.
     """
-    samples: list[Sample] = []
-    problems: list[str] = []
-    for place, row in rows:
-        try:
-            samples.append(_checked(to_sample(root, row)))
-        except KeyError as error:
-            problems.append(f"{place}: has no {error}")
-        except (TypeError, ValueError, AttributeError) as error:
-            problems.append(f"{place}: {error}")
-    return Dataset(root, tuple(samples), tuple(problems))
-
-
-def sentences(texts: Iterable[str]) -> tuple[str, ...]:
-    """Sentences in lower case with single spaces; those without any word are left out."""
-    if isinstance(texts, str):
-        raise ValueError(f"one text where a list of sentences is expected: '{texts}'")
-    return tuple(text for given in texts if (text := " ".join(given.lower().split())))
-
-
-def _checked(sample: Sample) -> Sample:
-    if not sample.captions:
-        raise ValueError(f"{sample.image.name} has no sentence")
-    if sample.split not in SPLITS:
-        raise ValueError(f"{sample.image.name} is in split '{sample.split}'; known: {', '.join(SPLITS)}")
-    if not sample.image.is_file():
-        raise ValueError(f"{sample.image} is missing")
-    return sample
+    share = int(hashlib.sha256(f"split/{name}".encode()).hexdigest()[:8], 16) / 2**32
+    if share < _TRAIN_SHARE:
+        return "train"
+    return "val" if share < _TRAIN_SHARE + _VAL_SHARE else "test"
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
     """A picture as HxWx3 uint8, red-green-blue. Raises DataError where it cannot be read."""
+    with _opened(path) as picture:
+        return np.asarray(picture.convert("RGB"))
+
+
+def read_size(path: Path) -> tuple[int, int]:
+    """Width and height in pixels, from the file's head. Raises DataError where it is no picture."""
+    with _opened(path) as picture:
+        return picture.size
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
     try:
         with Image.open(path) as picture:
-            return np.asarray(picture.convert("RGB"))
+            yield picture
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read as a picture ({error}); remove or replace it") from error

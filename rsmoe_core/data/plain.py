@@ -1,21 +1,24 @@
 """The project's own format: a folder of pictures and one `annotations.jsonl`, a JSON object a line.
 
-    {"image": "algiers_0007.png", "split": "train", "captions": ["..."], "scene": "harbour", "series": "algiers",
-     "objects": "three ships"}
+    {"image": "images/algiers_0007.png", "split": "train", "captions": ["..."], "scene": "harbour",
+     "series": "algiers", "objects": "three ships",
+     "questions": [{"text": "how many ships are there?", "answer": "three", "kind": "count"}]}
 
-`image` is relative to the folder; `scene`, `series` and `objects` may be left out.
+`image` is relative to the folder; all but `image` and `split` may be left out, as long as there is a caption or a
+question. Every other format can be turned into this one: `rsmoe data prepare`.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from rsmoe_core.data.base import Dataset, Sample, collect, sentences
-from rsmoe_core.errors import DataError
+from rsmoe_core.data.base import Dataset, Question, Sample
+from rsmoe_core.data.collect import collect, lines
 
-ANNOTATIONS = "annotations.jsonl"
+RECOGNISED_BY = ANNOTATIONS = "annotations.jsonl"
 
 
 def find(root: Path) -> Path | None:
@@ -25,36 +28,30 @@ def find(root: Path) -> Path | None:
 
 def read(annotations: Path) -> Dataset:
     """Every usable line; the others are listed in `problems` with their number. DataError where it is not text."""
-    try:
-        lines = annotations.read_text(encoding="utf-8").split("\n")
-    except (OSError, ValueError) as error:
-        raise DataError(f"{annotations}: cannot be read as UTF-8 text ({error})") from error
-    rows = ((f"{annotations}:{number}", line) for number, line in enumerate(lines, start=1) if line.strip())
-    return collect(annotations.parent, rows, _sample)
+    return collect(annotations.parent, lines(annotations), _sample)
 
 
 def write(root: Path, samples: Iterable[Sample]) -> None:
     """Write `annotations.jsonl` into `root`, where the samples' pictures already lie."""
-    with (root / ANNOTATIONS).open("w", encoding="utf-8") as lines:
+    with (root / ANNOTATIONS).open("w", encoding="utf-8") as file:
         for sample in samples:
-            row = {
-                "image": str(sample.image.relative_to(root)),
-                "split": sample.split,
-                "captions": list(sample.captions),
-                "scene": sample.scene,
-                "series": sample.series,
-                "objects": sample.objects,
-            }
-            lines.write(json.dumps({k: v for k, v in row.items() if v is not None}) + "\n")
+            file.write(json.dumps(row(root, sample)) + "\n")
+
+
+def row(root: Path, sample: Sample) -> dict[str, object]:
+    """What the format says of a picture in `root`; what is not annotated is left out."""
+    content = dataclasses.asdict(sample) | {"image": sample.image.relative_to(root).as_posix()}
+    return {name: value for name, value in content.items() if value is not None and value != ()}
 
 
 def _sample(root: Path, line: str) -> Sample:
-    row = json.loads(line)
+    content = json.loads(line)
     return Sample(
-        image=root / row["image"],
-        split=row["split"],
-        captions=sentences(row["captions"]),
-        scene=row.get("scene"),
-        series=row.get("series"),
-        objects=row.get("objects"),
+        image=root / content["image"],
+        split=content["split"],
+        captions=content.get("captions", ()),
+        scene=content.get("scene"),
+        series=content.get("series"),
+        objects=content.get("objects"),
+        questions=tuple(Question(q["text"], q["answer"], q["kind"]) for q in content.get("questions", ())),
     )

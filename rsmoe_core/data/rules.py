@@ -12,6 +12,8 @@ from rsmoe_core.data.targets import plural
 
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _MANY = 20
+# Trees are too many to be counted by eye: a count up to the limit gets the word.
+_TREE_BINS = ((10, "several"), (39, "some"))
 
 
 def amount(count: int) -> str:
@@ -42,6 +44,22 @@ def ship_sentences(ships: int) -> list[str]:
     """For a close picture of ships on the water."""
     what, verb = counted(ships, "ship"), "is" if ships == 1 else "are"
     return [f"{what} {verb} on the water .", f"there {verb} {what} in the sea .", f"{what} {verb} in the dark water ."]
+
+
+def trees(count: int) -> str:
+    """Trees in bins: "no trees", "one tree", "several trees" to 10, "some trees" to 39, then "many trees"."""
+    if count < 2:
+        return counted(count, "tree")
+    word = next((word for most, word in _TREE_BINS if count <= most), "many")
+    return f"{word} trees"
+
+
+def tree_sentences(count: int) -> list[str]:
+    """For an aerial picture of any place in or around a town whose trees were marked."""
+    if count == 0:
+        return ["there is no tree in this area .", "a place without trees ."]
+    what, verb = trees(count), "is" if count == 1 else "are"
+    return [f"{what} {verb} in this area .", f"there {verb} {what} on the ground .", f"a place with {what} ."]
 
 
 @dataclass(frozen=True)

@@ -140,7 +140,7 @@ def _pictures(root: Path, limit: int | None, say: Callable[[str], None]) -> Sequ
     dataset = read_dataset(root)
     if dataset.problems:
         say(f"{root}: {len(dataset.problems)} left out, the first: {dataset.problems[0]}")
-    return dataset.split("train")[:limit]
+    return dataset.captioned("train")[:limit]
 
 
 def _settings(

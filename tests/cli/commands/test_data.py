@@ -1,20 +1,24 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from typer.testing import Result
 
-from rsmoe_core.data import read_dataset
+from rsmoe_core.data import FORMATS, Question, read_dataset
 from tests.cli.test_ports import BANDS, write_port
+from tests.tiny import write_karpathy
 
 Cli = Callable[..., Result]
 
 
-def test_prepare_says_how_many_pictures_it_wrote(rsmoe: Cli, tmp_path: Path) -> None:
+def test_prepare_says_how_many_pictures_it_cut_from_ports(rsmoe: Cli, tmp_path: Path) -> None:
     for name in ("a", "b", "c"):
         write_port(tmp_path / "scenes", name)
-    result = rsmoe("data", "prepare", "scenes", "-o", "ports", "--leave-out", "a", "--leave-out", "c", "--seed", 3)
+    options = ("--leave-out", "a", "--leave-out", "c", "--seed", 3)
+    result = rsmoe("data", "prepare", "ports", "scenes", "-o", "ports", *options)
     assert result.exit_code == 0
     assert result.stdout == ""
     samples = read_dataset(tmp_path / "ports").samples
@@ -22,15 +26,36 @@ def test_prepare_says_how_many_pictures_it_wrote(rsmoe: Cli, tmp_path: Path) -> 
     assert {(s.series, s.split) for s in samples} == {("a", "val"), ("b", "train"), ("c", "val")}
 
 
+def test_prepare_turns_any_format_into_the_plain_one_and_says_what_is_left_out(rsmoe: Cli, tmp_path: Path) -> None:
+    root = write_karpathy(tmp_path / "pictures")
+    path = root / "dataset_small.json"
+    content = json.loads(path.read_text())
+    content["images"] += content["images"][:12]
+    path.write_text(json.dumps(content))
+    result = rsmoe("data", "prepare", "karpathy", "pictures", "-o", "plain")
+    assert result.exit_code == 0
+    assert result.stdout == ""
+    lines = result.stderr.splitlines()
+    assert len(lines) == 12
+    assert lines[0].startswith("left out: pictures/dataset_small.json: entry 40: pond_1.jpg is there already")
+    assert lines[10:] == ["left out: 2 more", "40 pictures in plain"]
+    assert read_dataset(tmp_path / "plain").problems == ()
+
+
 def test_refusals_are_one_line(rsmoe: Cli, tmp_path: Path) -> None:
     write_port(tmp_path / "bandless", "a", bands=BANDS[:3])
     write_port(tmp_path / "scenes", "a")
     (tmp_path / "empty").mkdir()
     for code, arguments in [
-        (1, ("empty", "-o", "ports")),
-        (1, ("bandless", "-o", "ports")),
-        (1, ("scenes", "-o", "bandless")),
-        (2, ("scenes", "-o", "ports", "--leave-out", "b")),
+        (1, ("ports", "empty", "-o", "ports")),
+        (1, ("ports", "bandless", "-o", "ports")),
+        (1, ("ports", "scenes", "-o", "bandless")),
+        (2, ("ports", "scenes", "-o", "ports", "--leave-out", "b")),
+        (1, ("boxes", "empty", "-o", "ports")),
+        (1, ("boxes", "nowhere", "-o", "ports")),
+        (2, ("coco", "empty", "-o", "ports")),
+        (2, ("boxes", "empty", "-o", "ports", "--seed", "0")),
+        (2, ("boxes", "empty", "-o", "ports", "--leave-out", "a")),
     ]:
         result = rsmoe("data", "prepare", *arguments)
         assert result.exit_code == code
@@ -42,4 +67,70 @@ def test_refusals_are_one_line(rsmoe: Cli, tmp_path: Path) -> None:
 
 def test_usage(rsmoe: Cli) -> None:
     assert "prepare" in rsmoe("data", "--help").stdout
-    assert rsmoe("data", "prepare", "scenes").exit_code == 2
+    assert rsmoe("data", "prepare", "ports", "scenes").exit_code == 2
+    refused = rsmoe("data", "prepare", "scenes", "ports", "-o", "out").stderr
+    assert refused.startswith("error: no format 'scenes'; choose from: plain, ")
+    assert refused.strip().endswith(", ports")
+    described = rsmoe("data", "prepare", "--help").stdout
+    assert all(name in described for name in (*FORMATS, "ports"))
+
+
+@pytest.fixture
+def plain_folder(tmp_path: Path) -> Path:
+    """Forty pictures with sentences, one of them with a question too, and a broken line."""
+    root = write_karpathy(tmp_path / "pictures")
+    rows = [
+        {"image": f"{entry['filepath']}/{entry['filename']}", "split": entry["split"], "captions": ["a road ."]}
+        for entry in json.loads((root / "dataset_small.json").read_text())["images"]
+    ]
+    rows[0] |= {"questions": [{"text": "is it a pond?", "answer": "yes", "kind": "presence"}], "scene": "pond"}
+    (root / "annotations.jsonl").write_text("\n".join([*map(json.dumps, rows), "{"]))
+    return root
+
+
+def test_inspect_prints_counts_samples_and_problems(rsmoe: Cli, plain_folder: Path) -> None:
+    result = rsmoe("data", "inspect", "pictures")
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    words = result.stdout.split()
+    assert words[:2] == ["pictures:", "plain"]
+    for row in (["train", "36", "36", "1"], ["test", "4", "4", "0"]):
+        assert row in [[word for word in line.split() if word != "│"] for line in result.stdout.splitlines()]
+    for text in (
+        "sides: 64 to 64 px",
+        "questions: presence 1",
+        "train: train/pond_1.jpg (pond)\n    a road .\n    presence: is it a pond? yes",
+        "problems: 1",
+        "problem: pictures/annotations.jsonl:41: ",
+    ):
+        assert text in result.stdout
+
+
+def test_inspect_gives_one_object_to_programs(rsmoe: Cli, plain_folder: Path) -> None:
+    result = rsmoe("data", "inspect", "pictures", "--json", "--samples", "2")
+    assert result.exit_code == 0
+    content = json.loads(result.stdout)
+    assert (content["folder"], content["format"], content["sides"]) == ("pictures", "plain", [64, 64])
+    assert content["splits"]["test"] == {"pictures": 4, "captions": 4, "questions": 0}
+    assert [row["split"] for row in content["samples"]] == ["train", "train", "test", "test"]
+    assert content["samples"][0]["questions"] == [{"text": "is it a pond?", "answer": "yes", "kind": "presence"}]
+    assert len(content["problems"]) == 1
+
+
+def test_a_folder_that_holds_nothing_cannot_be_inspected(rsmoe: Cli, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for folder in ("empty", "nowhere"):
+        result = rsmoe("data", "inspect", folder)
+        assert result.exit_code == 1
+        assert len(result.stderr.splitlines()) == 1
+
+
+def test_the_real_questions_survive_preparing(rsmoe: Cli, shared: Path, tmp_path: Path) -> None:
+    result = rsmoe("data", "prepare", "ucm_gray", shared / "data" / "ucm_gray", "-o", "plain")
+    assert result.exit_code == 0
+    before, after = (read_dataset(folder) for folder in (shared / "data" / "ucm_gray", tmp_path / "plain"))
+    assert [(s.questions, s.scene, s.split) for s in after.samples] == [
+        (s.questions, s.scene, s.split) for s in before.samples
+    ]
+    assert Question("how many trees in the picture?", "one", "count") in after.samples[0].questions
+    assert "left out: 1372 more" in result.stderr

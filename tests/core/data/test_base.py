@@ -1,13 +1,14 @@
 from __future__ import annotations
 
+import dataclasses
+from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from rsmoe_core.data.base import Dataset, Sample, collect, read_image, sentences
+from rsmoe_core.data.base import Dataset, Question, Sample, hashed_split, read_image, read_size
 from rsmoe_core.errors import DataError
 
 
@@ -19,28 +20,35 @@ def test_a_split_keeps_the_order_of_the_file() -> None:
         dataset.split("test")
 
 
-def test_what_cannot_be_used_is_named_by_its_place(tmp_path: Path) -> None:
-    (tmp_path / "a.png").touch()
+def test_only_pictures_with_sentences_are_captioned() -> None:
+    asked = Sample(Path("a.png"), "train", (), questions=(Question("is it a road?", "yes", "presence"),))
+    described = Sample(Path("b.png"), "train", ("a road .",))
+    dataset = Dataset(Path("set"), (asked, described, dataclasses.replace(asked, split="val")), ())
+    assert dataset.split("train") == (asked, described)
+    assert dataset.captioned("train") == (described,)
+    with pytest.raises(DataError, match="split 'val' has questions only; choose"):
+        dataset.captioned("val")
+    with pytest.raises(DataError, match="no picture in split 'test'"):
+        dataset.captioned("test")
 
-    def to_sample(root: Path, row: Any) -> Sample:
-        return Sample(root / row["image"], row["split"], sentences(row["captions"]))
 
-    good = {"image": "a.png", "split": "train", "captions": ["A  road ."]}
-    rows = [
-        good,
-        {"image": "a.png", "captions": ["a road ."]},
-        good | {"split": None},
-        good | {"captions": [" "]},
-        good | {"captions": "a road ."},
-        good | {"captions": [3]},
-        good | {"image": "b.png"},
-        None,
+def test_pictures_without_an_official_split_get_the_same_one_everywhere() -> None:
+    assert [hashed_split(f"{n}.jpg") for n in range(8)] == [
+        "train",
+        "val",
+        "train",
+        "test",
+        "train",
+        "train",
+        "train",
+        "train",
     ]
-    dataset = collect(tmp_path, ((f"row {number}", row) for number, row in enumerate(rows)), to_sample)
-    assert [sample.captions for sample in dataset.samples] == [("a road .",)]
-    assert [problem.split(":")[0] for problem in dataset.problems] == [f"row {number}" for number in range(1, 8)]
-    expected = ["has no 'split'", "split 'None'", "no sentence", "list of sentences", "", "b.png is missing", ""]
-    assert all(text in problem for text, problem in zip(expected, dataset.problems, strict=True))
+    shares = Counter(hashed_split(f"picture_{n}.png") for n in range(10_000))
+    assert {split: round(count / 10_000, 1) for split, count in shares.items()} == {
+        "train": 0.8,
+        "val": 0.1,
+        "test": 0.1,
+    }
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA", "I;16", "RGB"])
@@ -51,6 +59,7 @@ def test_every_picture_is_read_as_red_green_blue(tmp_path: Path, mode: str) -> N
     pixels = read_image(tmp_path / "a.png")
     assert pixels.shape == (5, 7, 3)
     assert pixels.dtype == np.uint8
+    assert read_size(tmp_path / "a.png") == (7, 5)
 
 
 def test_what_is_no_picture_is_refused(tmp_path: Path) -> None:
@@ -58,3 +67,5 @@ def test_what_is_no_picture_is_refused(tmp_path: Path) -> None:
     for name in ("a.jpg", "missing.jpg"):
         with pytest.raises(DataError, match=f"{name}: cannot be read as a picture"):
             read_image(tmp_path / name)
+        with pytest.raises(DataError, match=f"{name}: cannot be read as a picture"):
+            read_size(tmp_path / name)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rsmoe_core.data import boxes
+from rsmoe_core.data import boxes, hashed_split
 from rsmoe_core.errors import DataError
 
 _BOX = [0, 0, 9, 0, 9, 9, 0, 9]
@@ -31,9 +31,12 @@ def _read(root: Path, *entries: object) -> boxes.Dataset:
         ("airplane", 0, "airport", "no airplanes"),
         ("airplane", 11, "airport", "some airplanes"),
         ("airplane", 20, "airport", "many airplanes"),
+        ("tree", 39, None, "some trees"),
     ],
 )
-def test_outlines_become_counts_and_sentences(tmp_path: Path, label: str, count: int, scene: str, objects: str) -> None:
+def test_outlines_become_counts_and_sentences(
+    tmp_path: Path, label: str, count: int, scene: str | None, objects: str
+) -> None:
     dataset = _read(tmp_path, _entry(label=label, polygons=[_BOX] * count))
     (sample,) = dataset.samples
     assert (sample.scene, sample.objects, sample.split, sample.series) == (scene, objects, "train", "a")
@@ -42,23 +45,45 @@ def test_outlines_become_counts_and_sentences(tmp_path: Path, label: str, count:
     assert dataset.problems == ()
 
 
+def test_points_count_like_outlines_and_the_name_decides_the_split(tmp_path: Path) -> None:
+    (sample,) = _read(tmp_path, {"image": "a.jpg", "label": "tree", "points": [[3, 4]] * 58}).samples
+    assert sample.objects == "many trees"
+    assert sample.split == hashed_split("a.jpg")
+
+
 def test_unusable_entries_are_listed(tmp_path: Path) -> None:
-    without_split = _entry()
-    del without_split["split"]
-    dataset = _read(
-        tmp_path, _entry(), _entry(label="tree"), without_split, _entry(image="b.jpg"), _entry(polygons=None), "a.jpg"
-    )
+    entries = {
+        "the label 'cow'; known: airplane, ship, tree": _entry(label="cow"),
+        "has no 'points'": {"image": "a.jpg", "label": "tree"},
+        "b.jpg is missing": _entry(image="b.jpg"),
+        "no list of polygons": _entry(polygons=None),
+        "indices": "a.jpg",
+        "is there already": _entry(),
+    }
+    dataset = _read(tmp_path, _entry(), *entries.values())
     assert len(dataset.samples) == 1
-    expected = ["the label 'tree'; known: airplane, ship", "has no 'split'", "b.jpg is missing", "", ""]
-    for number, (text, problem) in enumerate(zip(expected, dataset.problems, strict=True), start=1):
-        assert f"entry {number}: " in problem
+    for number, (text, problem) in enumerate(zip(entries, dataset.problems, strict=True), start=1):
+        assert f"objects.json: entry {number}: " in problem
         assert text in problem
+
+
+@pytest.mark.parametrize(
+    ("name", "pictures", "things"), [("airport", 304, 4426), ("ships", 715, 1914), ("trees", 518, 0)]
+)
+def test_the_real_sets_are_read_whole(shared: Path, name: str, pictures: int, things: int) -> None:
+    root = shared / "data" / name
+    dataset = boxes.read(root / "objects.json")
+    assert dataset.problems == ()
+    assert len(dataset.samples) == pictures
+    entries = json.loads((root / "objects.json").read_text())
+    assert sum(len(entry.get("polygons", ())) for entry in entries) == things
+    assert {sample.split for sample in dataset.samples} >= {"train", "val"}
 
 
 @pytest.mark.parametrize("text", ["", "5", "null"])
 def test_files_of_another_layout_are_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "objects.json").write_text(text)
-    with pytest.raises(DataError, match=r"not an objects\.json"):
+    with pytest.raises(DataError, match="not in the expected layout"):
         boxes.read(tmp_path / "objects.json")
 
 

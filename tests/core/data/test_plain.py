@@ -1,41 +1,67 @@
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rsmoe_core.data import plain
-from rsmoe_core.data.base import Sample
+from rsmoe_core.data.base import SPLITS, Question, Sample
 from rsmoe_core.errors import DataError
 
+texts = st.text(min_size=1).map(lambda text: " ".join(text.lower().split())).filter(lambda text: text == text.lower())
+words = texts.filter(bool)
+questions = st.lists(st.builds(Question, words, words, words), unique_by=lambda question: question.text).map(tuple)
+contents = st.fixed_dictionaries(
+    {
+        "split": st.sampled_from(SPLITS),
+        "captions": st.lists(words).map(tuple),
+        "scene": st.none() | texts,
+        "series": st.none() | texts,
+        "objects": st.none() | texts,
+        "questions": questions,
+    }
+).filter(lambda content: content["captions"] or content["questions"])
 
-def test_what_is_written_is_read_again(tmp_path: Path) -> None:
-    (tmp_path / "val").mkdir()
-    samples = (
-        Sample(
-            tmp_path / "a.png", "train", ("a port with three ships .", "a port ."), "port", "algiers", "three ships"
-        ),
-        Sample(tmp_path / "val" / "é.png", "val", ("a road .", "a road ."), series="7"),
-    )
-    for sample in samples:
-        sample.image.touch()
-    plain.write(tmp_path, samples)
-    found = plain.find(tmp_path)
-    assert found == tmp_path / "annotations.jsonl"
-    dataset = plain.read(found)
-    assert dataset.samples == samples
-    assert dataset.problems == ()
+
+@settings(max_examples=60, deadline=None)
+@given(rows=st.lists(contents, max_size=4))
+def test_what_is_written_is_read_again(rows: list[dict[str, Any]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        (root / "images").mkdir()
+        samples = tuple(Sample(root / "images" / f"é {number}.png", **row) for number, row in enumerate(rows))
+        for sample in samples:
+            sample.image.touch()
+        plain.write(root, samples)
+        found = plain.find(root)
+        assert found == root / "annotations.jsonl"
+        dataset = plain.read(found)
+        assert dataset.samples == samples
+        assert dataset.problems == ()
 
 
 def test_unusable_lines_are_listed_with_their_number(tmp_path: Path) -> None:
-    (tmp_path / "a.png").touch()
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).touch()
     good = '{"image": "a.png", "split": "train", "captions": ["A \u2028 road ."]}'
     path = tmp_path / plain.ANNOTATIONS
-    path.write_text("\n".join(["", good, "{", "[1]", '{"image": "a.png", "split": "train"}', good, ""]))
+    unusable = [
+        "{",
+        "[1]",
+        '{"image": "b.png", "split": "train"}',
+        '{"image": "b.png", "captions": ["a road ."]}',
+        good,
+    ]
+    path.write_text("\n".join(["", good, *unusable, ""]))
     dataset = plain.read(path)
-    assert [sample.captions for sample in dataset.samples] == [("a road .",)] * 2
-    assert [problem.split(": ")[0] for problem in dataset.problems] == [f"{path}:{number}" for number in (3, 4, 5)]
-    assert "has no 'captions'" in dataset.problems[2]
+    assert [sample.captions for sample in dataset.samples] == [("a road .",)]
+    assert [problem.split(": ")[0] for problem in dataset.problems] == [f"{path}:{number}" for number in range(3, 8)]
+    expected = ["no sentence and no question", "has no 'split'", f"a.png is there already, at {path}:2"]
+    assert all(text in problem for text, problem in zip(expected, dataset.problems[2:], strict=True))
 
 
 def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:

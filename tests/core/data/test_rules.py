@@ -12,6 +12,8 @@ from rsmoe_core.data.rules import (
     ship_sentences,
     shore_scene,
     shore_sentences,
+    tree_sentences,
+    trees,
 )
 
 shares = st.floats(0, 1)
@@ -42,6 +44,26 @@ def test_counted_things_are_in_every_sentence_with_their_verb(count: int) -> Non
 
 def test_an_empty_apron_has_no_airplanes() -> None:
     assert all("without airplanes" in s or "no airplane" in s for s in airport_sentences(0))
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [
+        (0, "no trees"),
+        (1, "one tree"),
+        (2, "several trees"),
+        (10, "several trees"),
+        (11, "some trees"),
+        (39, "some trees"),
+        (40, "many trees"),
+        (176, "many trees"),
+    ],
+)
+def test_trees_are_counted_in_bins(count: int, said: str) -> None:
+    assert trees(count) == said
+    sentences = tree_sentences(count)
+    assert len(set(sentences)) == len(sentences) >= 2
+    assert all(said in s if count else "no tree" in s or "without trees" in s for s in sentences)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,28 @@
+"""Scene classes: the folder and file names of data sets → the kind of place as people would say it."""
+
+from __future__ import annotations
+
+# By name without underscores; others are used as they are.
+_SPOKEN = {
+    "bareland": "bare land",
+    "baseballdiamond": "baseball diamond",
+    "baseballfield": "baseball field",
+    "center": "center building",
+    "commercial": "commercial area",
+    "denseresidential": "dense residential area",
+    "golfcourse": "golf course",
+    "industrial": "industrial area",
+    "mediumresidential": "medium residential area",
+    "mobilehomepark": "mobile home park",
+    "parking": "parking lot",
+    "parkinglot": "parking lot",
+    "railwaystation": "railway station",
+    "sparseresidential": "sparse residential area",
+    "storagetanks": "storage tanks",
+    "tenniscourt": "tennis court",
+}
+
+
+def spoken(name: str) -> str:
+    """`denseresidential`, `dense_residential` → `dense residential area`."""
+    return _SPOKEN.get(name.replace("_", ""), name.replace("_", " "))

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from rsmoe_cli.errors import OutputError
+from rsmoe_cli.prepare import prepare, unique_names
+from rsmoe_core.data import read_dataset
+from rsmoe_core.errors import DataError
+from tests.tiny import write_karpathy
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    return write_karpathy(tmp_path / "source")
+
+
+def test_a_prepared_folder_says_the_same_as_its_source(source: Path, tmp_path: Path) -> None:
+    before = prepare("karpathy", source, tmp_path / "out")
+    after = read_dataset(tmp_path / "out")
+    assert after.problems == ()
+    assert before.samples == read_dataset(source).samples
+    for old, new in zip(before.samples, after.samples, strict=True):
+        assert new.image.parent == tmp_path / "out" / "images"
+        assert new.image.read_bytes() == old.image.read_bytes()
+        assert (new.captions, new.split, new.scene, new.series) == (old.captions, old.split, old.scene, old.series)
+
+
+@pytest.mark.parametrize("linked", [True, False])
+def test_pictures_are_linked_where_possible_and_copied_elsewhere(
+    source: Path, tmp_path: Path, linked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object) -> None:
+        raise OSError("another device")
+
+    if not linked:
+        monkeypatch.setattr(os, "link", refuse)
+    first = read_dataset(source).samples[0].image
+    first.rename(tmp_path / "elsewhere.jpg")
+    first.symlink_to(os.path.relpath(tmp_path / "elsewhere.jpg", first.parent))
+    prepare("karpathy", source, tmp_path / "out")
+    for old, new in zip(read_dataset(source).samples, read_dataset(tmp_path / "out").samples, strict=True):
+        assert new.image.samefile(old.image) == linked
+        assert not new.image.is_symlink()
+
+
+def test_names_are_unique_on_every_file_system() -> None:
+    paths = [Path(name) for name in ("x/a.jpg", "y/a.jpg", "y/A.jpg", "a_2.jpg", "a.png", "b")]
+    names = list(unique_names(paths))
+    assert names == ["a.jpg", "a_2.jpg", "A_3.jpg", "a_2_2.jpg", "a.png", "b"]
+
+
+def test_what_cannot_be_read_leaves_nothing_behind(source: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"expected objects\.json \(boxes\)"):
+        prepare("boxes", source, tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["source"]
+
+
+def test_an_output_that_holds_something_is_left_alone(source: Path) -> None:
+    with pytest.raises(OutputError, match="exists already"):
+        prepare("karpathy", source, source)
