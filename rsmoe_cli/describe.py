@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from rsmoe_cli.georeference import Footprints
 from rsmoe_cli.raster import Scene, first_line
-from rsmoe_cli.reading import TileFailure, TileImage, TileResult, read_tiles
+from rsmoe_cli.reading import DETAIL, TileFailure, TileImage, TileResult, read_tiles
 from rsmoe_cli.records import COLUMNS, PROMPT_COLUMNS, CaptionRecord, Layer, described, failed
 from rsmoe_cli.sinks import Output
 from rsmoe_cli.tally import Summary, Tally
@@ -26,8 +26,6 @@ from rsmoe_core.types import Description, Request
 
 log = logging.getLogger(__name__)
 
-_DETAIL = 2
-"""Large tiles are read with up to this many times the pixels a side that the engine sees."""
 _HOLD = 4
 """A batch goes on when it holds this many times its size, blank tiles included: a blank scene uses no memory."""
 
@@ -88,7 +86,7 @@ def describe_scene(
         output.open(layer) as sink,
         tqdm(total=len(grid), unit="tile", desc="captioning", disable=not progress) as bar,
     ):
-        for batch in batches(read_tiles(scene, grid, _DETAIL * engine.image_size), batch_size):
+        for batch in batches(read_tiles(scene, grid, DETAIL * engine.image_size), batch_size):
             records = list(_records(batch, engine, footprints, tally))
             tally.unplaced += sum(record.geometry is None for record in records)
             sink.write(records)

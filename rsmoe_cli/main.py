@@ -12,9 +12,10 @@ import typer
 from typer.core import TyperGroup
 
 from rsmoe_cli import console, options
-from rsmoe_cli.commands import data
+from rsmoe_cli.commands import data, models
 from rsmoe_cli.commands.caption import caption
 from rsmoe_cli.commands.evaluate import evaluate
+from rsmoe_cli.commands.finetune import finetune
 from rsmoe_cli.commands.train import train
 from rsmoe_core.errors import RsmoeError, UsageError
 
@@ -58,8 +59,10 @@ def rsmoe(
 
 app.command()(caption)
 app.command()(train)
+app.command()(finetune)
 app.command()(evaluate)
 app.add_typer(data.app, name="data")
+app.add_typer(models.app, name="models")
 
 
 def main() -> None:

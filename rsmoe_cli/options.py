@@ -48,6 +48,10 @@ Scene = Annotated[
 ]
 Out = Annotated[Path, typer.Option("-o", "--out", help="Map to write: .gpkg or .geojson.")]
 Model = Annotated[str, typer.Option(help="Built-in name or model folder.")]
+ModelName = Annotated[
+    str,
+    typer.Argument(metavar="MODEL", help="Built-in name, model folder, or hub id (owner/name).", show_default=False),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, ...")]
 BatchSize = Annotated[
     int | None, typer.Option(min=1, help="Images given to the model at once; by default what suits it.")
@@ -63,6 +67,11 @@ TileSize = Annotated[
         help="Side of a tile, such as 224 or 500m; by default about what the model sees, so that it fits the scene.",
     ),
 ]
+Epochs = Annotated[int | None, typer.Option(min=1, help="Instead of the phases' own number of epochs.")]
+Views = Annotated[int, typer.Option(min=1, help="Views of each picture: itself and random others.")]
+Holdout = Annotated[float, typer.Option(min=0.0, max=0.5, help="Share of picture series kept to choose by.")]
+Seed = Annotated[int, typer.Option(min=0, help="Decides every random choice.")]
+Precision = Annotated[str, typer.Option(help="auto (measured), bf16 or fp32.")]
 Config = Annotated[
     Path | None,
     typer.Option(

@@ -27,6 +27,8 @@ from rsmoe_cli.tiling import Grid, Tile
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
 
+DETAIL = 2
+"""Large tiles are read with up to this many times the pixels a side that the engine sees."""
 READERS = 2
 RUNS_AHEAD = 3
 RUN_PIXELS = 2**20
@@ -104,7 +106,7 @@ class _Readers:
             except SceneError as error:
                 return [TileFailure(tile, str(error)) for tile in run]
             try:
-                return _read_run(dataset, self._scene, run, self._max_side)
+                return read_run(dataset, self._scene, run, self._max_side)
             finally:
                 self._idle.append(dataset)
 
@@ -115,7 +117,7 @@ class _Readers:
             return open_dataset(self._scene.path)
 
 
-def _read_run(dataset: DatasetReader, scene: Scene, run: Sequence[Tile], max_side: int) -> list[TileResult]:
+def read_run(dataset: DatasetReader, scene: Scene, run: Sequence[Tile], max_side: int) -> list[TileResult]:
     """Reads neighbouring tiles at once; if that fails, one by one, so that only the damaged ones are lost."""
     try:
         if run[0].size > max_side:
@@ -124,7 +126,7 @@ def _read_run(dataset: DatasetReader, scene: Scene, run: Sequence[Tile], max_sid
     except (RasterioError, OSError, MemoryError) as error:
         if len(run) == 1:
             return [TileFailure(run[0], f"cannot be read: {first_line(error)}")]
-        return [result for tile in run for result in _read_run(dataset, scene, [tile], max_side)]
+        return [result for tile in run for result in read_run(dataset, scene, [tile], max_side)]
 
 
 def _read_full(dataset: DatasetReader, scene: Scene, run: Sequence[Tile]) -> list[TileResult]:

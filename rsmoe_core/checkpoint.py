@@ -1,11 +1,13 @@
 """Model folders: config.json, model.safetensors, tokenizer.json, adapters/<role>/, README.md (the model card).
 
 Weights are safetensors only, so that nothing in a folder is ever executed. `model.safetensors` holds image encoder,
-Q-Former and the stage-1 language model; a folder without `adapters/` is a stage-1 model.
+Q-Former and the stage-1 language model; a folder without `adapters/` is a stage-1 model. In the merged form, which is
+for use only, `experts/<role>/model.safetensors` with a whole language model each stand in the adapters' place.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from pathlib import Path
@@ -17,19 +19,33 @@ from torch import Tensor, nn
 from rsmoe_core.config import ModelConfig
 from rsmoe_core.errors import ModelError
 from rsmoe_core.model import lora
+from rsmoe_core.model.language import RoleCopies, build_language_model
 from rsmoe_core.model.rsmoe import RSMoE, build
 from rsmoe_core.tokenizer import TextCodec
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
+EXPERTS = "experts"
+"""Folder of the roles in the merged form."""
+
+_TIED = "lm_head.weight"
+"""The output layer's weight, which is that of the input embeddings and is not stored again."""
 
 
-def save_model(model: RSMoE, folder: Path, *, half: bool = False) -> None:
-    """Write a model folder; `half` stores matrices in float16 (vectors, such as norms, stay in float32)."""
+def save_model(model: RSMoE, folder: Path, *, half: bool = False, merged: bool = False) -> None:
+    """Write a model folder; `half` stores matrices in float16 (vectors, such as norms, stay in float32).
+
+    `merged` makes a full copy of the language model of each role. A model that was read from that form is not written
+    again.
+    """
+    assert model.config.share_base, "a merged model has no adapters to keep"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / CONFIG).write_text(json.dumps(model.config.to_dict(), indent=2) + "\n", encoding="utf-8")
+    config = dataclasses.replace(model.config, share_base=not merged)
+    (folder / CONFIG).write_text(json.dumps(config.to_dict(), indent=2) + "\n", encoding="utf-8")
     model.codec.save(folder)
     save_file(_stored(base_state(model), half), str(folder / WEIGHTS))
-    if model.has_experts:
+    if merged:
+        _save_copies(model, folder / EXPERTS, half)
+    elif model.has_experts:
         lora.save_adapters(model.language, folder)
         for path in (folder / lora.FOLDER).glob("*/*.safetensors"):
             save_file(_stored(load_file(str(path)), half), str(path), metadata={"format": "pt"})
@@ -43,20 +59,10 @@ def load_model(folder: Path, device: str = "cpu") -> RSMoE:
     config = load_config(folder)
     codec = TextCodec.load(folder, config.experts)
     model = build(config, codec)
-    path = folder / WEIGHTS
-    try:
-        state = {
-            key: value.float() if value.is_floating_point() else value for key, value in load_file(str(path)).items()
-        }
-        keys = model.load_state_dict(state, strict=False)
-    except Exception as error:  # safetensors and torch each raise their own
-        reason = str(error).splitlines()[0]
-        raise ModelError(f"{path}: missing or damaged ({reason}); copy the model folder again") from error
-    absent = [key for key in keys.missing_keys if key != "language.lm_head.weight"]  # tied to the embeddings
-    if absent or keys.unexpected_keys:
-        odd = (absent or keys.unexpected_keys)[0]
-        raise ModelError(f"{path}: does not fit {CONFIG} (first difference: {odd}); copy the model folder again")
-    if (folder / lora.FOLDER).is_dir():
+    _load_weights(model, folder / WEIGHTS)
+    if not config.share_base:
+        model.language = _load_copies(model, folder / EXPERTS)
+    elif (folder / lora.FOLDER).is_dir():
         model.language = lora.load_adapters(model.language, folder, model.roles)
     return model.to(device).eval()
 
@@ -84,7 +90,7 @@ def base_state(model: RSMoE) -> dict[str, Tensor]:
     """Image encoder, Q-Former and language model without adapters, by the names they have in a stage-1 model."""
     state = {}
     for key, value in model.state_dict().items():
-        if "lora_" not in key and not key.endswith("lm_head.weight"):
+        if "lora_" not in key and not key.endswith(_TIED):
             state[key.replace("language.base_model.model.", "language.").replace(".base_layer.", ".")] = value
     return state
 
@@ -92,6 +98,38 @@ def base_state(model: RSMoE) -> dict[str, Tensor]:
 def trainable_count(module: nn.Module) -> int:
     """Number of parameters that training may change."""
     return sum(p.numel() for p in module.parameters() if p.requires_grad)
+
+
+def _save_copies(model: RSMoE, folder: Path, half: bool) -> None:
+    for role in model.roles:
+        state = lora.merged(model.language, role).state_dict()
+        (folder / role).mkdir(parents=True)
+        own = {key: value for key, value in state.items() if not key.endswith(_TIED)}
+        save_file(_stored(own, half), str(folder / role / WEIGHTS))
+
+
+def _load_copies(model: RSMoE, folder: Path) -> RoleCopies:
+    copies = {lora.NO_ROLE: model.language}
+    for role in model.roles:
+        copies[role] = build_language_model(model.config.language, model.codec)
+        _load_weights(copies[role], folder / role / WEIGHTS)
+    return RoleCopies(copies)
+
+
+def _load_weights(module: nn.Module, path: Path) -> None:
+    """Fill a module from a weight file, in float32. Raises ModelError."""
+    try:
+        state = {
+            key: value.float() if value.is_floating_point() else value for key, value in load_file(str(path)).items()
+        }
+        keys = module.load_state_dict(state, strict=False)
+    except Exception as error:  # safetensors and torch each raise their own
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"{path}: missing or damaged ({reason}); copy the model folder again") from error
+    absent = [key for key in keys.missing_keys if not key.endswith(_TIED)]
+    if absent or keys.unexpected_keys:
+        odd = (absent or keys.unexpected_keys)[0]
+        raise ModelError(f"{path}: does not fit {CONFIG} (first difference: {odd}); copy the model folder again")
 
 
 def _stored(state: dict[str, Tensor], half: bool) -> dict[str, Tensor]:

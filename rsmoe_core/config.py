@@ -100,6 +100,8 @@ class ModelConfig:
     decoding: DecodingConfig = field(default_factory=DecodingConfig)
     experts: tuple[str, ...] = EXPERTS
     """Names of the experts, in the order in which their drafts are fused."""
+    share_base: bool = True
+    """Roles are adapters on one language model; otherwise each is a full copy of it with its adapter merged in."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""

@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from rsmoe_core.catalogue import find_model
 from rsmoe_core.checkpoint import fingerprint, load_model
 from rsmoe_core.devices import find_device
-from rsmoe_core.errors import ModelError, UsageError
+from rsmoe_core.errors import ModelError
 from rsmoe_core.instructions import CAPTION
 from rsmoe_core.model.experts import ExpertDrafts
 from rsmoe_core.model.router import RoutedPrompts
@@ -31,9 +32,6 @@ from rsmoe_core.model.vision import folded
 from rsmoe_core.preprocess import to_pixels
 from rsmoe_core.types import Description, Request
 from rsmoe_core.variants import WHOLE, Variant
-
-BUILT_IN = Path(__file__).parent / "models"
-"""Folder of the models that ship inside the package, one folder each."""
 
 _BATCH = 32
 _EXPERTS_NEEDED = "holds a stage-1 model, which has no experts; train stage 2 from it first"
@@ -144,17 +142,12 @@ def load(model: str | Path = "nano", *, device: str = "auto", revision: str | No
     `device` is `auto` (a GPU where there is one), `cpu`, `cuda`, `cuda:1` ...; `revision` a branch, tag or commit of a
     hub model. Raises UsageError for a name that means nothing, ModelError for a folder that is damaged.
     """
-    folder = _find(str(model), revision)
+    folder = find_model(str(model), revision)
     where = find_device(device)
     loaded = load_model(folder, where)
     if not loaded.has_experts:
         raise ModelError(f"{folder} {_EXPERTS_NEEDED}")
     return Engine(loaded, str(model), fingerprint(folder), where)
-
-
-def built_in_models() -> list[str]:
-    """Names of the models that ship inside the package."""
-    return sorted(path.parent.name for path in BUILT_IN.glob("*/config.json"))
 
 
 def as_sentence(text: str) -> str:
@@ -163,26 +156,3 @@ def as_sentence(text: str) -> str:
     if not text:
         return ""
     return text[0].upper() + text[1:] + ("" if text[-1] in ".!?" else ".")
-
-
-def _find(model: str, revision: str | None) -> Path:
-    if model in built_in_models():
-        return BUILT_IN / model
-    if Path(model).is_dir():
-        return Path(model)
-    if re.fullmatch(r"[\w.-]+/[\w.-]+", model) and not model.startswith("."):
-        return _download(model, revision)
-    known = ", ".join(built_in_models())
-    raise UsageError(f"no model '{model}'; give a built-in name ({known}), a model folder, or a hub id (owner/name)")
-
-
-def _download(hub_id: str, revision: str | None) -> Path:
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(hub_id, revision=revision, allow_patterns=["*.json", "*.safetensors", "*.md"]))
-    except Exception as error:  # the hub client and the network each raise their own
-        reason = str(error).strip().splitlines()[0]
-        raise ModelError(
-            f"cannot fetch '{hub_id}' from the hub ({reason}); check the name, or give a folder"
-        ) from error

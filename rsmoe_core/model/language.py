@@ -1,6 +1,7 @@
 """The LLM block: a small Llama-type decoder that reads vision tokens and a prompt, and writes text.
 
-With adapters on it (see `lora`) the same block plays every role: router, experts, fusion.
+With adapters on it (see `lora`) the same block plays every role: router, experts, fusion. In the merged form each role
+has a block of its own (`RoleCopies`).
 
 Shapes: B images, R rows of text, Q vision tokens, T text tokens, L = Q + T, H features.
 """
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +26,17 @@ from rsmoe_core.tokenizer import TextCodec
 _TINY = 1e-8
 
 LanguageModel = Any
-"""A causal language model of transformers, as it is or wrapped by peft: both generate and give their embeddings."""
+"""A causal language model of transformers, as it is or wrapped by peft: both generate and give their embeddings. Or
+`RoleCopies`, which `write` alone knows how to use."""
+
+
+class RoleCopies(nn.Module):
+    """A language model for each role: what adapters become when they are merged."""
+
+    def __init__(self, copies: Mapping[str, nn.Module]) -> None:
+        """`copies` by role, with the bare language model among them under the name of no role."""
+        super().__init__()
+        self.copies = nn.ModuleDict(copies)
 
 
 def build_language_model(config: LanguageConfig, codec: TextCodec) -> LlamaForCausalLM:
@@ -131,6 +142,8 @@ def write(
     each row, None means the bare language model. Rows are padded on the left and masked: what a row says does not
     depend on the rows beside it.
     """
+    if isinstance(language, RoleCopies):
+        return _write_by_copies(language, codec, tokens_RQH, prompts, roles or (), max_tokens, beams)
     embed = language.get_input_embeddings()
     rows_LH = [
         torch.cat([tokens_QH, embed(torch.tensor(codec.prompt_ids(prompt), device=tokens_QH.device))])
@@ -157,6 +170,25 @@ def write(
         Written(_before_end(sequence, codec), min(1.0, math.exp(score)))
         for sequence, score in zip(generated.sequences.tolist(), log_probabilities, strict=True)
     ]
+
+
+def _write_by_copies(
+    language: RoleCopies,
+    codec: TextCodec,
+    tokens_RQH: Tensor,
+    prompts: Sequence[str],
+    roles: Sequence[str],
+    max_tokens: int,
+    beams: int,
+) -> list[Written]:
+    """The rows of each role by that role's copy, in the order in which they came."""
+    written: dict[int, Written] = {}
+    for role in dict.fromkeys(roles):
+        rows = [row for row, own in enumerate(roles) if own == role]
+        asked = [prompts[row] for row in rows]
+        said = write(language.copies[role], codec, tokens_RQH[rows], asked, max_tokens=max_tokens, beams=beams)
+        written.update(zip(rows, said, strict=True))
+    return [written[row] for row in range(len(prompts))]
 
 
 def _mean_log_probabilities(generated: Any, codec: TextCodec, beams: int) -> list[float]:

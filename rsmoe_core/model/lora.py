@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from pathlib import Path
 
 from peft import LoraConfig, PeftModel, get_peft_model
@@ -14,7 +15,7 @@ from rsmoe_core.errors import ModelError
 ROUTER, FUSION = "router", "fusion"
 NO_ROLE = "__base__"
 """peft's name for the model without any adapter."""
-FOLDER = "adapters"
+FOLDER, WEIGHTS = "adapters", "adapter_model.safetensors"
 
 
 def roles(experts: Sequence[str]) -> tuple[str, ...]:
@@ -42,6 +43,11 @@ def activate(language: PeftModel, role: str) -> None:
     language.set_adapter(role)
 
 
+def merged(language: PeftModel, role: str) -> nn.Module:
+    """A full copy of the language model with one role's adapter added to its weights."""
+    return deepcopy(language).merge_and_unload(adapter_names=[role])
+
+
 def parameters_of(language: nn.Module, names: Sequence[str]) -> list[tuple[str, nn.Parameter]]:
     """Named parameters of the adapters called `names`."""
     # peft calls them `...q_proj.lora_A.<adapter>.weight`
@@ -58,7 +64,7 @@ def save_adapters(language: PeftModel, folder: Path) -> None:
 
 def load_adapters(language: nn.Module, folder: Path, names: Sequence[str]) -> PeftModel:
     """Read the adapters of a model folder. Raises ModelError where one is missing or damaged."""
-    missing = [n for n in names if not (folder / FOLDER / n / "adapter_model.safetensors").is_file()]
+    missing = [n for n in names if not (folder / FOLDER / n / WEIGHTS).is_file()]
     if missing:
         raise ModelError(f"{folder / FOLDER}: lacks {', '.join(missing)}; copy the whole model folder again")
     try:

@@ -14,7 +14,7 @@ from rsmoe_core.config import ModelConfig
 from rsmoe_core.model import lora
 from rsmoe_core.model.experts import ExpertDrafts, draft
 from rsmoe_core.model.fusion import fuse
-from rsmoe_core.model.language import LanguageModel, Written, build_language_model, write
+from rsmoe_core.model.language import LanguageModel, RoleCopies, Written, build_language_model, write
 from rsmoe_core.model.qformer import QFormer
 from rsmoe_core.model.router import RoutedPrompts, plain_prompts, route
 from rsmoe_core.model.vision import EfficientNetLite
@@ -42,7 +42,7 @@ class RSMoE(nn.Module):
     @property
     def has_experts(self) -> bool:
         """False after stage 1, when there is one language model and nobody to route to."""
-        return hasattr(self.language, "peft_config")
+        return hasattr(self.language, "peft_config") or isinstance(self.language, RoleCopies)
 
     def add_experts(self) -> None:
         """Start router, experts and fusion from the stage-1 language model."""

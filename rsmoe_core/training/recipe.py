@@ -4,6 +4,8 @@ RUN/cache/               features of the frozen image encoder, shared by all sta
 RUN/stage1/              the finished model folder of a stage; RUN/stage2/ likewise
 RUN/stage1-work/         settings.json, what the stage was begun with; it goes on with the same only
 RUN/stage1-work/PHASE/   log.jsonl, last/ (to resume from) and best/ (model folder of the best epoch)
+
+Of a stage that stands alone RUN/ itself is the model folder, and the rest lies in RUN-work/.
 """
 
 from __future__ import annotations
@@ -33,17 +35,19 @@ from rsmoe_core.model.vision import folded, load_imagenet_weights
 from rsmoe_core.tokenizer import TextCodec
 from rsmoe_core.training.features import FeatureBank, cached_features
 from rsmoe_core.training.files import check_settings, save_whole, write_whole
+from rsmoe_core.training.holdout import held_out, manner
 from rsmoe_core.training.lessons import Study, texts
 from rsmoe_core.training.loop import run_phase
 from rsmoe_core.training.objectives import Material, Objective, Session, select_parameters
 from rsmoe_core.training.recognition import Recognition
 from rsmoe_core.training.reward import Reward
 from rsmoe_core.training.stages import Phase, Stage
-from rsmoe_core.training.teaching import Teaching
+from rsmoe_core.training.teaching import Teaching, Tuning
 
 OBJECTIVES: dict[str, Callable[[RSMoE, Phase, Material, Material, Session], Objective]] = {
     "recognise": Recognition,
     "teach": Teaching,
+    "tune": Tuning,
     "reward": Reward,
 }
 """What a phase may learn, by the name that it gives."""
@@ -88,18 +92,18 @@ def run_stage(
     """Train one stage and return its model folder; a run that was broken off goes on where it stopped.
 
     Stage 1 needs `config`, and takes the image encoder's weights from the checkpoint `backbone` where that is given.
-    Stage 2 needs `start`, the folder of a stage-1 model. Raises TrainingError where one of these does not fit or
-    `recipe.out` holds a run with other settings, and DataError where the data cannot be read.
+    Other stages need `start`, the model folder of the stage before. Raises TrainingError where one of these does not
+    fit or `recipe.out` holds something else, and DataError where the data cannot be read.
     """
     _check_start(stage, config, start)
+    folder, work, cache = _places(stage, recipe.out)
     folders = [_pictures(root, recipe.max_pictures, say) for root in recipe.data]
-    samples = [sample for folder in folders for sample in folder]
-    held_out = _held_out(samples, recipe.holdout)
+    samples = [sample for own in folders for sample in own]
+    chosen = held_out(samples, recipe.holdout)
     studies = [Study(sample, derive(sample), {}) for sample in samples]
     model = _starting_model(stage, recipe, studies, config, backbone, start)
-    work = recipe.out / f"stage{stage.name}-work"
     check_settings(work, _settings(stage, recipe, studies, start, model.config))
-    say(f"stage {stage.name}: {len(samples)} pictures, {held_out.sum()} of them held out by series")
+    say(f"stage {stage.name}: {len(samples)} pictures, {chosen.sum()} of them held out {manner(samples, chosen)}")
     model.to(recipe.device)
     for number, phase in enumerate(stage.phases):
         finished = work / phase.name / "finished.json"
@@ -108,10 +112,10 @@ def run_stage(
                 shutil.rmtree(work / later.name, ignore_errors=True)
             say(_announcement(model, phase))
             # The image encoder's features say nothing as long as it changes.
-            features = FeatureBank.of([]) if "vision" in phase.trains else _features(model, recipe, folders)
+            features = FeatureBank.of([]) if "vision" in phase.trains else _features(model, recipe, folders, cache)
             if phase.needs_drafts and not studies[0].drafts:
                 studies = _with_drafts(model, studies, features, recipe.bf16)
-            train, validation = _split(studies, features, held_out)
+            train, validation = _split(studies, features, chosen)
             session = Session(work / phase.name, seed=recipe.seed, bf16=recipe.bf16, max_steps=recipe.max_steps)
             torch.manual_seed(recipe.seed)
             objective = OBJECTIVES[phase.objective](model, phase, train, validation, session)
@@ -120,7 +124,6 @@ def run_stage(
                 continue  # stopped early: the model as it is
             write_whole(finished, json.dumps(keeper.best) + "\n")
         model = load_model(work / phase.name / "best", recipe.device)
-    folder = recipe.out / f"stage{stage.name}"
     save_whole(model, folder, half=stage.half)
     return folder
 
@@ -136,6 +139,15 @@ def _check_start(stage: Stage, config: ModelConfig | None, start: Path | None) -
         )
 
 
+def _places(stage: Stage, out: Path) -> tuple[Path, Path, Path]:
+    """Model folder, working folder and feature cache. Raises TrainingError where the first is somebody else's."""
+    folder = out / stage.folder
+    work = folder.with_name(f"{folder.name}-work")
+    if stage.alone and folder.exists() and not work.is_dir():  # the finished model replaces the folder whole
+        raise TrainingError(f"{folder} is there already, and not from this run; give another --out, or remove it")
+    return folder, work, (work if stage.alone else out) / "cache"
+
+
 def _pictures(root: Path, limit: int | None, say: Callable[[str], None]) -> Sequence[Sample]:
     dataset = read_dataset(root)
     if dataset.problems:
@@ -149,9 +161,11 @@ def _settings(
     """What a run must not change while it goes on."""
     # With the derived texts, so that a change of the rules is noticed too: the vocabulary is learned from them.
     learned = repr([(study.sample.image.name, study.sample.series, texts(study)) for study in studies])
+    # How roles are stored is no choice of a run, and runs from before there was one go on.
+    shape = {name: value for name, value in config.to_dict().items() if name != "share_base"}
     return {
         "data": hashlib.sha256(learned.encode()).hexdigest(),
-        "model": config.to_dict(),
+        "model": shape,
         "from": fingerprint(start) if start is not None else None,
         "phases": [dataclasses.asdict(phase) for phase in stage.phases],
         "seed": recipe.seed,
@@ -160,16 +174,16 @@ def _settings(
     }
 
 
-def _features(model: RSMoE, recipe: Recipe, folders: Sequence[Sequence[Sample]]) -> FeatureBank:
-    """The frozen image encoder's features of every folder; each has a cache of its own."""
+def _features(model: RSMoE, recipe: Recipe, folders: Sequence[Sequence[Sample]], cache: Path) -> FeatureBank:
+    """The frozen image encoder's features of every data folder; each has a folder of its own in `cache`."""
     encoder = folded(model.vision)
     size = model.config.vision.image_size
     arrays, named = [], Counter[str]()
     for root, samples in zip(recipe.data, folders, strict=True):
         name = root.resolve().name
         named[name] += 1
-        cache = recipe.out / "cache" / (name if named[name] == 1 else f"{name}-{named[name]}")
-        arrays.append(cached_features(encoder, samples, cache, views=recipe.views, image_size=size, seed=recipe.seed))
+        place = cache / (name if named[name] == 1 else f"{name}-{named[name]}")
+        arrays.append(cached_features(encoder, samples, place, views=recipe.views, image_size=size, seed=recipe.seed))
     return FeatureBank.of(arrays)
 
 
@@ -193,26 +207,19 @@ def _starting_model(
         return model
     assert start is not None  # see _check_start
     model = load_model(start)
-    if model.has_experts:
-        raise TrainingError(
-            f"{start} has been through stage {stage.name}; pass the folder of stage {stage.starts_from}"
-        )
-    model.add_experts()
+    if not model.config.share_base:
+        raise TrainingError(f"{start} has its adapters merged for good; pass the model that it was exported from")
+    if stage.starts_from == "1" and model.has_experts:
+        raise TrainingError(f"{start} has been through stage 2; pass the folder of stage 1")
+    if stage.starts_from == "2" and not model.has_experts:
+        raise TrainingError(f"{start} is a stage-1 model without experts; train stage 2 from it first")
+    if not model.has_experts:
+        model.add_experts()
     return model
 
 
-def _held_out(samples: Sequence[Sample], share: float) -> np.ndarray:
-    """True where a picture's whole series is held out: decided by the series' name, so the same in every run."""
-    names = [sample.series or sample.image.stem for sample in samples]
-    digests = [hashlib.sha256(name.encode()).hexdigest() for name in names]
-    held_out = np.array([int(digest[:8], 16) / 0xFFFFFFFF < share for digest in digests])
-    if held_out.all() or not held_out.any():
-        raise TrainingError("too few picture series to hold one out; give more pictures or another --holdout")
-    return held_out
-
-
-def _split(studies: Sequence[Study], features: FeatureBank, held_out: np.ndarray) -> tuple[Material, Material]:
-    train, validation = np.flatnonzero(~held_out), np.flatnonzero(held_out)[:_VALIDATION_PICTURES]
+def _split(studies: Sequence[Study], features: FeatureBank, chosen: np.ndarray) -> tuple[Material, Material]:
+    train, validation = np.flatnonzero(~chosen), np.flatnonzero(chosen)[:_VALIDATION_PICTURES]
     return (
         Material([studies[i] for i in train.tolist()], features.select(train)),
         Material([studies[i] for i in validation.tolist()], features.select(validation)),

@@ -5,8 +5,10 @@
     stage 2    experts  adapters of router, theme, objects and relations, started from the stage-1 language model
                fusion   the fusion adapter, on drafts that those experts wrote for the training pictures
                polish   the fusion adapter, by how well whole captions agree with the people's
+    finetune   experts  adapters of theme, objects and relations of a finished model, on a few pictures of its user's
+               fusion   its fusion adapter, on drafts that those experts wrote
 
-Stage 2 freezes everything that stage 1 trained.
+Stage 2 and fine-tuning freeze everything that stage 1 trained.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ class Phase:
     """One run of the loop."""
 
     name: str
-    objective: Literal["recognise", "teach", "reward"]
+    objective: Literal["recognise", "teach", "tune", "reward"]
     """What is learned; see `objectives`."""
     trains: tuple[str, ...]
     """Parts whose parameters change: `vision`, `qformer`, `language`, or names of adapters."""
@@ -50,6 +52,13 @@ class Stage:
     phases: tuple[Phase, ...]
     half: bool = False
     """Store the finished model's matrices in float16: enough to be used, too little to be trained on."""
+    alone: bool = False
+    """The run has no other stage: the run's folder is the model's folder itself."""
+
+    @property
+    def folder(self) -> str:
+        """The model folder, seen from the run's."""
+        return "" if self.alone else f"stage{self.name}"
 
     def with_epochs(self, epochs: int | None) -> Stage:
         """The same stage with another number of epochs in each phase."""
@@ -117,6 +126,35 @@ STAGES: dict[str, Stage] = {
                 epochs=1,
                 learning_rate=2e-4,
                 images_per_step=32,
+                weight_decay=0.0,
+                needs_drafts=True,
+            ),
+        ),
+    ),
+    "finetune": Stage(
+        name="finetune",
+        starts_from="2",
+        half=True,
+        alone=True,
+        phases=(
+            Phase(
+                name="experts",
+                objective="tune",
+                trains=("theme", "objects", "relations"),
+                lessons=("draft",),
+                epochs=6,
+                learning_rate=1e-3,
+                images_per_step=8,
+                weight_decay=0.0,
+            ),
+            Phase(
+                name="fusion",
+                objective="tune",
+                trains=(FUSION,),
+                lessons=("fuse",),
+                epochs=10,
+                learning_rate=1e-3,
+                images_per_step=8,
                 weight_decay=0.0,
                 needs_drafts=True,
             ),

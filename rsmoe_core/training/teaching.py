@@ -87,6 +87,19 @@ class Teaching:
                 yield loss, sum(map(len, by_image))
 
 
+class Tuning(Teaching):
+    """The same from few pictures, where the epoch of least loss is the best.
+
+    CIDEr weighs words by their rarity: of a handful of pictures of one kind every word is common, and all captions
+    score nought.
+    """
+
+    def validate(self) -> tuple[float, dict[str, float]]:
+        """The loss with its sign turned; CIDEr is kept for the log."""
+        _, figures = super().validate()
+        return -figures["validation_loss"], figures
+
+
 def caption_figures(model: RSMoE, phase: Phase, material: Material) -> dict[str, float]:
     """CIDEr of greedy captions by what the phase trains; nothing where it trains no writer of captions."""
     if not {"caption", "fuse"} & set(phase.lessons):

@@ -108,7 +108,7 @@ def test_tiles_in_flight_are_bounded_and_ordered(tmp_path: Path, monkeypatch: py
     scene = open_scene(rgb(tmp_path / "a.tif", 320, 320))
     monkeypatch.setattr(reading, "RUN_PIXELS", 2 * 16 * 16)
     finished = 0
-    original = reading._read_run
+    original = reading.read_run
 
     def counted(*arguments: object) -> list[object]:
         nonlocal finished
@@ -116,7 +116,7 @@ def test_tiles_in_flight_are_bounded_and_ordered(tmp_path: Path, monkeypatch: py
         finished += len(results)
         return results
 
-    monkeypatch.setattr(reading, "_read_run", counted)
+    monkeypatch.setattr(reading, "read_run", counted)
     most, places = 0, []
     for taken, result in enumerate(read_tiles(scene, Grid(320, 320, 16), 1000)):
         most = max(most, finished - taken)

@@ -37,6 +37,25 @@ def test_a_stage_1_model_has_no_experts(tmp_path):
     assert not load_model(tmp_path).has_experts
 
 
+def test_the_merged_form_has_a_whole_language_model_for_each_role(tiny_model, tmp_path):
+    save_model(tiny_model, tmp_path, merged=True)
+    again = load_model(tmp_path)
+    assert again.has_experts
+    assert not again.config.share_base
+    assert set(again.language.copies) == {lora.NO_ROLE, *tiny_model.roles}
+    assert not (tmp_path / lora.FOLDER).exists()
+    assert tiny_model.has_experts, "the model itself keeps its adapters"
+    assert tiny_model.config.share_base
+
+
+def test_a_copy_that_is_damaged_is_named(tiny_model, tmp_path):
+    save_model(tiny_model, tmp_path, merged=True)
+    (tmp_path / "experts/theme/model.safetensors").write_bytes(b"\0" * 40)
+    with pytest.raises(ModelError, match=r"experts/theme/model\.safetensors: missing or damaged") as caught:
+        load_model(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
 def test_nothing_in_a_folder_is_a_pickle(tiny_folder):
     kinds = {path.suffix for path in tiny_folder.rglob("*") if path.is_file()}
     assert kinds == {".json", ".safetensors"}

@@ -19,6 +19,12 @@ def test_an_unknown_preset_names_those_that_exist():
         preset("huge")
 
 
+def test_a_folder_from_before_the_merged_form_shares_its_base():
+    values = preset("tiny").to_dict()
+    del values["share_base"]
+    assert ModelConfig.from_dict(values) == preset("tiny")
+
+
 def test_unknown_settings_are_named():
     values = preset("tiny").to_dict()
     values["vision"]["colour"] = 1

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from rsmoe_core import Request, load
-from rsmoe_core.engine import as_sentence, built_in_models
+from rsmoe_core.engine import as_sentence
 from rsmoe_core.errors import ImageError, ModelError, UsageError
 from rsmoe_core.instructions import DEFAULT_PROMPTS
 from rsmoe_core.types import EXPERTS
@@ -114,10 +114,6 @@ def test_a_hub_that_cannot_be_reached_is_one_line(monkeypatch):
 )
 def test_captions_read_like_sentences(written, sentence):
     assert as_sentence(written) == sentence
-
-
-def test_nano_ships():
-    assert "nano" in built_in_models()
 
 
 def test_every_variant_leaves_out_its_part_and_nothing_else(engine, images):

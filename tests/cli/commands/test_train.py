@@ -77,7 +77,7 @@ def test_what_cannot_be_trained_is_refused_in_one_line(
 
 
 def test_a_folder_that_is_missing_or_no_data_set_is_refused(rsmoe: Cli, tmp_path: Path) -> None:
-    for name, message in (("nowhere", "no such folder"), (".", "dataset_*.json")):
+    for name, message in (("nowhere", "no such folder"), (".", "dataset*.json")):
         result = rsmoe("train", "--stage", "1", "--preset", "tiny", "--data", name, "-o", "run")
         assert result.exit_code == 1
         assert message in result.stderr

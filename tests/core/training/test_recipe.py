@@ -5,13 +5,11 @@ import json
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from rsmoe_core.checkpoint import fingerprint, load_model
-from rsmoe_core.data import Sample
 from rsmoe_core.data.targets import derive
 from rsmoe_core.errors import DataError, TrainingError
 from rsmoe_core.presets import tiny
@@ -192,15 +190,6 @@ def test_something_must_be_held_out_and_something_left(karpathy_folder: Path, tm
     with pytest.raises(TrainingError, match="another --holdout"):
         first(karpathy_folder, tmp_path / "run", holdout=holdout)
     assert not (tmp_path / "run").exists()
-
-
-def test_a_series_is_held_out_whole_and_always_the_same() -> None:
-    samples = [Sample(Path(f"{n}.jpg"), "train", ("x",), series=f"s{n // 4}") for n in range(400)]
-    held_out = recipe._held_out(samples, 0.3)
-    assert np.array_equal(held_out, recipe._held_out(samples, 0.3))
-    assert all(len(set(held_out[n : n + 4])) == 1 for n in range(0, 400, 4))
-    assert 0.15 < held_out.mean() < 0.45
-    assert np.array_equal(recipe._held_out(samples[200:], 0.3), held_out[200:]), "by name, not by place"
 
 
 def test_what_the_data_lacks_is_said(karpathy_folder: Path, tmp_path: Path) -> None:

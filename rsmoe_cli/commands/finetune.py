@@ -1,0 +1,94 @@
+"""`rsmoe finetune`: teach a finished model the user's own captions."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rsmoe_cli import console, options
+
+if TYPE_CHECKING:
+    from rsmoe_cli.raster import Scene
+
+log = logging.getLogger(__name__)
+
+
+def finetune(
+    model: options.ModelName,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", help="Model folder to write; a broken run goes on from OUT-work.", show_default=False
+        ),
+    ],
+    data: Annotated[
+        list[Path] | None, typer.Option(help="Folder of annotated pictures; may be given several times.")
+    ] = None,
+    scene: Annotated[str | None, typer.Option(help="Raster to cut pictures from.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="Vector layer that says where, in any CRS.")] = None,
+    column: Annotated[str | None, typer.Option(help="Column of it with the captions.")] = None,
+    chips: Annotated[Path | None, typer.Option(help="New folder to keep the pictures of the scene in.")] = None,
+    bands: options.Bands = None,
+    stretch: options.Stretch = "auto",
+    epochs: options.Epochs = None,
+    views: options.Views = 4,
+    holdout: options.Holdout = 0.15,
+    seed: options.Seed = 0,
+    config: options.Config = None,
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
+) -> None:
+    """Go on training a model's experts and fusion on your own captions, from a folder or from a labelled scene."""
+    from rsmoe_core.errors import UsageError
+
+    if scene is None and not data:
+        raise UsageError("nothing to learn from; give --data, or --scene with --labels and --column")
+    if len({scene is None, labels is None, column is None}) > 1:
+        raise UsageError("--scene, --labels and --column belong together; give all three")
+    if chips is not None and chips.exists():
+        raise UsageError(f"{chips} exists already; learn from it with --data, or give another --chips")
+
+    from rsmoe_cli.bands import parse_bands
+    from rsmoe_cli.raster import open_scene
+    from rsmoe_core.catalogue import find_model
+    from rsmoe_core.devices import find_device, uses_bf16
+    from rsmoe_core.training.recipe import Recipe, run_stage
+    from rsmoe_core.training.stages import stage
+
+    start, where = find_model(model), find_device(device)
+    with TemporaryDirectory() as passing:
+        folders = list(data or ())
+        if scene is not None and labels is not None and column is not None:
+            source = open_scene(scene, parse_bands(bands) if bands is not None else None, stretch)
+            folders.append(chips or Path(passing) / "chips")
+            _cut(source, labels, column, start, folders[-1])
+        recipe = Recipe(
+            data=tuple(folders),
+            out=out,
+            seed=seed,
+            views=views,
+            holdout=holdout,
+            device=where,
+            bf16=uses_bf16(precision, where),
+        )
+        run_stage(stage("finetune").with_epochs(epochs), recipe, start=start, say=console.note)
+    console.note(f"the model is in {out}")
+
+
+def _cut(scene: Scene, labels: Path, column: str, start: Path, target: Path) -> None:
+    """Cut pictures for the model in `start` into the new folder `target`, and tell of it."""
+    from rsmoe_cli.chips import cut_chips
+    from rsmoe_cli.folders import new_folder
+    from rsmoe_core.checkpoint import load_config
+
+    for text in scene.notes:
+        log.warning("%s", text)
+    with new_folder(target) as folder:
+        count, skipped = cut_chips(scene, labels, column, load_config(start).vision.image_size, folder)
+    for line in console.shortened(skipped):
+        console.note(f"left out: {line}")
+    console.note(f"{count} pictures cut from {scene.path}")

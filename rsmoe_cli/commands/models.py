@@ -1,0 +1,108 @@
+"""`rsmoe models`: which models there are, and what is in one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rsmoe_cli import console, options
+
+if TYPE_CHECKING:
+    from rsmoe_core.catalogue import ModelSummary
+
+app = typer.Typer(help="List models, look into one, or merge its adapters.", no_args_is_help=True)
+
+
+@app.callback()
+def models() -> None:
+    """List models, look into one, or merge its adapters."""
+
+
+@app.command("list")
+def list_models(json: options.Json = False) -> None:
+    """Print the models that ship inside the package."""
+    import json as json_format
+
+    from rsmoe_core.catalogue import built_in_models, summarise
+
+    summaries = [summarise(name) for name in built_in_models()]
+    if json:
+        typer.echo(json_format.dumps([_figures(summary) for summary in summaries], indent=2))
+        return
+
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("model", "parameters", "size", "revision")
+    for summary in summaries:
+        table.add_row(summary.name, f"{summary.parameters:,}", _megabytes(summary.size), summary.revision)
+    Console().print(table)
+
+
+@app.command()
+def show(model: options.ModelName, json: options.Json = False) -> None:
+    """Print a model's parts, its configuration and the head of its card."""
+    import json as json_format
+
+    from rsmoe_core.catalogue import summarise
+
+    summary = summarise(model)
+    config = summary.config.to_dict()
+    if json:
+        typer.echo(json_format.dumps({**_figures(summary), "config": config, "card": summary.card}, indent=2))
+        return
+
+    from rich.console import Console
+    from rich.table import Table
+
+    typer.echo(f"{summary.name}: {_megabytes(summary.size)}, revision {summary.revision}, in {summary.folder}")
+    table = Table("part", "parameters")
+    for part, count in {**summary.parts, "together": summary.parameters}.items():
+        table.add_row(part, f"{count:,}")
+    Console().print(table)
+    for name, value in config.items():
+        typer.echo(f"{name}: {_plain(value)}")
+    if summary.card:
+        typer.echo(f"\n{summary.card}")
+
+
+@app.command()
+def export(
+    model: options.ModelName,
+    out: Annotated[Path, typer.Option("--out", "-o", help="New model folder.", show_default=False)],
+    half: Annotated[bool, typer.Option("--half", help="Store matrices in float16.")] = False,
+) -> None:
+    """Merge each adapter into a full copy of the language model, and prove that the model says the same."""
+    from rsmoe_cli.folders import new_folder
+    from rsmoe_core.catalogue import find_model
+    from rsmoe_core.export import export_merged
+
+    with new_folder(out) as folder:
+        said = export_merged(find_model(model), folder, half=half)
+    for text in said:
+        console.note(f"both say: {text.caption}")
+    console.note(f"{len(said)} pictures: the same prompts, drafts and captions, merged and unmerged; written to {out}")
+
+
+def _figures(summary: ModelSummary) -> dict[str, object]:
+    return {
+        "model": summary.name,
+        "folder": str(summary.folder),
+        "revision": summary.revision,
+        "bytes": summary.size,
+        "parameters": summary.parameters,
+        "parts": summary.parts,
+    }
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"
+
+
+def _plain(value: object) -> str:
+    """A value of the configuration for people to read."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_plain(part)}" for name, part in value.items())
+    return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

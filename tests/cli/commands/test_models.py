@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+from rsmoe_core.checkpoint import fingerprint, save_model
+from rsmoe_core.engine import load
+from rsmoe_core.model import lora
+from tests.cli.rasters import rgb
+from tests.tiny import make_tiny
+
+Cli = Callable[..., Result]
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    save_model(make_tiny(), tmp_path / "model")
+    return tmp_path / "model"
+
+
+def test_list_names_what_ships(rsmoe: Cli) -> None:
+    result = rsmoe("models", "list")
+    assert result.exit_code == 0
+    assert "nano" in result.stdout
+    (nano, *_) = json.loads(rsmoe("models", "list", "--json").stdout)
+    assert nano["model"] == "nano"
+    assert nano["revision"] == load("nano", device="cpu").revision
+    assert f"{nano['parameters']:,}" in result.stdout
+
+
+def test_show_prints_parts_configuration_and_card(rsmoe: Cli, model: Path) -> None:
+    (model / "README.md").write_text("# tiny\n\nFor tests.\n")
+    result = rsmoe("models", "show", "model")
+    assert result.exit_code == 0
+    for text in ("qformer", "relations", "language: vocab_size", "# tiny", "For tests.", fingerprint(model)):
+        assert text in result.stdout
+    content = json.loads(rsmoe("models", "show", "model", "--json").stdout)
+    assert content["parameters"] == sum(content["parts"].values())
+    assert content["config"]["experts"] == ["theme", "objects", "relations"]
+    assert content["card"] == "# tiny\n\nFor tests."
+
+
+def test_an_exported_model_captions_like_the_one_it_was_made_from(rsmoe: Cli, model: Path, tmp_path: Path) -> None:
+    result = rsmoe("models", "export", "model", "-o", "merged")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout == ""
+    lines = result.stderr.splitlines()
+    assert lines[-1].startswith("8 pictures: the same prompts, drafts and captions, merged and unmerged")
+    assert len([line for line in lines if line.startswith("both say: ")]) == 8
+    scene = rgb(tmp_path / "scene.tif")
+    texts = []
+    for name in ("model", "merged"):
+        output = Path(f"{name}.geojson")
+        assert rsmoe("caption", scene, "-o", output, "--model", name, "--tile-size", "32", "--prompts").exit_code == 0
+        rows = [feature["properties"] for feature in json.loads(output.read_text())["features"]]
+        texts.append([{key: value for key, value in row.items() if key != "confidence"} for row in rows])
+    assert texts[0] == texts[1]
+
+
+def test_an_export_that_says_something_else_leaves_nothing_behind(
+    rsmoe: Cli, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    merged, other = lora.merged, make_tiny(seed=1)
+    monkeypatch.setattr(lora, "merged", lambda language, role: merged(other.language, role))
+    result = rsmoe("models", "export", "model", "-o", "merged")
+    assert result.exit_code == 1
+    assert len(result.stderr.splitlines()) == 1
+    assert "texts differ" in result.stderr
+    assert [path.name for path in Path().iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("show", "nowhere"), 2, "no model 'nowhere'"),
+        (("export", "nowhere", "-o", "merged"), 2, "no model 'nowhere'"),
+        (("export", "stage1", "-o", "merged"), 1, "no adapters to merge"),
+        (("export", "model", "-o", "stage1"), 1, "stage1: exists already"),
+    ],
+)
+def test_refusals_are_one_line(rsmoe: Cli, model: Path, arguments: tuple[str, ...], code: int, message: str) -> None:
+    save_model(make_tiny(experts=False), Path("stage1"))
+    result = rsmoe("models", *arguments)
+    assert result.exit_code == code
+    assert len(result.stderr.splitlines()) == 1
+    assert message in result.stderr
+    assert not Path("merged").exists()
+
+
+def test_a_merged_model_is_not_trained_on(rsmoe: Cli, model: Path, karpathy_folder: Path) -> None:
+    assert rsmoe("models", "export", "model", "-o", "merged").exit_code == 0
+    result = rsmoe("finetune", "merged", "--data", karpathy_folder, "-o", "mine")
+    assert result.exit_code == 1
+    assert "exported from" in result.stderr
+    assert not Path("mine").exists()
