@@ -34,8 +34,12 @@ class Evaluation:
     baseline: dict[str, float]
     """The same scores for one sentence said of every picture: the commonest of the training split."""
     baseline_caption: str
+    different_captions: int
+    """How many different captions there are; few of them mean that the model says the usual thing."""
+    theme_accuracy: float | None
+    """Of the pictures with an annotated kind of place, the share whose theme draft is just that; None if none has."""
     by_scene: dict[str, dict[str, float]]
-    """Kind of place → number of its pictures and the metrics that are means over pictures."""
+    """Kind of place → number of its pictures, theme accuracy, and the metrics that are means over pictures."""
     cider: NDArray[np.float64] = field(repr=False, compare=False)
     """CIDEr of each picture, in order."""
 
@@ -58,15 +62,17 @@ def describe_samples(
 
 
 def score(
-    dataset: Dataset, samples: Sequence[Sample], captions: Sequence[str], tokenizer: str = "simple"
+    dataset: Dataset, samples: Sequence[Sample], said: Sequence[Description], tokenizer: str = "simple"
 ) -> Evaluation:
-    """Score one caption for each sample against all sentences of the sample. Raises DataError for fewer than two."""
+    """Score what was said of each sample against its annotations. Raises DataError for fewer than two samples."""
     if len(samples) < 2:
         raise DataError("CIDEr weighs words by their spread over pictures; give at least two pictures")
-    references = [sample.captions for sample in samples]
+    captions, references = [text.caption for text in said], [sample.captions for sample in samples]
     scored = score_captions(captions, references, tokenizer)
     commonest = _commonest_caption(dataset)
     baseline = score_captions([commonest] * len(samples), references, tokenizer)
+    known = np.array([sample.scene is not None for sample in samples])
+    right = np.array([sample.scene == text.theme for sample, text in zip(samples, said, strict=True)])
     return Evaluation(
         pictures=len(samples),
         tokenizer=tokenizer,
@@ -74,16 +80,21 @@ def score(
         interval_95={name: _interval(scored.per_image[name]) for name in _WITH_INTERVAL},
         baseline=baseline.corpus,
         baseline_caption=commonest,
-        by_scene=_by_scene(samples, scored.per_image),
+        different_captions=len(set(captions)),
+        theme_accuracy=float(right[known].mean()) if known.any() else None,
+        by_scene=_by_scene(samples, scored.per_image, right),
         cider=scored.per_image["CIDEr"],
     )
 
 
-def _by_scene(samples: Sequence[Sample], per_image: Mapping[str, NDArray[np.float64]]) -> dict[str, dict[str, float]]:
-    """Pictures whose kind of place is not annotated stand under `unknown`."""
+def _by_scene(
+    samples: Sequence[Sample], per_image: Mapping[str, NDArray[np.float64]], right: NDArray[np.bool_]
+) -> dict[str, dict[str, float]]:
+    """Pictures whose kind of place is not annotated stand under `unknown`, where no theme is right."""
     scenes = np.array([sample.scene or "unknown" for sample in samples])
     return {
         scene: {"pictures": int((scenes == scene).sum())}
+        | {"theme_accuracy": float(right[scenes == scene].mean())}
         | {name: float(per_image[name][scenes == scene].mean()) for name in _WITH_INTERVAL}
         for scene in sorted(set(scenes.tolist()))
     }

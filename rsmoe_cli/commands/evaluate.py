@@ -70,7 +70,7 @@ def evaluate(
     if predictions is not None:
         _write_predictions(predictions, samples, described[0])
     results = {
-        variant.name: score(dataset, samples, [text.caption for text in said], tokenizer)
+        variant.name: score(dataset, samples, said, tokenizer)
         for variant, said in zip(variants, described, strict=True)
     }
     whole = results[WHOLE.name]
@@ -117,6 +117,9 @@ def _print_table(result: Evaluation, title: str) -> None:
         interval = f"{low_high[0]:.3f} - {low_high[1]:.3f}" if low_high else ""
         table.add_row(metric, f"{value:.4f}", interval, f"{result.baseline[metric]:.4f}")
     Console().print(table)
+    if result.theme_accuracy is not None:
+        typer.echo(f"kind of place named by the theme expert: {result.theme_accuracy:.1%}")
+    typer.echo(f"different captions: {result.different_captions}")
     console.note(f"tokenizer: {result.tokenizer}; baseline: '{result.baseline_caption}' said of every picture")
 
 

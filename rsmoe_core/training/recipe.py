@@ -115,17 +115,24 @@ def run_stage(
             features = FeatureBank.of([]) if "vision" in phase.trains else _features(model, recipe, folders, cache)
             if phase.needs_drafts and not studies[0].drafts:
                 studies = _with_drafts(model, studies, features, recipe.bf16)
-            train, validation = _split(studies, features, chosen)
-            session = Session(work / phase.name, seed=recipe.seed, bf16=recipe.bf16, max_steps=recipe.max_steps)
-            torch.manual_seed(recipe.seed)
-            objective = OBJECTIVES[phase.objective](model, phase, train, validation, session)
-            keeper = _BestKeeper(model, objective, session)
-            if not run_phase(objective, phase, session, keeper):
+            best = _learn(model, phase, *_split(studies, features, chosen), recipe, work / phase.name)
+            if best is None:
                 continue  # stopped early: the model as it is
-            write_whole(finished, json.dumps(keeper.best) + "\n")
+            write_whole(finished, json.dumps(best) + "\n")
         model = load_model(work / phase.name / "best", recipe.device)
     save_whole(model, folder, half=stage.half)
     return folder
+
+
+def _learn(
+    model: RSMoE, phase: Phase, train: Material, validation: Material, recipe: Recipe, out: Path
+) -> dict[str, float] | None:
+    """Train `model` in place; returns epoch and score of the best, or None where `max_steps` stopped it early."""
+    session = Session(out, seed=recipe.seed, bf16=recipe.bf16, max_steps=recipe.max_steps)
+    torch.manual_seed(recipe.seed)
+    objective = OBJECTIVES[phase.objective](model, phase, train, validation, session)
+    keeper = _BestKeeper(model, objective, session)
+    return keeper.best if run_phase(objective, phase, session, keeper) else None
 
 
 def _check_start(stage: Stage, config: ModelConfig | None, start: Path | None) -> None:

@@ -11,12 +11,17 @@ from rsmoe_core.engine import load
 from rsmoe_core.errors import DataError, UsageError
 from rsmoe_core.evaluation import describe_samples, score
 from rsmoe_core.metrics.captions import score_captions
+from rsmoe_core.types import Description
 
 pytestmark = pytest.mark.usefixtures("no_java")
 
 
 def sample(split: str, *captions: str) -> Sample:
     return Sample(Path(f"{captions[0]}.jpg"), split, captions)
+
+
+def said(*captions: str, theme: str = "pond") -> list[Description]:
+    return [Description(caption, theme, "", "", 1.0) for caption in captions]
 
 
 POND, ROAD, TREES = "a pond is near a road .", "a road is between two ponds .", "many green trees are in a park ."
@@ -35,54 +40,67 @@ TEST = DATASET.split("test")
 
 
 def test_right_words_beat_the_baseline_and_wrong_words_do_not() -> None:
-    right = score(DATASET, TEST, [POND, ROAD, TREES])
+    right = score(DATASET, TEST, said(POND, ROAD, TREES))
     assert right.pictures == 3
     assert right.tokenizer == "simple"
     assert right.scores["BLEU-4"] == pytest.approx(1)
     assert right.scores["CIDEr"] > right.baseline["CIDEr"] > 0
-    wrong = score(DATASET, TEST, ["some airplanes"] * 3)
+    wrong = score(DATASET, TEST, said(*["some airplanes"] * 3))
     assert wrong.scores["CIDEr"] == 0
     assert wrong.baseline == right.baseline
 
 
 def test_the_baseline_is_the_commonest_sentence_of_the_training_split() -> None:
-    result = score(DATASET, TEST, [POND, ROAD, TREES])
+    result = score(DATASET, TEST, said(POND, ROAD, TREES))
     assert result.baseline_caption == POND
     expected = score_captions([POND] * 3, [s.captions for s in TEST])
     assert result.baseline == expected.corpus
-    assert score(Dataset(Path("."), TEST, ()), TEST, [POND] * 3).baseline_caption in {
+    assert score(Dataset(Path("."), TEST, ()), TEST, said(*[POND] * 3)).baseline_caption in {
         c for s in TEST for c in s.captions
     }
 
 
 def test_intervals_hold_the_mean_and_shrink_with_agreement() -> None:
-    result = score(DATASET, TEST, [POND, TREES, TREES])
+    result = score(DATASET, TEST, said(POND, TREES, TREES))
     assert set(result.interval_95) == {"ROUGE-L", "CIDEr"}
     for name, (low, high) in result.interval_95.items():
         assert low < result.scores[name] < high
-    same = score(DATASET, TEST, ["airplanes"] * 3)
+    same = score(DATASET, TEST, said(*["airplanes"] * 3))
     assert same.interval_95["CIDEr"] == (0, 0)
-    assert score(DATASET, TEST, [POND, TREES, TREES]) == result, "the resampling is seeded"
+    assert score(DATASET, TEST, said(POND, TREES, TREES)) == result, "the resampling is seeded"
 
 
 def test_kinds_of_places_are_scored_apart() -> None:
     scenes = ("pond", None, "pond")
     samples = [dataclasses.replace(s, scene=scene) for s, scene in zip(TEST, scenes, strict=True)]
-    result = score(DATASET, samples, [POND, ROAD, "airplanes"])
+    result = score(DATASET, samples, said(POND, ROAD, "airplanes"))
     assert {scene: figures["pictures"] for scene, figures in result.by_scene.items()} == {"pond": 2, "unknown": 1}
     means = [figures["pictures"] * figures["CIDEr"] for figures in result.by_scene.values()]
     assert sum(means) / 3 == pytest.approx(result.scores["CIDEr"])
     assert result.by_scene["pond"]["ROUGE-L"] < result.by_scene["unknown"]["ROUGE-L"]
 
 
+def test_themes_are_right_where_they_are_the_annotated_kind_of_place() -> None:
+    samples = [dataclasses.replace(s, scene=scene) for s, scene in zip(TEST, ("pond", "park", None), strict=True)]
+    result = score(DATASET, samples, said(POND, POND, TREES, theme="pond"))
+    assert result.theme_accuracy == 0.5, "of the two whose kind of place is annotated"
+    assert {scene: figures["theme_accuracy"] for scene, figures in result.by_scene.items()} == {
+        "park": 0,
+        "pond": 1,
+        "unknown": 0,
+    }
+    assert result.different_captions == 2
+    assert score(DATASET, TEST, said(POND, POND, TREES)).theme_accuracy is None
+
+
 def test_one_picture_is_too_few() -> None:
     with pytest.raises(DataError, match="at least two"):
-        score(DATASET, TEST[:1], [POND])
+        score(DATASET, TEST[:1], said(POND))
 
 
 def test_an_unknown_tokenizer_is_refused() -> None:
     with pytest.raises(UsageError, match="simple, ptb"):
-        score(DATASET, TEST, [POND, ROAD, TREES], "moses")
+        score(DATASET, TEST, said(POND, ROAD, TREES), "moses")
 
 
 def test_pictures_are_described_in_order_whatever_the_batch(karpathy_folder: Path, tiny_folder: Path) -> None:
