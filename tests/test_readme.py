@@ -14,7 +14,14 @@ from typer.testing import CliRunner
 from rsmoe_cli.main import app
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "docs/TRAINING.md", "examples/README.md", "rsmoe_core/models/nano/README.md")
+PAGES = (
+    "README.md",
+    "docs/RESULTS.md",
+    "docs/EXPERIMENTS.md",
+    "docs/TRAINING.md",
+    "examples/README.md",
+    "rsmoe_core/models/nano/README.md",
+)
 
 
 def blocks(page: str, language: str) -> list[str]:
