@@ -18,7 +18,7 @@ _THINGS: dict[str, tuple[str, ...]] = {
     "boat": ("yacht",),
     "bridge": (),
     "building": ("buildiing", "skyscraper"),
-    "bush": ("bushes", "shrub"),
+    "bush": ("bushes", "shrub", "chaparral"),
     "car": ("vehicle", "bus", "truck"),
     "center building": ("center",),
     "church": ("churches", "cathedral"),
@@ -35,6 +35,7 @@ _THINGS: dict[str, tuple[str, ...]] = {
     "fountain": (),
     "garden": (),
     "grassland": ("grass", "lawn"),
+    "golf course": (),
     "green plant": ("plant", "vegetation"),
     "port": ("harbor", "harbour", "wharf", "pier", "dock"),
     "highway": ("freeway", "motorway"),
@@ -43,6 +44,8 @@ _THINGS: dict[str, tuple[str, ...]] = {
     "island": (),
     "lake": (),
     "meadow": ("pasture",),
+    "mobile home": (),
+    "mobile home park": (),
     "mountain": ("hill", "ridge"),
     "park": (),
     "parking lot": ("parking", "parking area", "car park", "parking space"),
@@ -178,13 +181,16 @@ FAMILIES: dict[str, str] = {
     **dict.fromkeys(
         ("dense residential area", "medium residential area", "sparse residential area"), "residential area"
     ),
+    "mobile home park": "residential area",
     **dict.fromkeys(("airport", "railway station", "bridge", "viaduct", "parking lot"), "traffic place"),
+    **dict.fromkeys(("freeway", "intersection", "overpass", "runway"), "traffic place"),
     **dict.fromkeys(
         ("baseball field", "basketball court", "football field", "playground", "stadium", "tennis court"),
         "sports place",
     ),
+    "golf course": "sports place",
     **dict.fromkeys(("beach", "pond", "river", "port", "sea", "lake"), "waterside"),
-    **dict.fromkeys(("bare land", "desert", "farmland", "forest", "meadow", "mountain"), "landscape"),
+    **dict.fromkeys(("bare land", "chaparral", "desert", "farmland", "forest", "meadow", "mountain"), "landscape"),
     **dict.fromkeys(("commercial area", "industrial area", "storage tanks"), "business place"),
     **dict.fromkeys(("center building", "church", "park", "resort", "school", "square"), "public place"),
 }

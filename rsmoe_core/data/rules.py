@@ -62,6 +62,53 @@ def tree_sentences(count: int) -> list[str]:
     return [f"{what} {verb} in this area .", f"there {verb} {what} on the ground .", f"a place with {what} ."]
 
 
+_PLACES: dict[str, tuple[str, ...]] = {
+    "airport": ("airplanes are parked in an airport .", "a part of an airport with airplanes ."),
+    "baseball field": ("a baseball field is in the picture .", "it is a baseball field ."),
+    "beach": ("waves of the sea wash the beach .", "a beach is next to the sea ."),
+    "commercial area": (
+        "several large buildings are close to each other .",
+        "large buildings are in a commercial area .",
+    ),
+    "chaparral": ("many bushes are on the bare land .", "it is a piece of bare land with many bushes ."),
+    "dense residential area": (
+        "many houses are close to each other in a dense residential area .",
+        "many houses arranged in lines are in a dense residential area .",
+    ),
+    "farmland": ("it is a piece of farmland .", "the farmland is planted in rows ."),
+    "forest": ("many green trees are in a forest .", "many trees are in a piece of forest ."),
+    "freeway": ("a freeway goes through the land .", "several cars are on the freeway ."),
+    "golf course": ("it is a part of a golf course .", "some trees are on the grass of a golf course ."),
+    "intersection": ("two roads cross each other at an intersection .", "it is an intersection of two roads ."),
+    "medium residential area": (
+        "many houses and trees are in a medium residential area .",
+        "some houses with yards are in a medium residential area .",
+    ),
+    "mobile home park": (
+        "many mobile homes are arranged in lines in a mobile home park .",
+        "it is a mobile home park with many mobile homes .",
+    ),
+    "overpass": ("a road goes over another road on an overpass .", "it is an overpass with several cars ."),
+    "parking lot": ("many cars are parked in a parking lot .", "rows of cars are in the parking lot ."),
+    "port": ("many boats are in a port .", "boats are docked in lines in a port ."),
+    "river": ("a river goes through the land .", "trees are on two sides of a river ."),
+    "runway": ("it is a part of a runway .", "a straight runway with white marks is in the picture ."),
+    "sparse residential area": (
+        "a house and some trees are in a sparse residential area .",
+        "a sparse residential area with a house and a road .",
+    ),
+    "storage tanks": ("some storage tanks are on the ground .", "it is a place with round storage tanks ."),
+    "tennis court": ("a tennis court is in the picture .", "it is a place with a tennis court ."),
+}
+
+
+def place_sentences(scene: str) -> list[str]:
+    """For a picture of which only the class of UC Merced's land use is known. Raises ValueError for another class."""
+    if scene not in _PLACES:
+        raise ValueError(f"no rule makes sentences for the class '{scene}'; known: {', '.join(_PLACES)}")
+    return list(_PLACES[scene])
+
+
 @dataclass(frozen=True)
 class Shore:
     """What was measured of a satellite window at a coast; shares of its area, 0-1."""

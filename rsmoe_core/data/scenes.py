@@ -4,13 +4,17 @@ from __future__ import annotations
 
 # By name without underscores; others are used as they are.
 _SPOKEN = {
+    "agricultural": "farmland",
+    "airplane": "airport",
     "bareland": "bare land",
-    "baseballdiamond": "baseball diamond",
+    "baseballdiamond": "baseball field",
     "baseballfield": "baseball field",
+    "buildings": "commercial area",
     "center": "center building",
     "commercial": "commercial area",
     "denseresidential": "dense residential area",
     "golfcourse": "golf course",
+    "harbor": "port",
     "industrial": "industrial area",
     "mediumresidential": "medium residential area",
     "mobilehomepark": "mobile home park",

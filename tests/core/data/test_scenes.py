@@ -12,6 +12,7 @@ from rsmoe_core.data.scenes import spoken
         ("denseresidential", "dense residential area"),
         ("dense_residential", "dense residential area"),
         ("ground_track_field", "ground track field"),
+        ("harbor", "port"),
         ("mobilehomepark", "mobile home park"),
         ("", ""),
     ],
