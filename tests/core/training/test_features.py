@@ -14,7 +14,6 @@ from rsmoe_core.data import Sample, read_dataset, read_image
 from rsmoe_core.model.vision import EfficientNetLite
 from rsmoe_core.preprocess import normalise
 from rsmoe_core.presets import tiny
-from rsmoe_core.training import features
 from rsmoe_core.training.features import FeatureBank, cached_features
 from tests.tiny import wake
 
@@ -105,17 +104,6 @@ def test_the_state_says_what_is_done(samples: Sequence[Sample], tmp_path: Path) 
     computed(encoder(), samples, tmp_path)
     assert json.loads((tmp_path / "features.json").read_text())["done"] == 36
     assert sorted(p.name for p in tmp_path.glob("features*")) == ["features.json", "features_NVPD.npy"]
-
-
-def test_sentences_that_name_a_direction_keep_the_picture_upright(
-    karpathy_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    turned: list[bool] = []
-    monkeypatch.setattr(features, "another_view", lambda image, rng, may_turn: turned.append(may_turn) or image)
-    image = read_dataset(karpathy_folder).samples[0].image
-    pair = [Sample(image, "train", ("a pond is left of a road .",)), Sample(image, "train", ("a pond .",))]
-    computed(encoder(), pair, tmp_path)
-    assert turned == [False, True]
 
 
 def test_a_bank_reads_several_arrays_as_one() -> None:

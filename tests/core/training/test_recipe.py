@@ -62,6 +62,20 @@ def test_stage_1_adapts_the_image_encoder_and_then_leaves_it_alone(stage_1: Path
     assert not torch.equal(model.qformer.queries, fresh.qformer.queries)
 
 
+def test_stage_1_may_start_from_the_image_encoder_of_a_model(
+    karpathy_folder: Path, stage_1: Path, tmp_path: Path
+) -> None:
+    chosen = Recipe((karpathy_folder,), tmp_path / "again", max_steps=1, holdout=0.2, bf16=False)
+    aligned = dataclasses.replace(STAGE_1, phases=STAGE_1.phases[1:])
+    again = run_stage(aligned, chosen, config=tiny(), backbone=stage_1, say=lambda text: None)
+    learned, kept = load_model(stage_1), load_model(again)
+    assert all(torch.equal(v, kept.vision.state_dict()[k]) for k, v in learned.vision.state_dict().items())
+    assert not torch.equal(learned.qformer.queries, kept.qformer.queries)
+    wider = dataclasses.replace(tiny(), vision=dataclasses.replace(tiny().vision, width=0.5))
+    with pytest.raises(TrainingError, match="another image encoder"):
+        run_stage(aligned, dataclasses.replace(chosen, out=tmp_path / "wider"), config=wider, backbone=stage_1)
+
+
 def test_the_best_epoch_is_kept(stage_1: Path) -> None:
     work = stage_1.parent / "stage1-work" / "align"
     best = json.loads((work / "best.json").read_text())
