@@ -55,6 +55,11 @@ class Sample:
     questions: tuple[Question, ...] = ()
     """Questions with their answers, each text once."""
 
+    @property
+    def different_captions(self) -> tuple[str, ...]:
+        """Each sentence once, in order."""
+        return tuple(dict.fromkeys(self.captions))
+
 
 @dataclass(frozen=True)
 class Dataset:

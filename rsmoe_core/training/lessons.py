@@ -1,12 +1,12 @@
 """What is learned from one picture: rows of (role, prompt, answer, weight).
 
-The weights of one picture's captions add up to one, a sentence that was given five times weighing five times as much
-as one given once; so each picture counts the same, as it does where every sentence is a row of its own.
+Each different sentence weighs the same. Data sets that promise five sentences pad by repeating what was written; a
+sentence that stands there five times was written by one person once, and a picture that five people described says more
+of how people describe pictures.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -19,8 +19,11 @@ from rsmoe_core.model.fusion import fusion_prompt
 from rsmoe_core.model.lora import FUSION, ROUTER
 from rsmoe_core.tokenizer import TextCodec
 
-# Weight of a sub-task's row beside the captions of the same picture, which add up to one.
-_SUBTASK_WEIGHT = 0.5
+# Weight of a sub-task's row beside a caption's, which is one.
+_SUBTASK_WEIGHT = 1.0
+# Experts that learn to write nothing where there is nothing to say: sentences without a relation tell that none is
+# worth telling, while sentences without a known thing or place tell nothing of things and places.
+_MAY_BE_SILENT = ("relations",)
 # Share of drafts left out while the fusion pass learns, so that it goes on looking at the picture.
 _DRAFT_DROP = 0.3
 
@@ -50,8 +53,7 @@ Lesson = Callable[[Study, TextCodec, np.random.Generator], list[Row]]
 
 
 def _captions(study: Study, role: str | None, prompt: str) -> list[Row]:
-    counts = Counter(study.sample.captions)
-    return [Row(role, prompt, text, count / counts.total()) for text, count in counts.items()]
+    return [Row(role, prompt, text, 1.0) for text in study.sample.different_captions]
 
 
 def _caption(study: Study, codec: TextCodec, rng: np.random.Generator) -> list[Row]:
@@ -63,7 +65,7 @@ def _subtask(study: Study, codec: TextCodec, rng: np.random.Generator) -> list[R
     name = codec.experts[rng.integers(len(codec.experts))]
     answer = getattr(study.targets, name)
     prompt = DEFAULT_PROMPTS[name] if rng.random() < 0.5 else study.targets.prompts[name]
-    return [Row(None, prompt, answer, _SUBTASK_WEIGHT)] if answer else []
+    return [Row(None, prompt, answer, _SUBTASK_WEIGHT)] if answer or name in _MAY_BE_SILENT else []
 
 
 def _route(study: Study, codec: TextCodec, rng: np.random.Generator) -> list[Row]:
@@ -72,7 +74,11 @@ def _route(study: Study, codec: TextCodec, rng: np.random.Generator) -> list[Row
 
 def _draft(study: Study, codec: TextCodec, rng: np.random.Generator) -> list[Row]:
     answers = {name: getattr(study.targets, name) for name in codec.experts}
-    return [Row(name, study.targets.prompts[name], text, 1.0) for name, text in answers.items() if text]
+    return [
+        Row(name, study.targets.prompts[name], text, 1.0)
+        for name, text in answers.items()
+        if text or name in _MAY_BE_SILENT
+    ]
 
 
 def _fuse(study: Study, codec: TextCodec, rng: np.random.Generator) -> list[Row]:

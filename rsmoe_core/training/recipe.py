@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from rsmoe_core.checkpoint import fingerprint, load_model
@@ -53,6 +54,8 @@ OBJECTIVES: dict[str, Callable[[RSMoE, Phase, Material, Material, Session], Obje
 """What a phase may learn, by the name that it gives."""
 
 _VALIDATION_PICTURES = 400
+_FRESH_SHARE = 0.25
+"""Share of the picture series that the experts never see while they learn."""
 _WRITING_BATCH = 64
 
 
@@ -100,11 +103,11 @@ def run_stage(
     folder, work, cache = _places(stage, recipe.out)
     folders = [_pictures(root, recipe.max_pictures, say) for root in recipe.data]
     samples = [sample for own in folders for sample in own]
-    chosen = held_out(samples, recipe.holdout)
+    aside = held_out(samples, recipe.holdout)
     studies = [Study(sample, derive(sample), {}) for sample in samples]
     model = _starting_model(stage, recipe, studies, config, backbone, start)
     check_settings(work, _settings(stage, recipe, studies, start, model.config))
-    say(f"stage {stage.name}: {len(samples)} pictures, {chosen.sum()} of them held out {manner(samples, chosen)}")
+    say(f"stage {stage.name}: {len(samples)} pictures, {aside.sum()} of them held out {manner(samples, aside)}")
     model.to(recipe.device)
     for number, phase in enumerate(stage.phases):
         finished = work / phase.name / "finished.json"
@@ -114,9 +117,11 @@ def run_stage(
             say(_announcement(model, phase))
             # The image encoder's features say nothing as long as it changes.
             features = FeatureBank.of([]) if "vision" in phase.trains else _features(model, recipe, folders, cache)
-            if phase.needs_drafts and not studies[0].drafts:
-                studies = _with_drafts(model, studies, features, recipe.bf16)
-            best = _learn(model, phase, *_split(studies, features, chosen), recipe, work / phase.name)
+            rows = _learned_from(phase, samples, aside), np.flatnonzero(aside)[:_VALIDATION_PICTURES]
+            if phase.needs_drafts:
+                studies = _with_drafts(model, studies, features, np.concatenate(rows), recipe.bf16)
+            train, validation = (Material([studies[i] for i in own.tolist()], features.select(own)) for own in rows)
+            best = _learn(model, phase, train, validation, recipe, work / phase.name)
             if best is None:
                 continue  # stopped early: the model as it is
             write_whole(finished, json.dumps(best) + "\n")
@@ -237,26 +242,30 @@ def _load_encoder(model: RSMoE, backbone: Path) -> None:
     model.vision.load_state_dict(learned.vision.state_dict())
 
 
-def _split(studies: Sequence[Study], features: FeatureBank, chosen: np.ndarray) -> tuple[Material, Material]:
-    train, validation = np.flatnonzero(~chosen), np.flatnonzero(chosen)[:_VALIDATION_PICTURES]
-    return (
-        Material([studies[i] for i in train.tolist()], features.select(train)),
-        Material([studies[i] for i in validation.tolist()], features.select(validation)),
-    )
+def _learned_from(phase: Phase, samples: Sequence[Sample], aside: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Numbers of the pictures that a phase learns from."""
+    if phase.pictures == "all":
+        return np.flatnonzero(~aside)
+    fresh = held_out(samples, _FRESH_SHARE, "fresh/")
+    return np.flatnonzero(~aside & (fresh if phase.pictures == "fresh" else ~fresh))
 
 
-def _with_drafts(model: RSMoE, studies: Sequence[Study], features: FeatureBank, bf16: bool) -> list[Study]:
-    """The same studies with what the experts write for view 0 of each picture."""
+def _with_drafts(
+    model: RSMoE, studies: Sequence[Study], features: FeatureBank, rows: NDArray[np.int64], bf16: bool
+) -> list[Study]:
+    """The same studies, those of `rows` with what the experts write for view 0 of the picture; known drafts stay."""
     model.eval()
-    done: list[Study] = []
+    done = list(studies)
     device = next(model.language.parameters()).device
-    for first in tqdm(range(0, len(studies), _WRITING_BATCH), desc="experts write drafts", disable=None):
-        batch = studies[first : first + _WRITING_BATCH]
+    missing = [row for row in rows.tolist() if not studies[row].drafts]
+    for first in tqdm(range(0, len(missing), _WRITING_BATCH), desc="experts write drafts", disable=None):
+        batch = missing[first : first + _WRITING_BATCH]
         instructions = [CAPTION] * len(batch)
         with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            tokens_BQH = model.encode(features.patches(range(first, first + len(batch))), instructions)
+            tokens_BQH = model.encode(features.patches(batch), instructions)
             _, drafts = model.ask_experts(tokens_BQH, instructions)
-        done += [dataclasses.replace(study, drafts=d) for study, d in zip(batch, drafts, strict=True)]
+        for row, draft in zip(batch, drafts, strict=True):
+            done[row] = dataclasses.replace(studies[row], drafts=draft)
     return done
 
 

@@ -2,6 +2,7 @@
 
 The fusion pass writes several captions for a picture by chance. Those that agree better with the people's sentences
 than the others of the same picture become likelier, the worse ones less so. Agreement is CIDEr-D, as in evaluation.
+One person's sentence says nothing of what people agree on: such pictures are passed over where others are there.
 
 Shapes: B images, N captions of each, Q vision tokens, H features.
 """
@@ -37,8 +38,8 @@ class Reward:
         self.trained = select_parameters(model, phase)
         self.statistics: list[tuple[str, Tensor]] = []
         self._model, self._phase, self._session = model, phase, session
-        self._train, self._validation = train, validation
-        self._cider = CiderReward([study.sample.captions for study in train.studies])
+        self._train, self._validation = _of_several_voices(train), validation
+        self._cider = CiderReward([study.sample.captions for study in self._train.studies])
 
     def __len__(self) -> int:
         return len(self._train)
@@ -92,3 +93,11 @@ class Reward:
         )
         others_BN = (rewards_BN.sum(axis=1, keepdims=True) - rewards_BN) / (_CAPTIONS - 1)
         return rewards_BN - others_BN
+
+
+def _of_several_voices(material: Material) -> Material:
+    """The pictures of which different things were said; all, where there are none."""
+    several = [row for row, study in enumerate(material.studies) if len(study.sample.different_captions) > 1]
+    if not several:
+        return material
+    return Material([material.studies[row] for row in several], material.features.select(np.array(several)))

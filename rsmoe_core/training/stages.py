@@ -38,6 +38,9 @@ class Phase:
     weight_decay: float = 0.05
     warmup: float = 0.05
     """Share of the steps over which the learning rate rises; it then falls to a tenth along a cosine."""
+    pictures: Literal["all", "taught", "fresh"] = "all"
+    """Which ones are learned from. The experts have been taught the `taught` ones, and their drafts of these are better
+    than they will ever be of a picture in use; so the fusion pass learns from the `fresh` ones."""
     needs_drafts: bool = False
     """The experts write a draft for every picture before the phase begins."""
 
@@ -89,6 +92,7 @@ STAGES: dict[str, Stage] = {
                 epochs=4,
                 learning_rate=8e-4,
                 images_per_step=24,
+                pictures="taught",
             ),
         ),
     ),
@@ -106,16 +110,18 @@ STAGES: dict[str, Stage] = {
                 learning_rate=5e-4,
                 images_per_step=32,
                 weight_decay=0.01,
+                pictures="taught",
             ),
             Phase(
                 name="fusion",
                 objective="teach",
                 trains=(FUSION,),
                 lessons=("fuse",),
-                epochs=1,
+                epochs=3,
                 learning_rate=5e-4,
                 images_per_step=32,
                 weight_decay=0.01,
+                pictures="fresh",
                 needs_drafts=True,
             ),
             Phase(
@@ -123,10 +129,11 @@ STAGES: dict[str, Stage] = {
                 objective="reward",
                 trains=(FUSION,),
                 lessons=("fuse",),
-                epochs=1,
+                epochs=4,
                 learning_rate=2e-4,
                 images_per_step=32,
                 weight_decay=0.0,
+                pictures="fresh",
                 needs_drafts=True,
             ),
         ),

@@ -80,3 +80,17 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(drafted: Material, tmp_path
     polish(tmp_path / "broken", max_steps=4)
     resumed = polish(tmp_path / "broken")
     assert all(torch.equal(value, resumed[key]) for key, value in unbroken.items())
+
+
+def test_pictures_that_one_person_described_are_passed_over(drafted: Material, tmp_path: Path) -> None:
+    several = [0, 7, 12]
+    studies = [
+        dataclasses.replace(s, sample=dataclasses.replace(s.sample, captions=(*s.sample.captions, "a place .")))
+        if row in several
+        else s
+        for row, s in enumerate(drafted.studies)
+    ]
+    objective = Reward(make_tiny(), POLISH, Material(studies, drafted.features), drafted, Session(tmp_path, bf16=False))
+    assert [study.sample.image for study in objective._train.studies] == [studies[row].sample.image for row in several]
+    assert objective._train.features.patches([1]).equal(drafted.features.patches([7]))
+    assert len(Reward(make_tiny(), POLISH, drafted, drafted, Session(tmp_path, bf16=False))) == 30
