@@ -8,10 +8,9 @@ What is learned is an objective's business (see `objectives`); here are the step
 
 from __future__ import annotations
 
-import json
 import math
-import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from rsmoe_core.training.files import write_whole
+from rsmoe_core.training.log import Log
 from rsmoe_core.training.objectives import Objective, Session
 from rsmoe_core.training.stages import Phase
 
@@ -45,8 +44,8 @@ def run_phase(
     total = steps_per_epoch * phase.epochs
     start = _resume(objective, optimiser, session.out, phase.name)
     stop = min(total, session.max_steps or total)
-    log = _Log(session.out / "log.jsonl", phase.name, start)
-    with tqdm(total=stop, initial=start, desc=phase.name, unit="step", disable=None) as bar:
+    bar = tqdm(total=stop, initial=start, desc=phase.name, unit="step", disable=None)
+    with bar, closing(Log(session.out, phase.name, start)) as log:
         for step in range(start, stop):
             epoch, place = divmod(step, steps_per_epoch)
             rate = _rate(step, total, phase)
@@ -146,18 +145,3 @@ def _like(key: str, moment: Tensor, parameter: nn.Parameter) -> Tensor:
 
 def _state_path(out: Path) -> Path:
     return out / "last" / "state.safetensors"
-
-
-class _Log:
-    """`log.jsonl`: one JSON object a line, appended as training goes on; `seconds` count from the latest start."""
-
-    def __init__(self, path: Path, phase: str, start: int) -> None:
-        self._path, self._phase, self._began = path, phase, time.perf_counter()
-        # Steps after the last checkpoint are taken again; the lines of a killed run about them would stand twice.
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.is_file() else []
-        write_whole(path, "".join(line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= start))
-
-    def write(self, **values: float) -> None:
-        row = {"phase": self._phase, "seconds": round(time.perf_counter() - self._began, 2), **values}
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")

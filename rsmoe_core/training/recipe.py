@@ -3,7 +3,8 @@
 RUN/cache/               features of the frozen image encoder, shared by all stages
 RUN/stage1/              the finished model folder of a stage; RUN/stage2/ likewise
 RUN/stage1-work/         settings.json, what the stage was begun with; it goes on with the same only
-RUN/stage1-work/PHASE/   log.jsonl, last/ (to resume from) and best/ (model folder of the best epoch)
+RUN/stage1-work/PHASE/   log.jsonl, tensorboard/, curves.png, last/ (to resume from) and best/ (model folder of the
+                         best epoch)
 
 Of a stage that stands alone RUN/ itself is the model folder, and the rest lies in RUN-work/.
 """
@@ -33,6 +34,7 @@ from rsmoe_core.instructions import CAPTION
 from rsmoe_core.model.rsmoe import RSMoE, build
 from rsmoe_core.model.vision import folded, load_imagenet_weights
 from rsmoe_core.tokenizer import TextCodec
+from rsmoe_core.training.curves import draw_curves
 from rsmoe_core.training.features import FeatureBank, cached_features
 from rsmoe_core.training.files import check_settings, save_whole, write_whole
 from rsmoe_core.training.holdout import held_out, manner
@@ -132,7 +134,9 @@ def _learn(
     torch.manual_seed(recipe.seed)
     objective = OBJECTIVES[phase.objective](model, phase, train, validation, session)
     keeper = _BestKeeper(model, objective, session)
-    return keeper.best if run_phase(objective, phase, session, keeper) else None
+    ended = run_phase(objective, phase, session, keeper)
+    draw_curves(out)
+    return keeper.best if ended else None
 
 
 def _check_start(stage: Stage, config: ModelConfig | None, start: Path | None) -> None:

@@ -71,6 +71,13 @@ def test_the_best_epoch_is_kept(stage_1: Path) -> None:
     assert fingerprint(work / "best") == fingerprint(stage_1)
 
 
+def test_every_phase_leaves_its_curves(stage_1: Path) -> None:
+    for phase in ("adapt", "align"):
+        work = stage_1.parent / "stage1-work" / phase
+        assert (work / "curves.png").is_file()
+        assert list((work / "tensorboard").iterdir())
+
+
 def test_stage_2_trains_nothing_but_adapters(karpathy_folder: Path, stage_1: Path) -> None:
     said: list[str] = []
     chosen = Recipe((karpathy_folder,), stage_1.parent, bf16=False, holdout=0.2)
