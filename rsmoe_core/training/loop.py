@@ -1,7 +1,8 @@
 """The one training loop.
 
-Every random choice of a step (views, rows, dropout) comes from the pair (seed, step), and the order of pictures from
-(seed, epoch); so a run that was broken off and resumed takes the same steps as an unbroken one.
+Every random choice of a step (views, rows, dropout) comes from (seed, step, part), and the order of pictures from
+(seed, epoch); so a run that was broken off and resumed takes the same steps as an unbroken one. A step's pictures are
+gone through in as many parts as `Session.accumulate` and `processes` say; most often that is one.
 
 What is learned is an objective's business (see `objectives`); here are the steps, the rate, the log and the resuming.
 """
@@ -21,6 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from rsmoe_core.training import processes
 from rsmoe_core.training.log import Log
 from rsmoe_core.training.objectives import Objective, Session
 from rsmoe_core.training.stages import Phase
@@ -28,6 +30,8 @@ from rsmoe_core.training.stages import Phase
 _CLIP = 1.0
 _BETAS = (0.9, 0.98)
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+_PART_SEED = 7_368_787
+"""Far enough apart that the parts of a step share no seed with each other's or a neighbouring step's."""
 
 
 def run_phase(
@@ -44,7 +48,8 @@ def run_phase(
     total = steps_per_epoch * phase.epochs
     start = _resume(objective, optimiser, session.out, phase.name)
     stop = min(total, session.max_steps or total)
-    bar = tqdm(total=stop, initial=start, desc=phase.name, unit="step", disable=None)
+    hidden = None if processes.is_first() else True  # None: where nobody looks
+    bar = tqdm(total=stop, initial=start, desc=phase.name, unit="step", disable=hidden)
     with bar, closing(Log(session.out, phase.name, start)) as log:
         for step in range(start, stop):
             epoch, place = divmod(step, steps_per_epoch)
@@ -63,20 +68,32 @@ def run_phase(
             ends_epoch = place == steps_per_epoch - 1
             if ends_epoch:
                 log.write(step=step + 1, epoch=epoch + 1, **on_epoch(epoch + 1))
-            if ends_epoch or step + 1 == stop or (step + 1) % session.save_every == 0:
+            if processes.is_first() and (ends_epoch or step + 1 == stop or (step + 1) % session.save_every == 0):
                 _save(objective, optimiser, step + 1, session.out, phase.name)
     return stop == total
 
 
 def _step(objective: Objective, images: NDArray, step: int, session: Session) -> float:
-    """Forward and backward of one batch; the gradients are left on the parameters. Returns the loss."""
-    torch.manual_seed(session.seed * 1_000_003 + step)
-    rng = np.random.default_rng((session.seed, step))
-    total = 0.0
-    for loss in objective.losses(images, rng):
-        loss.backward()
-        total += loss.item()
-    return total
+    """Forward and backward of one step's pictures; the gradients are left on the parameters. Returns the loss.
+
+    Loss and gradient are those of the parts, each weighted by its share of the pictures. That is the loss and gradient
+    of the whole step where an objective's loss is a mean over pictures. A mean over tokens, such as Teaching's for each
+    role, is so only if all parts have equally many: otherwise a token weighs a little more in a part of short texts
+    than in one of long texts, and the texts of a role that few pictures have a little more in a part that has few of
+    them; a role that no picture of a part has adds nothing there. Chance (views, rows, dropout) differs with the parts,
+    and batch norm sees one part at a time.
+    """
+    total, share = 0.0, 0.0
+    for part, own in processes.own_parts(images, session.accumulate):
+        torch.manual_seed(session.seed * 1_000_003 + step + part * _PART_SEED)
+        rng = np.random.default_rng((session.seed, step, part))
+        weight = len(own) / len(images)
+        for loss in objective.losses(own, rng):
+            (loss * weight).backward()
+            total += loss.item() * weight
+        share += weight
+    processes.average([value for _, value in objective.statistics], share)
+    return processes.add_up(total, [parameter for _, parameter in objective.trained])
 
 
 def _images(epoch: int, place: int, count: int, phase: Phase, seed: int) -> NDArray:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -13,7 +15,7 @@ from rsmoe_core.training.loop import run_phase
 from rsmoe_core.training.objectives import Material, Session
 from rsmoe_core.training.teaching import Teaching
 from tests.core.conftest import make_tiny
-from tests.core.training.conftest import ALIGN, EXPERTS, changed, state
+from tests.core.training.conftest import ALIGN, ALIKE, EXPERTS, changed, state
 
 
 def train(material: Material, out: Path, **options: object) -> tuple[RSMoE, bool]:
@@ -91,6 +93,34 @@ def test_a_kill_between_validation_and_checkpoint_repeats_the_validation(materia
     model = make_tiny(experts=False)
     run_phase(Teaching(model, ALIGN, material, material, session), ALIGN, session, validate)
     assert all(torch.equal(value, validated[2][key]) for key, value in validated[1].items())
+
+
+class Counting(Teaching):
+    """Notes which pictures are in memory together."""
+
+    def losses(self, images: np.ndarray, rng: np.random.Generator) -> Iterator[Tensor]:
+        self.__dict__.setdefault("together", []).append(images)
+        return super().losses(images, rng)
+
+
+@pytest.mark.parametrize("parts", [2, 3, 8])
+def test_parts_make_the_step_of_the_whole_with_less_in_memory(alike: Material, tmp_path: Path, parts: int) -> None:
+    def trained(accumulate: int) -> tuple[RSMoE, list[np.ndarray], list[float]]:
+        out = tmp_path / str(accumulate)
+        model, session = make_tiny(experts=False, dropout=False), Session(out, bf16=False, accumulate=accumulate)
+        objective = Counting(model, ALIKE, alike, alike, session)
+        run_phase(objective, ALIKE, session, lambda epoch: {})
+        return model, objective.together, [row["loss"] for row in log(out) if "loss" in row]
+
+    whole, at_once, losses = trained(1)
+    model, together, similar = trained(parts)
+    assert max(map(len, at_once)) == 8
+    assert max(map(len, together)) == -(-8 // parts)
+    assert len(together) == 3 * (3 * parts + min(parts, 6)), "30 pictures: three steps of 8 and one of 6, three times"
+    assert np.array_equal(np.concatenate(together), np.concatenate(at_once))
+    assert similar == pytest.approx(losses, rel=1e-4)
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(value, whole.state_dict()[name], rtol=0, atol=2e-5, msg=name)
 
 
 def test_a_checkpoint_of_another_phase_is_not_taken(material: Material, tmp_path: Path) -> None:
