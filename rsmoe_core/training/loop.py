@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from rsmoe_core.training import processes
+from rsmoe_core.training.average import Average
 from rsmoe_core.training.log import Log
 from rsmoe_core.training.objectives import Objective, Session
 from rsmoe_core.training.stages import Phase
@@ -39,14 +40,16 @@ def run_phase(
 ) -> bool:
     """Train in place what the objective trains; goes on from `session.out/last` where that is there.
 
-    `on_epoch` is called after each whole epoch and returns validation figures for the log. Returns whether the phase
-    has come to its end, which is false where `session.max_steps` stopped it before.
+    `on_epoch` is called after each whole epoch and returns validation figures for the log. Where the phase
+    averages, `on_epoch` sees the average of the parameters, and so does whoever comes after the phase. Returns whether
+    the phase has come to its end, which is false where `session.max_steps` stopped it before.
     """
     parameters = objective.trained
     optimiser = _optimiser(parameters, phase)
     steps_per_epoch = math.ceil(len(objective) / phase.images_per_step)
     total = steps_per_epoch * phase.epochs
-    start = _resume(objective, optimiser, session.out, phase.name)
+    average = Average(parameters, phase.average)
+    start = _resume(objective, optimiser, average, session.out, phase.name)
     stop = min(total, session.max_steps or total)
     hidden = None if processes.is_first() else True  # None: where nobody looks
     bar = tqdm(total=stop, initial=start, desc=phase.name, unit="step", disable=hidden)
@@ -60,6 +63,7 @@ def run_phase(
             norm = nn.utils.clip_grad_norm_([p for _, p in parameters if p.grad is not None], _CLIP)
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
+            average.follow(step)
             log.write(
                 step=step + 1, epoch=round((step + 1) / steps_per_epoch, 4), loss=loss, rate=rate, norm=float(norm)
             )
@@ -67,9 +71,12 @@ def run_phase(
             bar.update()
             ends_epoch = place == steps_per_epoch - 1
             if ends_epoch:
-                log.write(step=step + 1, epoch=epoch + 1, **on_epoch(epoch + 1))
+                with average.in_place():
+                    figures = on_epoch(epoch + 1)
+                log.write(step=step + 1, epoch=epoch + 1, **figures)
             if processes.is_first() and (ends_epoch or step + 1 == stop or (step + 1) % session.save_every == 0):
-                _save(objective, optimiser, step + 1, session.out, phase.name)
+                _save(objective, optimiser, average, step + 1, session.out, phase.name)
+    average.swap()
     return stop == total
 
 
@@ -119,9 +126,12 @@ def _rate(step: int, total: int, phase: Phase) -> float:
     return phase.learning_rate * (0.1 + 0.45 * (1 + math.cos(math.pi * progress)))
 
 
-def _save(objective: Objective, optimiser: torch.optim.Optimizer, step: int, out: Path, phase: str) -> None:
-    """Write `last/state.safetensors`: parameters, statistics, moments and the step, whole or not at all."""
+def _save(
+    objective: Objective, optimiser: torch.optim.Optimizer, average: Average, step: int, out: Path, phase: str
+) -> None:
+    """Write `last/state.safetensors`: parameters, their average, statistics, moments and the step, whole or not."""
     state = {f"statistic/{name}": value.contiguous() for name, value in objective.statistics}
+    state |= {f"average/{name}": value.contiguous() for name, value in average.values.items()}
     for name, parameter in objective.trained:
         state[f"parameter/{name}"] = parameter.detach().contiguous()
         for key, value in optimiser.state.get(parameter, {}).items():
@@ -132,7 +142,7 @@ def _save(objective: Objective, optimiser: torch.optim.Optimizer, step: int, out
     aside.replace(_state_path(out))
 
 
-def _resume(objective: Objective, optimiser: torch.optim.Optimizer, out: Path, phase: str) -> int:
+def _resume(objective: Objective, optimiser: torch.optim.Optimizer, average: Average, out: Path, phase: str) -> int:
     """Load what `_save` wrote for this phase and return its step; 0 where there is nothing to go on from."""
     path = _state_path(out)
     if not path.is_file():
@@ -144,6 +154,8 @@ def _resume(objective: Objective, optimiser: torch.optim.Optimizer, out: Path, p
     state = load_file(str(path))
     for name, value in objective.statistics:
         value.copy_(state[f"statistic/{name}"])
+    for name, value in average.values.items():
+        value.copy_(state[f"average/{name}"])
     with torch.no_grad():
         for name, parameter in objective.trained:
             parameter.copy_(state[f"parameter/{name}"])

@@ -40,6 +40,8 @@ class Phase:
     """Share of the steps over which the learning rate rises; it then falls to a tenth along a cosine."""
     needs_drafts: bool = False
     """The experts write a draft for every picture before the phase begins."""
+    average: float = 0.0
+    """Decay of a moving average of the parameters, which is what is validated and kept; 0 for none."""
 
 
 @dataclass(frozen=True)
