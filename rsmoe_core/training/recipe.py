@@ -59,7 +59,7 @@ OBJECTIVES: dict[str, Callable[[RSMoE, Phase, Material, Material, Session], Obje
 
 _VALIDATION_PICTURES = 400
 _WRITING_BATCH = 64
-_LATER_SETTINGS = {"average": 0.0, "processes x accumulate": 1}
+_LATER_SETTINGS = {"average": 0.0, "patience": None, "processes x accumulate": 1}
 """Settings that came later, with the value that all runs had before: kept where it is another, so that those go on."""
 
 
@@ -144,8 +144,8 @@ def _learn(
     session = Session(out, seed=recipe.seed, bf16=recipe.bf16, max_steps=recipe.max_steps, accumulate=recipe.accumulate)
     torch.manual_seed(recipe.seed)
     objective = OBJECTIVES[phase.objective](model, phase, train, validation, session)
-    keeper = BestKeeper(model, objective, session)
-    ended = run_phase(objective, phase, session, keeper)
+    keeper = BestKeeper(model, objective, phase, session)
+    ended = run_phase(objective, phase, session, keeper, keeper.is_enough)
     if processes.is_first():
         draw_curves(out)
     return keeper.best if ended else None

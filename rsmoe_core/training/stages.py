@@ -42,6 +42,8 @@ class Phase:
     """The experts write a draft for every picture before the phase begins."""
     average: float = 0.0
     """Decay of a moving average of the parameters, which is what is validated and kept; 0 for none."""
+    patience: int | None = None
+    """Epochs without a better score after which the phase ends early; the rate falls as if it did not."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +64,14 @@ class Stage:
         """The model folder, seen from the run's."""
         return "" if self.alone else f"stage{self.name}"
 
-    def with_epochs(self, epochs: int | None) -> Stage:
-        """The same stage with another number of epochs in each phase."""
-        if epochs is None:
+    def with_epochs(self, epochs: int | None, patience: int | None = None) -> Stage:
+        """The same stage with another number of epochs, or another patience, in each phase; None changes nothing."""
+        if epochs is None and patience is None:
             return self
-        return dataclasses.replace(self, phases=tuple(dataclasses.replace(p, epochs=epochs) for p in self.phases))
+        phases = (
+            dataclasses.replace(p, epochs=epochs or p.epochs, patience=patience or p.patience) for p in self.phases
+        )
+        return dataclasses.replace(self, phases=tuple(phases))
 
 
 STAGES: dict[str, Stage] = {

@@ -148,6 +148,19 @@ def test_parts_make_the_step_of_the_whole_with_less_in_memory(alike: Material, t
         torch.testing.assert_close(value, whole.state_dict()[name], rtol=0, atol=2e-5, msg=name)
 
 
+def test_a_phase_ends_where_it_is_enough(material: Material, tmp_path: Path) -> None:
+    session, asked = Session(tmp_path, bf16=False), []
+
+    def is_enough(epochs: int) -> bool:
+        asked.append(epochs)
+        return epochs == 2
+
+    objective = Teaching(make_tiny(experts=False), ALIGN, material, material, session)
+    assert run_phase(objective, ALIGN, session, lambda epoch: {}, is_enough)
+    assert asked == [0, 1, 2]
+    assert max(row["step"] for row in log(tmp_path)) == 8
+
+
 def test_a_checkpoint_of_another_phase_is_not_taken(material: Material, tmp_path: Path) -> None:
     train(material, tmp_path, max_steps=2)
     session = Session(tmp_path, bf16=False, max_steps=1)

@@ -79,6 +79,26 @@ def test_every_phase_leaves_its_curves(stage_1: Path) -> None:
         assert list((work / "tensorboard").iterdir())
 
 
+def test_a_run_killed_when_its_patience_was_spent_is_not_trained_further(
+    karpathy_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hopeless = Stage("1", None, (dataclasses.replace(PHASES[0], learning_rate=0.0, patience=1, epochs=9),))
+    unbroken = first(karpathy_folder, tmp_path / "unbroken", hopeless)
+
+    def killed(out: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recipe, "draw_curves", killed)
+        with pytest.raises(KeyboardInterrupt):
+            first(karpathy_folder, tmp_path / "broken", hopeless)
+    assert fingerprint(first(karpathy_folder, tmp_path / "broken", hopeless)) == fingerprint(unbroken)
+    works = [tmp_path / name / "stage1-work" / "adapt" for name in ("unbroken", "broken")]
+    assert log(works[0]) == log(works[1])
+    assert max(row["epoch"] for row in log(works[0])) < 9
+    assert all((work / "finished.json").is_file() for work in works)
+
+
 def test_stage_2_trains_nothing_but_adapters(karpathy_folder: Path, stage_1: Path) -> None:
     said: list[str] = []
     chosen = Recipe((karpathy_folder,), stage_1.parent, bf16=False, holdout=0.2)
@@ -163,6 +183,8 @@ def test_a_run_goes_on_with_the_same_settings_only(
         first(karpathy_folder, stage_1.parent, seed=1)
     with pytest.raises(TrainingError, match="begun with other phases"):
         first(karpathy_folder, stage_1.parent, stage=STAGE_1.with_epochs(1))
+    with pytest.raises(TrainingError, match="begun with other phases"):
+        first(karpathy_folder, stage_1.parent, stage=STAGE_1.with_epochs(None, patience=2))
     with pytest.raises(TrainingError, match="begun with other processes x accumulate"):
         first(karpathy_folder, stage_1.parent, accumulate=2)
     with pytest.raises(TrainingError, match="begun with other data"):
@@ -174,7 +196,7 @@ def test_a_run_goes_on_with_the_same_settings_only(
 
 def test_a_run_that_knew_none_of_the_later_settings_goes_on(stage_1: Path) -> None:
     settings = json.loads((stage_1.parent / "stage1-work" / "settings.json").read_text())
-    assert not {"average", "processes x accumulate"} & {*settings, *settings["phases"][0]}
+    assert not {"average", "patience", "processes x accumulate"} & {*settings, *settings["phases"][0]}
 
 
 def test_folders_of_one_name_have_caches_of_their_own(karpathy_folder: Path, tmp_path: Path) -> None:
