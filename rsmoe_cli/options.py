@@ -68,6 +68,12 @@ TileSize = Annotated[
     ),
 ]
 Epochs = Annotated[int | None, typer.Option(min=1, help="Instead of the phases' own number of epochs.")]
+Patience = Annotated[
+    int | None, typer.Option(min=1, help="End a phase after so many epochs without a better validation score.")
+]
+Accumulate = Annotated[
+    int, typer.Option(min=1, help="Go through each step's pictures in so many parts, of which one is in memory.")
+]
 Views = Annotated[int, typer.Option(min=1, help="Views of each picture: itself and random others.")]
 Holdout = Annotated[float, typer.Option(min=0.0, max=0.5, help="Share of picture series kept to choose by.")]
 Seed = Annotated[int, typer.Option(min=0, help="Decides every random choice.")]

@@ -22,7 +22,7 @@ SENTENCES = (
 )
 
 
-def make_tiny(seed: int = 0, experts: bool = True) -> RSMoE:
+def make_tiny(seed: int = 0, experts: bool = True, dropout: bool = True) -> RSMoE:
     """The `tiny` preset with random weights; adapters get random weights too, so that roles really differ."""
     import torch
 
@@ -32,6 +32,9 @@ def make_tiny(seed: int = 0, experts: bool = True) -> RSMoE:
 
     torch.manual_seed(seed)
     config = tiny()
+    if not dropout:
+        parts = {part: getattr(config, part) for part in ("qformer", "language", "lora")}
+        config = dataclasses.replace(config, **{k: dataclasses.replace(v, dropout=0.0) for k, v in parts.items()})
     codec = TextCodec.train([*SENTENCES, "describe the picture", "name the kind of place"], 512, config.experts)
     language = dataclasses.replace(config.language, vocab_size=len(codec))
     model = build(dataclasses.replace(config, language=language), codec)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
@@ -35,6 +36,8 @@ def finetune(
     bands: options.Bands = None,
     stretch: options.Stretch = "auto",
     epochs: options.Epochs = None,
+    patience: options.Patience = None,
+    accumulate: options.Accumulate = 1,
     views: options.Views = 4,
     holdout: options.Holdout = 0.15,
     seed: options.Seed = 0,
@@ -54,18 +57,19 @@ def finetune(
 
     from rsmoe_cli.bands import parse_bands
     from rsmoe_cli.raster import open_scene
+    from rsmoe_cli.together import together
     from rsmoe_core.catalogue import find_model
-    from rsmoe_core.devices import find_device, uses_bf16
+    from rsmoe_core.training.processes import from_first
     from rsmoe_core.training.recipe import Recipe, run_stage
     from rsmoe_core.training.stages import stage
 
-    start, where = find_model(model), find_device(device)
-    with TemporaryDirectory() as passing:
+    start = find_model(model)
+    with together(device, precision) as (where, bf16), TemporaryDirectory() as passing:
         folders = list(data or ())
         if scene is not None and labels is not None and column is not None:
             source = open_scene(scene, parse_bands(bands) if bands is not None else None, stretch)
-            folders.append(chips or Path(passing) / "chips")
-            _cut(source, labels, column, start, folders[-1])
+            target = chips or Path(passing) / "chips"
+            folders.append(from_first(partial(_cut, source, labels, column, start, target)))
         recipe = Recipe(
             data=tuple(folders),
             out=out,
@@ -73,14 +77,15 @@ def finetune(
             views=views,
             holdout=holdout,
             device=where,
-            bf16=uses_bf16(precision, where),
+            bf16=bf16,
+            accumulate=accumulate,
         )
-        run_stage(stage("finetune").with_epochs(epochs), recipe, start=start, say=console.note)
+        run_stage(stage("finetune").with_epochs(epochs, patience), recipe, start=start, say=console.note)
     console.note(f"the model is in {out}")
 
 
-def _cut(scene: Scene, labels: Path, column: str, start: Path, target: Path) -> None:
-    """Cut pictures for the model in `start` into the new folder `target`, and tell of it."""
+def _cut(scene: Scene, labels: Path, column: str, start: Path, target: Path) -> Path:
+    """Cut pictures for the model in `start` into the new folder `target`, and tell of it. Returns the folder."""
     from rsmoe_cli.chips import cut_chips
     from rsmoe_cli.folders import new_folder
     from rsmoe_core.checkpoint import load_config
@@ -92,3 +97,4 @@ def _cut(scene: Scene, labels: Path, column: str, start: Path, target: Path) -> 
     for line in console.shortened(skipped):
         console.note(f"left out: {line}")
     console.note(f"{count} pictures cut from {scene.path}")
+    return target

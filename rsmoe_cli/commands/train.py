@@ -30,6 +30,8 @@ def train(
         ),
     ] = None,
     epochs: options.Epochs = None,
+    patience: options.Patience = None,
+    accumulate: options.Accumulate = 1,
     max_steps: Annotated[int | None, typer.Option(min=1, help="Stop each phase after so many steps.")] = None,
     max_pictures: Annotated[int | None, typer.Option(min=2, help="Learn from the first so many of a folder.")] = None,
     views: options.Views = 2,
@@ -42,28 +44,29 @@ def train(
     """Train one stage and write its model folder to OUT/stage1 or OUT/stage2, beside a log that can be plotted."""
     from rsmoe_core.training.stages import stage as stage_called
 
-    chosen = stage_called(stage).with_epochs(epochs)
+    chosen = stage_called(stage).with_epochs(epochs, patience)
 
-    from rsmoe_core.devices import find_device, uses_bf16
+    from rsmoe_cli.together import together
     from rsmoe_core.presets import preset as preset_called
     from rsmoe_core.training.recipe import Recipe, run_stage
 
     is_first = chosen.starts_from is None
-    where = find_device(device)
-    recipe = Recipe(
-        data=tuple(data),
-        out=out,
-        seed=seed,
-        views=views,
-        holdout=holdout,
-        device=where,
-        bf16=uses_bf16(precision, where),
-        max_steps=max_steps,
-        max_pictures=max_pictures,
-    )
     shape = preset_called(preset) if is_first else None
     weights = (backbone or _installed_backbone(preset)) if is_first else None
-    folder = run_stage(chosen, recipe, config=shape, backbone=weights, start=start, say=console.note)
+    with together(device, precision) as (where, bf16):
+        recipe = Recipe(
+            data=tuple(data),
+            out=out,
+            seed=seed,
+            views=views,
+            holdout=holdout,
+            device=where,
+            bf16=bf16,
+            max_steps=max_steps,
+            max_pictures=max_pictures,
+            accumulate=accumulate,
+        )
+        folder = run_stage(chosen, recipe, config=shape, backbone=weights, start=start, say=console.note)
     console.note(f"stage {stage} is in {folder}")
 
 

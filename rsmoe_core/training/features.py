@@ -25,6 +25,7 @@ from tqdm import tqdm
 from rsmoe_core.data import Sample
 from rsmoe_core.preprocess import normalise
 from rsmoe_core.training.files import write_whole
+from rsmoe_core.training.processes import from_first
 from rsmoe_core.training.views import Chance
 from rsmoe_core.training.views import views as views_of
 
@@ -74,7 +75,17 @@ class FeatureBank:
 def cached_features(
     encoder: nn.Module, samples: Sequence[Sample], folder: Path, *, views: int, image_size: int, seed: int
 ) -> NDArray[np.float16]:
-    """features_NVPD of the samples, read from or computed into `folder`, as a read-only memory map."""
+    """features_NVPD of the samples, read from or computed into `folder`, as a read-only memory map.
+
+    Of several processes the first computes them.
+    """
+    return np.load(from_first(lambda: _computed(encoder, samples, folder, views, image_size, seed)), mmap_mode="r")
+
+
+def _computed(
+    encoder: nn.Module, samples: Sequence[Sample], folder: Path, views: int, image_size: int, seed: int
+) -> Path:
+    """The file with the features, now complete."""
     folder.mkdir(parents=True, exist_ok=True)
     array_path, state_path = folder / "features_NVPD.npy", folder / "features.json"
     fingerprint = _fingerprint(encoder, samples, views, image_size, seed)
@@ -91,7 +102,7 @@ def cached_features(
             array[start:stop] = _encode(encoder, samples[start:stop], start, views, image_size, seed)
             array.flush()
             write_whole(state_path, json.dumps({"fingerprint": fingerprint, "done": stop}))
-    return np.load(array_path, mmap_mode="r")
+    return array_path
 
 
 def _encode(

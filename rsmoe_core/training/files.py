@@ -41,5 +41,5 @@ def check_settings(work: Path, settings: Mapping[str, object]) -> None:
         return
     begun = json.loads(path.read_text(encoding="utf-8"))
     now = json.loads(json.dumps(settings))
-    if others := [name for name in now if begun.get(name) != now[name]]:
+    if others := [name for name in {**begun, **now} if begun.get(name) != now.get(name)]:
         raise TrainingError(f"{work} was begun with other {', '.join(others)}; give another --out, or delete it")

@@ -1,17 +1,17 @@
 """The one training loop.
 
-Every random choice of a step (views, rows, dropout) comes from the pair (seed, step), and the order of pictures from
-(seed, epoch); so a run that was broken off and resumed takes the same steps as an unbroken one.
+Every random choice of a step (views, rows, dropout) comes from (seed, step, part), and the order of pictures from
+(seed, epoch); so a run that was broken off and resumed takes the same steps as an unbroken one. A step's pictures are
+gone through in as many parts as `Session.accumulate` and `processes` say; most often that is one.
 
 What is learned is an objective's business (see `objectives`); here are the steps, the rate, the log and the resuming.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -22,33 +22,49 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from rsmoe_core.training.files import write_whole
+from rsmoe_core.training import processes
+from rsmoe_core.training.average import Average
+from rsmoe_core.training.log import Log
 from rsmoe_core.training.objectives import Objective, Session
 from rsmoe_core.training.stages import Phase
 
 _CLIP = 1.0
 _BETAS = (0.9, 0.98)
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+_PART_SEED = 7_368_787
+"""Far enough apart that the parts of a step share no seed with each other's or a neighbouring step's."""
 
 
 def run_phase(
-    objective: Objective, phase: Phase, session: Session, on_epoch: Callable[[int], dict[str, float]]
+    objective: Objective,
+    phase: Phase,
+    session: Session,
+    on_epoch: Callable[[int], dict[str, float]],
+    is_enough: Callable[[int], bool] = lambda epochs: False,
 ) -> bool:
     """Train in place what the objective trains; goes on from `session.out/last` where that is there.
 
-    `on_epoch` is called after each whole epoch and returns validation figures for the log. Returns whether the phase
-    has come to its end, which is false where `session.max_steps` stopped it before.
+    `on_epoch` is called after each whole epoch and returns validation figures for the log; `is_enough` says before
+    each epoch whether, after so many, the phase ends early. Where the phase averages, `on_epoch` sees the average of
+    the parameters, and so does whoever comes after the phase. Returns whether the phase has come to its end, which is
+    false where `session.max_steps` stopped it before.
     """
     parameters = objective.trained
     optimiser = _optimiser(parameters, phase)
     steps_per_epoch = math.ceil(len(objective) / phase.images_per_step)
     total = steps_per_epoch * phase.epochs
-    start = _resume(objective, optimiser, session.out, phase.name)
+    average = Average(parameters, phase.average)
+    start = _resume(objective, optimiser, average, session.out, phase.name)
     stop = min(total, session.max_steps or total)
-    log = _Log(session.out / "log.jsonl", phase.name, start)
-    with tqdm(total=stop, initial=start, desc=phase.name, unit="step", disable=None) as bar:
+    ended = stop == total
+    hidden = None if processes.is_first() else True  # None: where nobody looks
+    bar = tqdm(total=stop, initial=start, desc=phase.name, unit="step", disable=hidden)
+    with bar, closing(Log(session.out, phase.name, start)) as log:
         for step in range(start, stop):
             epoch, place = divmod(step, steps_per_epoch)
+            if place == 0 and is_enough(epoch):
+                ended = True
+                break
             rate = _rate(step, total, phase)
             for group in optimiser.param_groups:
                 group["lr"] = rate
@@ -56,6 +72,7 @@ def run_phase(
             norm = nn.utils.clip_grad_norm_([p for _, p in parameters if p.grad is not None], _CLIP)
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
+            average.follow(step)
             log.write(
                 step=step + 1, epoch=round((step + 1) / steps_per_epoch, 4), loss=loss, rate=rate, norm=float(norm)
             )
@@ -63,21 +80,36 @@ def run_phase(
             bar.update()
             ends_epoch = place == steps_per_epoch - 1
             if ends_epoch:
-                log.write(step=step + 1, epoch=epoch + 1, **on_epoch(epoch + 1))
-            if ends_epoch or step + 1 == stop or (step + 1) % session.save_every == 0:
-                _save(objective, optimiser, step + 1, session.out, phase.name)
-    return stop == total
+                with average.in_place():
+                    figures = on_epoch(epoch + 1)
+                log.write(step=step + 1, epoch=epoch + 1, **figures)
+            if processes.is_first() and (ends_epoch or step + 1 == stop or (step + 1) % session.save_every == 0):
+                _save(objective, optimiser, average, step + 1, session.out, phase.name)
+    average.swap()
+    return ended
 
 
 def _step(objective: Objective, images: NDArray, step: int, session: Session) -> float:
-    """Forward and backward of one batch; the gradients are left on the parameters. Returns the loss."""
-    torch.manual_seed(session.seed * 1_000_003 + step)
-    rng = np.random.default_rng((session.seed, step))
-    total = 0.0
-    for loss in objective.losses(images, rng):
-        loss.backward()
-        total += loss.item()
-    return total
+    """Forward and backward of one step's pictures; the gradients are left on the parameters. Returns the loss.
+
+    Loss and gradient are those of the parts, each weighted by its share of the pictures. That is the loss and gradient
+    of the whole step where an objective's loss is a mean over pictures. A mean over tokens, such as Teaching's for each
+    role, is so only if all parts have equally many: otherwise a token weighs a little more in a part of short texts
+    than in one of long texts, and the texts of a role that few pictures have a little more in a part that has few of
+    them; a role that no picture of a part has adds nothing there. Chance (views, rows, dropout) differs with the parts,
+    and batch norm sees one part at a time.
+    """
+    total, share = 0.0, 0.0
+    for part, own in processes.own_parts(images, session.accumulate):
+        torch.manual_seed(session.seed * 1_000_003 + step + part * _PART_SEED)
+        rng = np.random.default_rng((session.seed, step, part))
+        weight = len(own) / len(images)
+        for loss in objective.losses(own, rng):
+            (loss * weight).backward()
+            total += loss.item() * weight
+        share += weight
+    processes.average([value for _, value in objective.statistics], share)
+    return processes.add_up(total, [parameter for _, parameter in objective.trained])
 
 
 def _images(epoch: int, place: int, count: int, phase: Phase, seed: int) -> NDArray:
@@ -103,9 +135,12 @@ def _rate(step: int, total: int, phase: Phase) -> float:
     return phase.learning_rate * (0.1 + 0.45 * (1 + math.cos(math.pi * progress)))
 
 
-def _save(objective: Objective, optimiser: torch.optim.Optimizer, step: int, out: Path, phase: str) -> None:
-    """Write `last/state.safetensors`: parameters, statistics, moments and the step, whole or not at all."""
+def _save(
+    objective: Objective, optimiser: torch.optim.Optimizer, average: Average, step: int, out: Path, phase: str
+) -> None:
+    """Write `last/state.safetensors`: parameters, their average, statistics, moments and the step, whole or not."""
     state = {f"statistic/{name}": value.contiguous() for name, value in objective.statistics}
+    state |= {f"average/{name}": value.contiguous() for name, value in average.values.items()}
     for name, parameter in objective.trained:
         state[f"parameter/{name}"] = parameter.detach().contiguous()
         for key, value in optimiser.state.get(parameter, {}).items():
@@ -116,7 +151,7 @@ def _save(objective: Objective, optimiser: torch.optim.Optimizer, step: int, out
     aside.replace(_state_path(out))
 
 
-def _resume(objective: Objective, optimiser: torch.optim.Optimizer, out: Path, phase: str) -> int:
+def _resume(objective: Objective, optimiser: torch.optim.Optimizer, average: Average, out: Path, phase: str) -> int:
     """Load what `_save` wrote for this phase and return its step; 0 where there is nothing to go on from."""
     path = _state_path(out)
     if not path.is_file():
@@ -128,6 +163,8 @@ def _resume(objective: Objective, optimiser: torch.optim.Optimizer, out: Path, p
     state = load_file(str(path))
     for name, value in objective.statistics:
         value.copy_(state[f"statistic/{name}"])
+    for name, value in average.values.items():
+        value.copy_(state[f"average/{name}"])
     with torch.no_grad():
         for name, parameter in objective.trained:
             parameter.copy_(state[f"parameter/{name}"])
@@ -146,18 +183,3 @@ def _like(key: str, moment: Tensor, parameter: nn.Parameter) -> Tensor:
 
 def _state_path(out: Path) -> Path:
     return out / "last" / "state.safetensors"
-
-
-class _Log:
-    """`log.jsonl`: one JSON object a line, appended as training goes on; `seconds` count from the latest start."""
-
-    def __init__(self, path: Path, phase: str, start: int) -> None:
-        self._path, self._phase, self._began = path, phase, time.perf_counter()
-        # Steps after the last checkpoint are taken again; the lines of a killed run about them would stand twice.
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.is_file() else []
-        write_whole(path, "".join(line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= start))
-
-    def write(self, **values: float) -> None:
-        row = {"phase": self._phase, "seconds": round(time.perf_counter() - self._began, 2), **values}
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")

@@ -49,6 +49,8 @@ class Session:
     """Steps between two checkpoints."""
     max_steps: int | None = None
     """Stop early after this many steps of the phase; the learning rate falls as if it were run to its end."""
+    accumulate: int = 1
+    """Parts of a step's pictures that each process goes through one after the other, to have but one in memory."""
 
 
 class Objective(Protocol):
@@ -66,7 +68,8 @@ class Objective(Protocol):
         """Pictures to learn from."""
 
     def losses(self, images: NDArray[np.int64], rng: np.random.Generator) -> Iterator[Tensor]:
-        """The losses of one step over the pictures of these numbers; backward is called on each before the next.
+        """The losses over one part of a step's pictures, those of these numbers; backward is called on each before the
+        next.
 
         `rng` and torch's global generator are the only sources of chance.
         """

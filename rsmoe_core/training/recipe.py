@@ -3,7 +3,8 @@
 RUN/cache/               features of the frozen image encoder, shared by all stages
 RUN/stage1/              the finished model folder of a stage; RUN/stage2/ likewise
 RUN/stage1-work/         settings.json, what the stage was begun with; it goes on with the same only
-RUN/stage1-work/PHASE/   log.jsonl, last/ (to resume from) and best/ (model folder of the best epoch)
+RUN/stage1-work/PHASE/   log.jsonl, tensorboard/, curves.png, last/ (to resume from) and best/ (model folder of the
+                         best epoch)
 
 Of a stage that stands alone RUN/ itself is the model folder, and the rest lies in RUN-work/.
 """
@@ -13,11 +14,11 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import math
 import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -31,18 +32,22 @@ from rsmoe_core.data import Sample, read_dataset
 from rsmoe_core.data.targets import derive
 from rsmoe_core.errors import TrainingError
 from rsmoe_core.instructions import CAPTION
-from rsmoe_core.model.rsmoe import RSMoE, build
-from rsmoe_core.model.vision import folded, load_imagenet_weights
-from rsmoe_core.tokenizer import TextCodec
+from rsmoe_core.model.rsmoe import RSMoE
+from rsmoe_core.model.vision import folded
+from rsmoe_core.training import processes
+from rsmoe_core.training.curves import draw_curves
 from rsmoe_core.training.features import FeatureBank, cached_features
 from rsmoe_core.training.files import check_settings, save_whole, write_whole
 from rsmoe_core.training.holdout import held_out, manner
+from rsmoe_core.training.keeper import BestKeeper
 from rsmoe_core.training.lessons import Study, texts
 from rsmoe_core.training.loop import run_phase
 from rsmoe_core.training.objectives import Material, Objective, Session, select_parameters
+from rsmoe_core.training.processes import from_first
 from rsmoe_core.training.recognition import Recognition
 from rsmoe_core.training.reward import Reward
 from rsmoe_core.training.stages import Phase, Stage
+from rsmoe_core.training.start import check_start, starting_model
 from rsmoe_core.training.teaching import Teaching, Tuning
 
 OBJECTIVES: dict[str, Callable[[RSMoE, Phase, Material, Material, Session], Objective]] = {
@@ -57,6 +62,8 @@ _VALIDATION_PICTURES = 400
 _FRESH_SHARE = 0.25
 """Share of the picture series that the experts never see while they learn."""
 _WRITING_BATCH = 64
+_LATER_SETTINGS = {"average": 0.0, "pictures": "all", "patience": None, "processes x accumulate": 1}
+"""Settings that came later, with the value that all runs had before: kept where it is another, so that those go on."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +88,8 @@ class Recipe:
     or with more steps, goes on from there."""
     max_pictures: int | None = None
     """Learn from the first so many pictures of each folder only; for trying things out."""
+    accumulate: int = 1
+    """Parts of each step's pictures, of which only one is in memory."""
 
 
 def run_stage(
@@ -94,39 +103,43 @@ def run_stage(
 ) -> Path:
     """Train one stage and return its model folder; a run that was broken off goes on where it stopped.
 
+    In several processes (see `processes`) all of them call this alike, and the first says what there is to say.
+
     Stage 1 needs `config`, and takes the image encoder's weights from `backbone` (a published checkpoint, or the folder
     of a model) where that is given.
     Other stages need `start`, the model folder of the stage before. Raises TrainingError where one of these does not
     fit or `recipe.out` holds something else, and DataError where the data cannot be read.
     """
-    _check_start(stage, config, start)
+    say = say if processes.is_first() else lambda text: None
+    check_start(stage, config, start)
     folder, work, cache = _places(stage, recipe.out)
     folders = [_pictures(root, recipe.max_pictures, say) for root in recipe.data]
     samples = [sample for own in folders for sample in own]
     aside = held_out(samples, recipe.holdout)
     studies = [Study(sample, derive(sample), {}) for sample in samples]
-    model = _starting_model(stage, recipe, studies, config, backbone, start)
-    check_settings(work, _settings(stage, recipe, studies, start, model.config))
+    model = starting_model(stage, studies, config, backbone, start, recipe.seed)
+    from_first(lambda: check_settings(work, _settings(stage, recipe, studies, start, model.config)))
     say(f"stage {stage.name}: {len(samples)} pictures, {aside.sum()} of them held out {manner(samples, aside)}")
     model.to(recipe.device)
     for number, phase in enumerate(stage.phases):
         finished = work / phase.name / "finished.json"
         if not finished.is_file():
-            for later in stage.phases[number + 1 :]:  # what they learned before was learned from another start
-                shutil.rmtree(work / later.name, ignore_errors=True)
+            if processes.is_first():
+                for later in stage.phases[number + 1 :]:  # what they learned before was learned from another start
+                    shutil.rmtree(work / later.name, ignore_errors=True)
             say(_announcement(model, phase))
             # The image encoder's features say nothing as long as it changes.
             features = FeatureBank.of([]) if "vision" in phase.trains else _features(model, recipe, folders, cache)
             rows = _learned_from(phase, samples, aside), np.flatnonzero(aside)[:_VALIDATION_PICTURES]
             if phase.needs_drafts:
-                studies = _with_drafts(model, studies, features, np.concatenate(rows), recipe.bf16)
+                studies = from_first(partial(_with_drafts, model, studies, features, np.concatenate(rows), recipe.bf16))
             train, validation = (Material([studies[i] for i in own.tolist()], features.select(own)) for own in rows)
             best = _learn(model, phase, train, validation, recipe, work / phase.name)
             if best is None:
                 continue  # stopped early: the model as it is
-            write_whole(finished, json.dumps(best) + "\n")
+            from_first(partial(write_whole, finished, json.dumps(best) + "\n"))
         model = load_model(work / phase.name / "best", recipe.device)
-    save_whole(model, folder, half=stage.half)
+    from_first(lambda: save_whole(model, folder, half=stage.half))
     return folder
 
 
@@ -134,22 +147,14 @@ def _learn(
     model: RSMoE, phase: Phase, train: Material, validation: Material, recipe: Recipe, out: Path
 ) -> dict[str, float] | None:
     """Train `model` in place; returns epoch and score of the best, or None where `max_steps` stopped it early."""
-    session = Session(out, seed=recipe.seed, bf16=recipe.bf16, max_steps=recipe.max_steps)
+    session = Session(out, seed=recipe.seed, bf16=recipe.bf16, max_steps=recipe.max_steps, accumulate=recipe.accumulate)
     torch.manual_seed(recipe.seed)
     objective = OBJECTIVES[phase.objective](model, phase, train, validation, session)
-    keeper = _BestKeeper(model, objective, session)
-    return keeper.best if run_phase(objective, phase, session, keeper) else None
-
-
-def _check_start(stage: Stage, config: ModelConfig | None, start: Path | None) -> None:
-    """Refuse, before any work is done, what the stage cannot start from."""
-    if stage.starts_from is None and (config is None or start is not None):
-        raise TrainingError(f"stage {stage.name} starts from a preset, not from a model; use --preset")
-    if stage.starts_from is not None and start is None:
-        raise TrainingError(
-            f"stage {stage.name} needs the model of stage {stage.starts_from};"
-            f" run 'rsmoe train --stage {stage.starts_from}' first and pass its folder with --from"
-        )
+    keeper = BestKeeper(model, objective, phase, session)
+    ended = run_phase(objective, phase, session, keeper, keeper.is_enough)
+    if processes.is_first():
+        draw_curves(out)
+    return keeper.best if ended else None
 
 
 def _places(stage: Stage, out: Path) -> tuple[Path, Path, Path]:
@@ -180,11 +185,17 @@ def _settings(
         "data": hashlib.sha256(learned.encode()).hexdigest(),
         "model": shape,
         "from": fingerprint(start) if start is not None else None,
-        "phases": [dataclasses.asdict(phase) for phase in stage.phases],
+        "phases": [_chosen(dataclasses.asdict(phase)) for phase in stage.phases],
         "seed": recipe.seed,
         "views": recipe.views,
         "holdout": recipe.holdout,
+        **_chosen({"processes x accumulate": processes.count() * recipe.accumulate}),
     }
+
+
+def _chosen(settings: dict[str, object]) -> dict[str, object]:
+    """The settings without those later ones that are as they always were."""
+    return {name: v for name, v in settings.items() if name not in _LATER_SETTINGS or v != _LATER_SETTINGS[name]}
 
 
 def _features(model: RSMoE, recipe: Recipe, folders: Sequence[Sequence[Sample]], cache: Path) -> FeatureBank:
@@ -198,48 +209,6 @@ def _features(model: RSMoE, recipe: Recipe, folders: Sequence[Sequence[Sample]],
         place = cache / (name if named[name] == 1 else f"{name}-{named[name]}")
         arrays.append(cached_features(encoder, samples, place, views=recipe.views, image_size=size, seed=recipe.seed))
     return FeatureBank.of(arrays)
-
-
-def _starting_model(
-    stage: Stage,
-    recipe: Recipe,
-    studies: Sequence[Study],
-    config: ModelConfig | None,
-    backbone: Path | None,
-    start: Path | None,
-) -> RSMoE:
-    torch.manual_seed(recipe.seed)
-    if stage.starts_from is None:
-        assert config is not None  # see _check_start
-        words = (text for study in studies for text in texts(study))
-        codec = TextCodec.train(words, config.language.vocab_size, config.experts)
-        vocabulary = dataclasses.replace(config.language, vocab_size=len(codec))
-        model = build(dataclasses.replace(config, language=vocabulary), codec)
-        if backbone is not None:
-            _load_encoder(model, backbone)
-        return model
-    assert start is not None  # see _check_start
-    model = load_model(start)
-    if not model.config.share_base:
-        raise TrainingError(f"{start} has its adapters merged for good; pass the model that it was exported from")
-    if stage.starts_from == "1" and model.has_experts:
-        raise TrainingError(f"{start} has been through stage 2; pass the folder of stage 1")
-    if stage.starts_from == "2" and not model.has_experts:
-        raise TrainingError(f"{start} is a stage-1 model without experts; train stage 2 from it first")
-    if not model.has_experts:
-        model.add_experts()
-    return model
-
-
-def _load_encoder(model: RSMoE, backbone: Path) -> None:
-    """Start from published ImageNet weights, or from the image encoder of a model folder."""
-    if not backbone.is_dir():
-        load_imagenet_weights(model.vision, backbone)
-        return
-    learned = load_model(backbone)
-    if learned.config.vision != model.config.vision:
-        raise TrainingError(f"{backbone} has another image encoder than the preset '{model.config.name}'")
-    model.vision.load_state_dict(learned.vision.state_dict())
 
 
 def _learned_from(phase: Phase, samples: Sequence[Sample], aside: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -274,25 +243,3 @@ def _announcement(model: RSMoE, phase: Phase) -> str:
     chosen = sum(p.numel() for _, p in select_parameters(model, phase))
     every = sum(p.numel() for p in model.parameters())
     return f"phase {phase.name}: trains {', '.join(phase.trains)}: {chosen:,} of {every:,} parameters"
-
-
-class _BestKeeper:
-    """After each epoch: validate, and keep the model folder of the best epoch so far in `best/`.
-
-    `best/` is written before `best.json`: a run killed between the two repeats the epoch, finds the same score better
-    than the recorded one, and keeps the same model again.
-    """
-
-    def __init__(self, model: RSMoE, objective: Objective, session: Session) -> None:
-        self._model, self._objective, self._out = model, objective, session.out
-        self._record = session.out / "best.json"
-        known = self._record.is_file() and (session.out / "best").is_dir()
-        self.best: dict[str, float] = json.loads(self._record.read_text()) if known else {"score": -math.inf}
-
-    def __call__(self, epoch: int) -> dict[str, float]:
-        score, figures = self._objective.validate()
-        if score > self.best["score"]:
-            save_whole(self._model, self._out / "best")
-            self.best = {"epoch": epoch, "score": score}
-            write_whole(self._record, json.dumps(self.best) + "\n")
-        return figures

@@ -43,6 +43,10 @@ class Phase:
     than they will ever be of a picture in use; so the fusion pass learns from the `fresh` ones."""
     needs_drafts: bool = False
     """The experts write a draft for every picture before the phase begins."""
+    average: float = 0.0
+    """Decay of a moving average of the parameters, which is what is validated and kept; 0 for none."""
+    patience: int | None = None
+    """Epochs without a better score after which the phase ends early; the rate falls as if it did not."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +67,14 @@ class Stage:
         """The model folder, seen from the run's."""
         return "" if self.alone else f"stage{self.name}"
 
-    def with_epochs(self, epochs: int | None) -> Stage:
-        """The same stage with another number of epochs in each phase."""
-        if epochs is None:
+    def with_epochs(self, epochs: int | None, patience: int | None = None) -> Stage:
+        """The same stage with another number of epochs, or another patience, in each phase; None changes nothing."""
+        if epochs is None and patience is None:
             return self
-        return dataclasses.replace(self, phases=tuple(dataclasses.replace(p, epochs=epochs) for p in self.phases))
+        phases = (
+            dataclasses.replace(p, epochs=epochs or p.epochs, patience=patience or p.patience) for p in self.phases
+        )
+        return dataclasses.replace(self, phases=tuple(phases))
 
 
 STAGES: dict[str, Stage] = {
@@ -92,6 +99,7 @@ STAGES: dict[str, Stage] = {
                 epochs=4,
                 learning_rate=8e-4,
                 images_per_step=24,
+                average=0.998,
                 pictures="taught",
             ),
         ),
@@ -121,6 +129,7 @@ STAGES: dict[str, Stage] = {
                 learning_rate=5e-4,
                 images_per_step=32,
                 weight_decay=0.01,
+                average=0.98,
                 pictures="fresh",
                 needs_drafts=True,
             ),
@@ -133,6 +142,7 @@ STAGES: dict[str, Stage] = {
                 learning_rate=2e-4,
                 images_per_step=32,
                 weight_decay=0.0,
+                average=0.98,
                 pictures="fresh",
                 needs_drafts=True,
             ),

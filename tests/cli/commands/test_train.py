@@ -35,14 +35,19 @@ def test_two_stages_and_an_evaluation(rsmoe: Cli, karpathy_folder: Path) -> None
 def test_flags_may_stand_in_a_file_and_the_command_line_wins(rsmoe: Cli, karpathy_folder: Path) -> None:
     Path("train.toml").write_text(
         f'stage = "1"\npreset = "tiny"\ndata = ["{karpathy_folder}"]\nout = "run"\nmax-steps = 1\nholdout = 0.2\n'
+        "accumulate = 2\npatience = 3\n"
     )
     assert rsmoe("train", "--config", "train.toml", "--max-steps", "2").exit_code == 0
     rows = [json.loads(line) for line in Path("run/stage1-work/align/log.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows if "loss" in row] == [1, 2]
+    settings = json.loads(Path("run/stage1-work/settings.json").read_text())
+    assert settings["processes x accumulate"] == 2
+    assert [phase["patience"] for phase in settings["phases"]] == [3, 3]
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("epoch = 3", "no flag 'epoch'; choose from: backbone, data"), ("epochs 3", "as TOML")]
+    ("text", "message"),
+    [("epoch = 3", "no flag 'epoch'; choose from: accumulate, backbone"), ("epochs 3", "as TOML")],
 )
 def test_a_file_that_is_not_understood_is_refused(rsmoe: Cli, text: str, message: str) -> None:
     Path("train.toml").write_text(text)
@@ -85,5 +90,8 @@ def test_a_folder_that_is_missing_or_no_data_set_is_refused(rsmoe: Cli, tmp_path
 
 
 def test_numbers_out_of_range_are_usage_errors(rsmoe: Cli, karpathy_folder: Path) -> None:
-    for option in (("--seed", "-1"), ("--epochs", "0"), ("--views", "0"), ("--holdout", "0.9")):
-        assert rsmoe("train", "--stage", "1", "--data", karpathy_folder, "-o", "run", *option).exit_code == 2
+    outside = {"--seed": -1, "--epochs": 0, "--views": 0, "--holdout": 0.9, "--accumulate": 0, "--patience": 0}
+    for option, value in outside.items():
+        result = rsmoe("train", "--stage", "1", "--data", karpathy_folder, "-o", "run", option, value)
+        assert result.exit_code == 2
+        assert f"Invalid value for '{option}'" in result.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -31,9 +32,23 @@ EXPERTS = Phase(
 SAID = {"pond": "a pond is near a road .", "airport": "airplanes are in an airport .", "forest": "many trees ."}
 
 
+ALIKE = dataclasses.replace(ALIGN, lessons=("caption",))
+"""With `alike` and a model without dropout, nothing depends on how a step's pictures are cut into parts."""
+
+
 @pytest.fixture
 def material() -> Material:
     """Thirty pictures of three classes, which features tell apart."""
+    return make_material()
+
+
+@pytest.fixture
+def alike() -> Material:
+    """The same in one view, with captions of one length."""
+    return make_alike()
+
+
+def make_material() -> Material:
     rng = np.random.default_rng(0)
     centres = {scene: rng.normal(size=(4, 32)) for scene in SAID}
     studies, features = [], []
@@ -43,6 +58,16 @@ def material() -> Material:
         studies.append(Study(sample, derive(sample), {}))
         features.append(centres[scene] + rng.normal(scale=0.2, size=(2, 4, 32)))
     return Material(studies, FeatureBank.of([np.stack(features).astype(np.float16)]))
+
+
+def make_alike() -> Material:
+    material = make_material()
+    sentences = ("a pond is near a road .", "a road is near a pond .")
+    studies = [
+        dataclasses.replace(study, sample=dataclasses.replace(study.sample, captions=(sentences[number % 2],)))
+        for number, study in enumerate(material.studies)
+    ]
+    return Material(studies, FeatureBank.of([array[:, :1] for array in material.features.arrays]))
 
 
 def state(model: RSMoE) -> dict[str, Tensor]:

@@ -29,3 +29,5 @@ def test_settings_are_kept_and_compared(tmp_path) -> None:
     check_settings(tmp_path, {"seed": 0, "phases": ("align",), "views": 2})
     with pytest.raises(TrainingError, match="begun with other seed, views; give another --out"):
         check_settings(tmp_path, {"seed": 1, "phases": ("align",), "views": 3})
+    with pytest.raises(TrainingError, match="begun with other views; give"):
+        check_settings(tmp_path, {"seed": 0, "phases": ("align",)})

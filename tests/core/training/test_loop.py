@@ -1,24 +1,31 @@
 from __future__ import annotations
 
+import dataclasses
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.training import loop
 from rsmoe_core.training.loop import run_phase
 from rsmoe_core.training.objectives import Material, Session
+from rsmoe_core.training.stages import Phase
 from rsmoe_core.training.teaching import Teaching
 from tests.core.conftest import make_tiny
-from tests.core.training.conftest import ALIGN, EXPERTS, changed, state
+from tests.core.training.conftest import ALIGN, ALIKE, EXPERTS, changed, state
+
+AVERAGED = dataclasses.replace(ALIGN, average=0.9)
 
 
-def train(material: Material, out: Path, **options: object) -> tuple[RSMoE, bool]:
+def train(material: Material, out: Path, phase: Phase = ALIGN, **options: object) -> tuple[RSMoE, bool]:
     model, session = make_tiny(experts=False), Session(out, bf16=False, save_every=2, **options)
-    whole = run_phase(Teaching(model, ALIGN, material, material, session), ALIGN, session, lambda epoch: {"v": epoch})
+    whole = run_phase(Teaching(model, phase, material, material, session), phase, session, lambda epoch: {"v": epoch})
     return model, whole
 
 
@@ -38,24 +45,26 @@ def test_the_loss_falls_and_the_log_can_be_plotted(material: Material, tmp_path:
     assert [(row["step"], row["v"]) for row in log(tmp_path) if "v" in row] == [(4, 1), (8, 2), (12, 3)]
 
 
+@pytest.mark.parametrize("phase", [ALIGN, AVERAGED], ids=["plain", "averaged"])
 @pytest.mark.parametrize("stop", [1, 4, 7])
 def test_a_run_that_was_stopped_and_resumed_equals_an_unbroken_one(
-    material: Material, tmp_path: Path, stop: int
+    material: Material, tmp_path: Path, stop: int, phase: Phase
 ) -> None:
-    unbroken, _ = train(material, tmp_path / "unbroken")
-    _, whole = train(material, tmp_path / "broken", max_steps=stop)
+    unbroken, _ = train(material, tmp_path / "unbroken", phase)
+    _, whole = train(material, tmp_path / "broken", phase, max_steps=stop)
     assert not whole
     assert max(row["step"] for row in log(tmp_path / "broken")) == stop
-    resumed, whole = train(material, tmp_path / "broken")
+    resumed, whole = train(material, tmp_path / "broken", phase)
     assert whole
     assert not changed(state(unbroken), resumed)
     assert log(tmp_path / "broken") == log(tmp_path / "unbroken")
 
 
+@pytest.mark.parametrize("phase", [ALIGN, AVERAGED], ids=["plain", "averaged"])
 def test_a_run_that_was_killed_between_checkpoints_equals_an_unbroken_one(
-    material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, phase: Phase
 ) -> None:
-    unbroken, _ = train(material, tmp_path / "unbroken")
+    unbroken, _ = train(material, tmp_path / "unbroken", phase)
     step = loop._step
 
     def killed(*arguments):
@@ -65,11 +74,11 @@ def test_a_run_that_was_killed_between_checkpoints_equals_an_unbroken_one(
 
     monkeypatch.setattr(loop, "_step", killed)
     with pytest.raises(KeyboardInterrupt):
-        train(material, tmp_path / "broken")
+        train(material, tmp_path / "broken", phase)
     monkeypatch.undo()
     with (tmp_path / "broken" / "log.jsonl").open("a") as file:
         file.write('{"phase": "align", "st')  # killed while it wrote
-    resumed, _ = train(material, tmp_path / "broken")
+    resumed, _ = train(material, tmp_path / "broken", phase)
     assert not changed(state(unbroken), resumed)
     assert log(tmp_path / "broken") == log(tmp_path / "unbroken")
 
@@ -91,6 +100,65 @@ def test_a_kill_between_validation_and_checkpoint_repeats_the_validation(materia
     model = make_tiny(experts=False)
     run_phase(Teaching(model, ALIGN, material, material, session), ALIGN, session, validate)
     assert all(torch.equal(value, validated[2][key]) for key, value in validated[1].items())
+
+
+def test_what_is_validated_and_left_is_the_average(material: Material, tmp_path: Path) -> None:
+    model, session, validated = make_tiny(experts=False), Session(tmp_path, bf16=False), []
+
+    def validate(epoch: int) -> dict[str, float]:
+        validated.append(state(model))
+        return {}
+
+    run_phase(Teaching(model, AVERAGED, material, material, session), AVERAGED, session, validate)
+    assert not changed(validated[-1], model)
+    saved = load_file(str(tmp_path / "last" / "state.safetensors"))
+    now = dict(Teaching(model, AVERAGED, material, material, session).trained)
+    assert all(torch.equal(parameter, saved[f"average/{name}"]) for name, parameter in now.items())
+    assert any(not torch.equal(parameter, saved[f"parameter/{name}"]) for name, parameter in now.items())
+    plain, _ = train(material, tmp_path / "plain")
+    last = dict(Teaching(plain, ALIGN, material, material, session).trained)
+    assert all(torch.equal(parameter, saved[f"parameter/{name}"]) for name, parameter in last.items()), "same steps"
+
+
+class Counting(Teaching):
+    """Notes which pictures are in memory together."""
+
+    def losses(self, images: np.ndarray, rng: np.random.Generator) -> Iterator[Tensor]:
+        self.__dict__.setdefault("together", []).append(images)
+        return super().losses(images, rng)
+
+
+@pytest.mark.parametrize("parts", [2, 3, 8])
+def test_parts_make_the_step_of_the_whole_with_less_in_memory(alike: Material, tmp_path: Path, parts: int) -> None:
+    def trained(accumulate: int) -> tuple[RSMoE, list[np.ndarray], list[float]]:
+        out = tmp_path / str(accumulate)
+        model, session = make_tiny(experts=False, dropout=False), Session(out, bf16=False, accumulate=accumulate)
+        objective = Counting(model, ALIKE, alike, alike, session)
+        run_phase(objective, ALIKE, session, lambda epoch: {})
+        return model, objective.together, [row["loss"] for row in log(out) if "loss" in row]
+
+    whole, at_once, losses = trained(1)
+    model, together, similar = trained(parts)
+    assert max(map(len, at_once)) == 8
+    assert max(map(len, together)) == -(-8 // parts)
+    assert len(together) == 3 * (3 * parts + min(parts, 6)), "30 pictures: three steps of 8 and one of 6, three times"
+    assert np.array_equal(np.concatenate(together), np.concatenate(at_once))
+    assert similar == pytest.approx(losses, rel=1e-4)
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(value, whole.state_dict()[name], rtol=0, atol=2e-5, msg=name)
+
+
+def test_a_phase_ends_where_it_is_enough(material: Material, tmp_path: Path) -> None:
+    session, asked = Session(tmp_path, bf16=False), []
+
+    def is_enough(epochs: int) -> bool:
+        asked.append(epochs)
+        return epochs == 2
+
+    objective = Teaching(make_tiny(experts=False), ALIGN, material, material, session)
+    assert run_phase(objective, ALIGN, session, lambda epoch: {}, is_enough)
+    assert asked == [0, 1, 2]
+    assert max(row["step"] for row in log(tmp_path)) == 8
 
 
 def test_a_checkpoint_of_another_phase_is_not_taken(material: Material, tmp_path: Path) -> None:

@@ -14,8 +14,9 @@ from rsmoe_core.checkpoint import fingerprint, load_model
 from rsmoe_core.data import read_dataset
 from rsmoe_core.data.targets import derive
 from rsmoe_core.errors import DataError, TrainingError
+from rsmoe_core.model.rsmoe import build
 from rsmoe_core.presets import tiny
-from rsmoe_core.training import loop, recipe
+from rsmoe_core.training import keeper, loop, recipe
 from rsmoe_core.training.holdout import held_out
 from rsmoe_core.training.recipe import Recipe, run_stage
 from rsmoe_core.training.stages import Stage, stage
@@ -58,7 +59,7 @@ def test_stage_1_adapts_the_image_encoder_and_then_leaves_it_alone(stage_1: Path
     model = load_model(stage_1)
     assert not model.has_experts
     torch.manual_seed(0)  # the seed of the recipe: an untrained model starts from the same weights
-    fresh, adapted = recipe.build(model.config, model.codec), load_model(work.parent / "adapt" / "best")
+    fresh, adapted = build(model.config, model.codec), load_model(work.parent / "adapt" / "best")
     assert not torch.equal(adapted.vision.stem[0].weight, fresh.vision.stem[0].weight)
     assert torch.equal(adapted.qformer.queries, fresh.qformer.queries)
     assert all(torch.equal(v, adapted.vision.state_dict()[k]) for k, v in model.vision.state_dict().items())
@@ -96,6 +97,33 @@ def test_the_best_epoch_is_kept(stage_1: Path) -> None:
     assert best["score"] == max(scores.values()) == scores[best["epoch"]]
     assert json.loads((work / "finished.json").read_text()) == best
     assert fingerprint(work / "best") == fingerprint(stage_1)
+
+
+def test_every_phase_leaves_its_curves(stage_1: Path) -> None:
+    for phase in ("adapt", "align"):
+        work = stage_1.parent / "stage1-work" / phase
+        assert (work / "curves.png").is_file()
+        assert list((work / "tensorboard").iterdir())
+
+
+def test_a_run_killed_when_its_patience_was_spent_is_not_trained_further(
+    karpathy_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hopeless = Stage("1", None, (dataclasses.replace(PHASES[0], learning_rate=0.0, patience=1, epochs=9),))
+    unbroken = first(karpathy_folder, tmp_path / "unbroken", hopeless)
+
+    def killed(out: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recipe, "draw_curves", killed)
+        with pytest.raises(KeyboardInterrupt):
+            first(karpathy_folder, tmp_path / "broken", hopeless)
+    assert fingerprint(first(karpathy_folder, tmp_path / "broken", hopeless)) == fingerprint(unbroken)
+    works = [tmp_path / name / "stage1-work" / "adapt" for name in ("unbroken", "broken")]
+    assert log(works[0]) == log(works[1])
+    assert max(row["epoch"] for row in log(works[0])) < 9
+    assert all((work / "finished.json").is_file() for work in works)
 
 
 def test_stage_2_trains_nothing_but_adapters(karpathy_folder: Path, stage_1: Path) -> None:
@@ -148,7 +176,7 @@ def test_stage_2_stopped_in_every_phase_goes_on_as_if_it_had_not_been(
 def test_a_kill_between_best_and_last_changes_nothing(
     karpathy_folder: Path, stage_1: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
-    save, place, out = recipe.save_whole, loop._save, tmp_path / "other"
+    save, place, out = keeper.save_whole, loop._save, tmp_path / "other"
     best = out / "stage1-work/align/best"
 
     def killed(*arguments: object) -> None:
@@ -166,10 +194,10 @@ def test_a_kill_between_best_and_last_changes_nothing(
     if moment == "last is missing":
         monkeypatch.setattr(loop, "_save", killed)
     else:
-        monkeypatch.setattr(recipe, "save_whole", killed_on_the_way)
+        monkeypatch.setattr(keeper, "save_whole", killed_on_the_way)
     with pytest.raises(KeyboardInterrupt):
         first(karpathy_folder, out)
-    monkeypatch.setattr(recipe, "save_whole", save)
+    monkeypatch.setattr(keeper, "save_whole", save)
     monkeypatch.setattr(loop, "_save", place)
     assert fingerprint(first(karpathy_folder, out)) == fingerprint(stage_1)
     assert log(out / "stage1-work/align") == log(stage_1.parent / "stage1-work/align")
@@ -182,11 +210,20 @@ def test_a_run_goes_on_with_the_same_settings_only(
         first(karpathy_folder, stage_1.parent, seed=1)
     with pytest.raises(TrainingError, match="begun with other phases"):
         first(karpathy_folder, stage_1.parent, stage=STAGE_1.with_epochs(1))
+    with pytest.raises(TrainingError, match="begun with other phases"):
+        first(karpathy_folder, stage_1.parent, stage=STAGE_1.with_epochs(None, patience=2))
+    with pytest.raises(TrainingError, match="begun with other processes x accumulate"):
+        first(karpathy_folder, stage_1.parent, accumulate=2)
     with pytest.raises(TrainingError, match="begun with other data"):
         first(karpathy_folder, stage_1.parent, max_pictures=30)
     monkeypatch.setattr(recipe, "derive", lambda sample: dataclasses.replace(derive(sample), theme="lake"))
     with pytest.raises(TrainingError, match="begun with other data"):
         first(karpathy_folder, stage_1.parent)
+
+
+def test_a_run_that_knew_none_of_the_later_settings_goes_on(stage_1: Path) -> None:
+    settings = json.loads((stage_1.parent / "stage1-work" / "settings.json").read_text())
+    assert not {"average", "patience", "processes x accumulate"} & {*settings, *settings["phases"][0]}
 
 
 def test_folders_of_one_name_have_caches_of_their_own(karpathy_folder: Path, tmp_path: Path) -> None:

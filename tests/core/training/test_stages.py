@@ -38,6 +38,13 @@ def test_epochs_can_be_set_for_every_phase() -> None:
     assert stage("2").with_epochs(None) is stage("2")
 
 
+def test_patience_can_be_set_for_every_phase() -> None:
+    patient = stage("2").with_epochs(None, patience=3)
+    assert [phase.patience for phase in patient.phases] == [3, 3, 3]
+    assert [phase.epochs for phase in patient.phases] == [phase.epochs for phase in stage("2").phases]
+    assert [phase.patience for phase in stage("2").with_epochs(7).phases] == [None, None, None]
+
+
 def test_an_unknown_stage_lists_the_stages() -> None:
     with pytest.raises(UsageError, match="no stage '3'; choose one of: 1, 2, finetune"):
         stage("3")
