@@ -207,7 +207,9 @@ def _features(model: RSMoE, recipe: Recipe, folders: Sequence[Sequence[Sample]],
         name = root.resolve().name
         named[name] += 1
         place = cache / (name if named[name] == 1 else f"{name}-{named[name]}")
-        arrays.append(cached_features(encoder, samples, place, views=recipe.views, image_size=size, seed=recipe.seed))
+        with torch.autocast(torch.device(recipe.device).type, torch.bfloat16, enabled=recipe.bf16):
+            bank = cached_features(encoder, samples, place, views=recipe.views, image_size=size, seed=recipe.seed)
+        arrays.append(bank)
     return FeatureBank.of(arrays)
 
 
