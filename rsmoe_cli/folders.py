@@ -1,4 +1,4 @@
-"""Folders that appear whole or not at all."""
+"""Folders and files that appear whole or not at all."""
 
 from __future__ import annotations
 
@@ -27,3 +27,14 @@ def new_folder(target: Path) -> Iterator[Path]:
             folder.replace(target)
     except OSError as error:
         raise OutputError(f"{target}: cannot be written ({error}); choose another folder") from error
+
+
+def write_whole(target: Path, text: str) -> None:
+    """Write a text file, which appears complete or not at all. Raises OutputError where it cannot be written."""
+    try:
+        with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as aside:
+            unfinished = Path(aside) / target.name
+            unfinished.write_text(text, encoding="utf-8")
+            unfinished.replace(target)
+    except OSError as error:
+        raise OutputError(f"{target}: cannot be written ({error}); choose another file") from error

@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsmoe_core.data import Dataset, Sample, read_image
-from rsmoe_core.engine import Engine
 from rsmoe_core.errors import DataError
+from rsmoe_core.metrics.calibration import spearman
 from rsmoe_core.metrics.captions import score_captions
+from rsmoe_core.metrics.intervals import interval_95
 from rsmoe_core.types import Description, Request
 from rsmoe_core.variants import WHOLE, Variant
 
-_RESAMPLES = 1000
-# CIDEr and ROUGE-L are means over pictures and can be resampled; BLEU is one figure of the whole corpus.
-_WITH_INTERVAL = ("ROUGE-L", "CIDEr")
+if TYPE_CHECKING:  # scoring what is on disk already needs no torch
+    from rsmoe_core.engine import Engine
+
+# These are means over pictures and can be resampled; BLEU is one figure of the whole corpus.
+_MEANS = ("ROUGE-L", "CIDEr", "SPICE")
 
 
 @dataclass(frozen=True)
@@ -37,11 +41,26 @@ class Evaluation:
     different_captions: int
     """How many different captions there are; few of them mean that the model says the usual thing."""
     theme_accuracy: float | None
-    """Of the pictures with an annotated kind of place, the share whose theme draft is just that; None if none has."""
+    """Of the pictures with an annotated kind of place, the share whose theme draft is just that; None if none has, or
+    if no theme was said."""
+    confidence_order: float | None
+    """How well the confidence puts the better captions first: its rank correlation (Spearman) with CIDEr, -1 to 1; None
+    where not every caption has one, or where all are equal."""
     by_scene: dict[str, dict[str, float]]
     """Kind of place → number of its pictures, theme accuracy, and the metrics that are means over pictures."""
     cider: NDArray[np.float64] = field(repr=False, compare=False)
     """CIDEr of each picture, in order."""
+
+
+def usable(dataset: Dataset, split: str, annotation: Literal["questions", "scene"]) -> tuple[Sample, ...]:
+    """The samples of a split that have what is to be scored against. Raises DataError where there are none."""
+    chosen = tuple(sample for sample in dataset.split(split) if getattr(sample, annotation))
+    if not chosen:
+        raise DataError(
+            f"{dataset.root}: no picture in split '{split}' has a {annotation.removesuffix('s')}; "
+            "choose another split or another data set"
+        )
+    return chosen
 
 
 def describe_samples(
@@ -62,40 +81,48 @@ def describe_samples(
 
 
 def score(
-    dataset: Dataset, samples: Sequence[Sample], said: Sequence[Description], tokenizer: str = "simple"
+    dataset: Dataset,
+    samples: Sequence[Sample],
+    said: Sequence[Description],
+    tokenizer: str = "simple",
+    spice: bool = False,
 ) -> Evaluation:
     """Score what was said of each sample against its annotations. Raises DataError for fewer than two samples."""
     if len(samples) < 2:
         raise DataError("CIDEr weighs words by their spread over pictures; give at least two pictures")
     captions, references = [text.caption for text in said], [sample.captions for sample in samples]
-    scored = score_captions(captions, references, tokenizer)
+    scored = score_captions(captions, references, tokenizer, spice=spice)
+    means = {name: scored.per_image[name] for name in _MEANS if name in scored.per_image}
     commonest = _commonest_caption(dataset)
-    baseline = score_captions([commonest] * len(samples), references, tokenizer)
+    baseline = score_captions([commonest] * len(samples), references, tokenizer, spice=spice)
     known = np.array([sample.scene is not None for sample in samples])
     right = np.array([sample.scene == text.theme for sample, text in zip(samples, said, strict=True)])
+    has_themes = any(text.theme for text in said)
     return Evaluation(
         pictures=len(samples),
         tokenizer=tokenizer,
         scores=scored.corpus,
-        interval_95={name: _interval(scored.per_image[name]) for name in _WITH_INTERVAL},
+        interval_95={name: interval_95(values) for name, values in means.items()},
         baseline=baseline.corpus,
         baseline_caption=commonest,
         different_captions=len(set(captions)),
-        theme_accuracy=float(right[known].mean()) if known.any() else None,
-        by_scene=_by_scene(samples, scored.per_image, right),
-        cider=scored.per_image["CIDEr"],
+        theme_accuracy=float(right[known].mean()) if has_themes and known.any() else None,
+        confidence_order=_order([text.confidence for text in said], means["CIDEr"]),
+        by_scene=_by_scene(samples, {"theme_accuracy": right, **means} if has_themes else means),
+        cider=means["CIDEr"],
     )
 
 
-def _by_scene(
-    samples: Sequence[Sample], per_image: Mapping[str, NDArray[np.float64]], right: NDArray[np.bool_]
-) -> dict[str, dict[str, float]]:
+def _order(confidence: Sequence[float], cider: NDArray[np.float64]) -> float | None:
+    return None if np.isnan(confidence).any() else spearman(confidence, cider)
+
+
+def _by_scene(samples: Sequence[Sample], per_image: Mapping[str, NDArray]) -> dict[str, dict[str, float]]:
     """Pictures whose kind of place is not annotated stand under `unknown`, where no theme is right."""
     scenes = np.array([sample.scene or "unknown" for sample in samples])
     return {
         scene: {"pictures": int((scenes == scene).sum())}
-        | {"theme_accuracy": float(right[scenes == scene].mean())}
-        | {name: float(per_image[name][scenes == scene].mean()) for name in _WITH_INTERVAL}
+        | {name: float(values[scenes == scene].mean()) for name, values in per_image.items()}
         for scene in sorted(set(scenes.tolist()))
     }
 
@@ -103,10 +130,3 @@ def _by_scene(
 def _commonest_caption(dataset: Dataset) -> str:
     known = [s for s in dataset.samples if s.split == "train" and s.captions] or dataset.samples
     return Counter(caption for sample in known for caption in sample.captions).most_common(1)[0][0]
-
-
-def _interval(values: np.ndarray) -> tuple[float, float]:
-    rng = np.random.default_rng(0)
-    means = [values[rng.integers(len(values), size=len(values))].mean() for _ in range(_RESAMPLES)]
-    low, high = np.percentile(means, [2.5, 97.5])
-    return float(low), float(high)

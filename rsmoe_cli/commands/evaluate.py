@@ -1,4 +1,4 @@
-"""`rsmoe evaluate`: score a model's captions on annotated pictures."""
+"""`rsmoe evaluate`: score a model, or what any program said, on annotated pictures."""
 
 from __future__ import annotations
 
@@ -12,18 +12,42 @@ from rsmoe_cli import console, options
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from rsmoe_core.data import Sample
-    from rsmoe_core.evaluation import Evaluation
+    from rsmoe_cli.tables import Report
+    from rsmoe_core.data import Dataset, Sample
+    from rsmoe_core.engine import Engine
     from rsmoe_core.types import Description
+
+_OF_MODELS = ("model", "device", "batch_size", "predictions", "ablate")
+_OF_CAPTIONS = ("tokenizer", "spice", "sheet", "ablate")
+_EXCLUDED = {
+    "answers": (*_OF_MODELS, *_OF_CAPTIONS, "captions", "scenes"),
+    "captions": _OF_MODELS,
+    "scenes": _OF_CAPTIONS,
+}
+"""Option → the options that mean nothing beside it."""
 
 
 def evaluate(
+    context: typer.Context,
     data: Annotated[Path, typer.Option(help="Folder of annotated pictures.", show_default=False)],
     split: Annotated[str, typer.Option(help="Which split of it.")] = "test",
     model: options.Model = "nano",
+    answers: Annotated[
+        Path | None,
+        typer.Option(help="Score these answers to the questions: JSON lines of image, question, answer, confidence."),
+    ] = None,
+    captions: Annotated[
+        Path | None, typer.Option(help="Score these captions instead of a model's: JSON lines of image, caption.")
+    ] = None,
+    scenes: Annotated[
+        bool, typer.Option("--scenes", help="Score which kinds of place are named, in a set without captions too.")
+    ] = False,
     device: options.Device = "auto",
     batch_size: options.BatchSize = None,
     tokenizer: Annotated[str, typer.Option(help="How words are told apart: simple, or ptb (needs Java).")] = "simple",
+    spice: Annotated[
+        bool, typer.Option("--spice", help="SPICE too: takes minutes, and needs Java and Stanford CoreNLP.")
+    ] = False,
     limit: Annotated[int | None, typer.Option(min=2, help="Score the first so many pictures only.")] = None,
     predictions: Annotated[
         Path | None,
@@ -35,99 +59,191 @@ def evaluate(
     ablate: Annotated[
         bool, typer.Option("--ablate", help="Score the model without each of its parts too: one table of all.")
     ] = False,
+    markdown: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Write the tables to a .md, with how they were made.")
+    ] = None,
     json: options.Json = False,
 ) -> None:
-    """Caption the pictures of a data set and print BLEU, ROUGE-L, CIDEr, and METEOR where Java exists."""
+    """Caption the pictures of a data set and print BLEU, ROUGE-L, CIDEr, and METEOR where Java exists.
+
+    Or score answers or captions that any program wrote, or the kinds of place that are named.
+    """
     import json as json_format
 
-    from tqdm import tqdm
-
+    from rsmoe_cli.folders import write_whole
     from rsmoe_core.data import read_dataset
-    from rsmoe_core.errors import UsageError
+    from rsmoe_core.evaluation import usable
     from rsmoe_core.metrics.captions import check_metrics
 
-    check_metrics(tokenizer)
-    for option, path in (("--predictions", predictions), ("--sheet", sheet)):
+    _check_options(context)
+    _check_files([answers, captions], {"--predictions": predictions, "--sheet": sheet, "--markdown": markdown})
+    if not (answers or scenes):
+        check_metrics(tokenizer, spice=spice)
+    dataset = read_dataset(data)
+    _tell_left_out(dataset.problems)
+    place = f"{data.name}, {split}"
+    source: dict[str, str]
+    if answers is not None:
+        source = {"answers": str(answers)}
+        report = _of_answers(answers, dataset, split, limit, f"{answers.name} on {place}")
+    else:
+        samples = (usable(dataset, split, "scene") if scenes else dataset.captioned(split))[:limit]
+        if captions is not None:
+            source, described = {"captions": str(captions)}, {"whole": _read(captions, dataset, split, samples)}
+        else:
+            engine = _load(model, device, batch_size)
+            source = {"model": engine.name, "revision": engine.revision}
+            described = _describe(engine, samples, ablate)
+        if predictions is not None:
+            write_whole(predictions, _predictions(samples, described["whole"]))
+        title = f"{captions.name if captions else model} on {place}"
+        if scenes:
+            report = _of_places(dataset, samples, described["whole"], title)
+        else:
+            report = _of_captions(dataset, samples, described, title, tokenizer, spice, sheet)
+    if markdown is not None:
+        made_by = f"{'; '.join(f'{what} {which}' for what, which in source.items())}; rsmoe {_version()}"
+        write_whole(markdown, report.document([f"```console\n{_command(context)}\n```", made_by]))
+    if json:
+        typer.echo(json_format.dumps({**source, "data": str(data), "split": split, **report.figures}, indent=2))
+    else:
+        typer.echo(report.shown())
+
+
+def _of_answers(answers: Path, dataset: Dataset, split: str, limit: int | None, title: str) -> Report:
+    from rsmoe_cli.score_tables import answer_report
+    from rsmoe_core.answer_evaluation import evaluate_answers
+    from rsmoe_core.evaluation import usable
+    from rsmoe_core.saved import read_answers
+
+    samples = usable(dataset, split, "questions")[:limit]
+    saved = read_answers(answers, dataset, split)
+    _tell_left_out(saved.problems)
+    return answer_report(evaluate_answers(dataset, samples, saved.said), title, len(saved.problems))
+
+
+def _of_places(dataset: Dataset, samples: Sequence[Sample], said: Sequence[Description], title: str) -> Report:
+    from rsmoe_cli.score_tables import scene_report
+    from rsmoe_core.scene_evaluation import evaluate_scenes
+
+    return scene_report(evaluate_scenes(dataset, samples, said), title)
+
+
+def _of_captions(
+    dataset: Dataset,
+    samples: Sequence[Sample],
+    described: Mapping[str, Sequence[Description]],
+    title: str,
+    tokenizer: str,
+    spice: bool,
+    sheet: Path | None,
+) -> Report:
+    from rsmoe_cli.score_tables import caption_report
+    from rsmoe_core.evaluation import score
+
+    results = {name: score(dataset, samples, said, tokenizer, spice) for name, said in described.items()}
+    if sheet is not None:
+        from rsmoe_core.contact_sheet import contact_sheet
+
+        captions = [said.caption for said in described["whole"]]
+        contact_sheet(samples, captions, results["whole"].cider).save(sheet)
+    return caption_report(results, title)
+
+
+def _check_options(context: typer.Context) -> None:
+    """Refuse an option that would be passed over beside another one."""
+    from rsmoe_core.errors import UsageError
+
+    for mode, excluded in _EXCLUDED.items():
+        if _given(context, mode):
+            for name in excluded:
+                if _given(context, name):
+                    flag = f"--{name.replace('_', '-')}"
+                    raise UsageError(f"{flag} has no meaning with --{mode}; leave out one of them")
+
+
+def _given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _check_files(read: Sequence[Path | None], written: Mapping[str, Path | None]) -> None:
+    from rsmoe_core.errors import UsageError
+
+    for path in read:
+        if path is not None and not path.is_file():
+            raise UsageError(f"no file {path}; give one with a JSON object a line")
+    for option, path in written.items():
         if path is not None and not path.parent.is_dir():
             raise UsageError(f"no folder {path.parent}; create it first, or give another {option}")
+    sheet = written["--sheet"]
     if sheet is not None and sheet.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise UsageError(f"{sheet}: a contact sheet is a .png or .jpg; give another --sheet")
-    dataset = read_dataset(data)
-    samples = dataset.captioned(split)[:limit]
-    for problem in console.shortened(dataset.problems):
+
+
+def _tell_left_out(problems: Sequence[str]) -> None:
+    for problem in console.shortened(problems):
         console.note(f"left out: {problem}")
 
+
+def _read(captions: Path, dataset: Dataset, split: str, samples: Sequence[Sample]) -> list[Description]:
+    from rsmoe_core.saved import read_captions, said_of
+
+    saved = read_captions(captions, dataset, split)
+    _tell_left_out(saved.problems)
+    return said_of(samples, saved, captions)
+
+
+def _load(model: str, device: str, batch_size: int | None) -> Engine:
     from rsmoe_core import load
-    from rsmoe_core.contact_sheet import contact_sheet
-    from rsmoe_core.evaluation import describe_samples, score
-    from rsmoe_core.variants import WHOLE, ablations
 
     engine = load(model, device=device)
     engine.batch_size = batch_size or engine.batch_size
+    return engine
+
+
+def _describe(engine: Engine, samples: Sequence[Sample], ablate: bool) -> dict[str, list[Description]]:
+    """Variant of the model → what it says of each picture; the whole model first."""
+    from tqdm import tqdm
+
+    from rsmoe_core.evaluation import describe_samples
+    from rsmoe_core.variants import WHOLE, ablations
+
     variants = ablations(engine.experts) if ablate else (WHOLE,)
     with tqdm(total=len(samples), unit="picture", disable=not console.shows_progress()) as bar:
         described = describe_samples(engine, samples, variants, bar.update)
-    if predictions is not None:
-        _write_predictions(predictions, samples, described[0])
-    results = {
-        variant.name: score(dataset, samples, said, tokenizer)
-        for variant, said in zip(variants, described, strict=True)
-    }
-    whole = results[WHOLE.name]
-    if sheet is not None:
-        contact_sheet(samples, [text.caption for text in described[0]], whole.cider).save(sheet)
-    if json:
-        header = {"model": engine.name, "revision": engine.revision, "data": str(data), "split": split}
-        parts = {"ablation": {name: _summary(result) for name, result in results.items()}} if ablate else {}
-        figures = {name: value for name, value in vars(whole).items() if name != "cider"}
-        typer.echo(json_format.dumps(header | figures | parts, indent=2))
-        return
-    title = f"{engine.name} on {data.name}, {split}: {whole.pictures} pictures"
-    _print_table(whole, title)
-    if ablate:
-        _print_ablation(results, title)
+    return {variant.name: said for variant, said in zip(variants, described, strict=True)}
 
 
-def _write_predictions(path: Path, samples: Sequence[Sample], described: Sequence[Description]) -> None:
+def _predictions(samples: Sequence[Sample], described: Sequence[Description]) -> str:
     """One JSON object a line: what router, experts and fusion said of a picture, and what people did."""
     import json
 
-    with path.open("w", encoding="utf-8") as lines:
-        for sample, said in zip(samples, described, strict=True):
-            row = {
-                "image": sample.image.name,
-                **vars(said),
-                "prompts": dict(said.prompts),
-                "references": list(sample.captions),
-            }
-            lines.write(json.dumps(row) + "\n")
+    rows = (
+        {
+            "image": sample.image.name,
+            **vars(said),
+            "prompts": dict(said.prompts),
+            "references": list(sample.captions),
+        }
+        for sample, said in zip(samples, described, strict=True)
+    )
+    return "".join(f"{json.dumps(row)}\n" for row in rows)
 
 
-def _summary(result: Evaluation) -> dict[str, object]:
-    return {"scores": result.scores, "interval_95": result.interval_95}
+def _command(context: typer.Context) -> str:
+    """The command line, with the options that were given."""
+    import shlex
+
+    words = ["rsmoe", "evaluate"]
+    for parameter in context.command.params:
+        if parameter.name is not None and _given(context, parameter.name):
+            value = context.params[parameter.name]
+            words += [parameter.opts[0]] if value is True else [parameter.opts[0], str(value)]
+    return shlex.join(words)
 
 
-def _print_table(result: Evaluation, title: str) -> None:
-    from rich.console import Console
-    from rich.table import Table
+def _version() -> str:
+    from importlib.metadata import version
 
-    table = Table("metric", "score", "95 % interval", "baseline", title=title)
-    for metric, value in result.scores.items():
-        low_high = result.interval_95.get(metric)
-        interval = f"{low_high[0]:.3f} - {low_high[1]:.3f}" if low_high else ""
-        table.add_row(metric, f"{value:.4f}", interval, f"{result.baseline[metric]:.4f}")
-    Console().print(table)
-    if result.theme_accuracy is not None:
-        typer.echo(f"kind of place named by the theme expert: {result.theme_accuracy:.1%}")
-    typer.echo(f"different captions: {result.different_captions}")
-    console.note(f"tokenizer: {result.tokenizer}; baseline: '{result.baseline_caption}' said of every picture")
-
-
-def _print_ablation(results: Mapping[str, Evaluation], title: str) -> None:
-    """As Markdown, so that it can be kept."""
-    metrics = list(next(iter(results.values())).scores)
-    typer.echo(f"\n{title}\n\n| | {' | '.join(metrics)} | CIDEr, 95 % |\n|---|{'---|' * (len(metrics) + 1)}")
-    for name, result in results.items():
-        low, high = result.interval_95["CIDEr"]
-        scores = " | ".join(f"{result.scores[metric]:.3f}" for metric in metrics)
-        typer.echo(f"| {name} | {scores} | {low:.3f} - {high:.3f} |")
+    return version("rsmoe")

@@ -1,4 +1,4 @@
-"""Caption metrics by pycocoevalcap, the code behind the published tables: BLEU-1..4, ROUGE-L, CIDEr, METEOR.
+"""Caption metrics by pycocoevalcap, the code behind the published tables: BLEU-1..4, ROUGE-L, CIDEr, METEOR, SPICE.
 
 Tokenisation changes every score, so it is always stated:
 
@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsmoe_core.errors import UsageError
+from rsmoe_core.metrics.spice import check_spice, spice_of_each
 
 TOKENIZERS = ("simple", "ptb")
 
@@ -41,12 +42,13 @@ def score_captions(
     references: Sequence[Sequence[str]],
     tokenizer: str = "simple",
     meteor: bool | None = None,
+    spice: bool = False,
 ) -> CaptionScores:
     """Score one candidate against all references of its picture.
 
-    `meteor` None computes METEOR where Java exists. CIDEr weighs words by the references given here, so it belongs to
-    this set of pictures. Raises UsageError for an unknown tokenizer, for missing pycocoevalcap, and where Java is
-    asked for but missing.
+    `meteor` None computes METEOR where Java exists; SPICE takes minutes and is computed only if asked for. CIDEr weighs
+    words by the references given here, so it belongs to this set of pictures. Raises UsageError for an unknown
+    tokenizer, for missing pycocoevalcap, and where Java or SPICE is asked for but cannot run.
     """
     has_java = shutil.which("java") is not None
     check_metrics(tokenizer, needs_java=bool(meteor))
@@ -67,10 +69,13 @@ def score_captions(
             corpus[name], per_image[name] = float(score), np.asarray(each)
         if meteor or (meteor is None and has_java):
             corpus["METEOR"] = _meteor(truth, said)
+    if spice:
+        per_image["SPICE"] = spice_of_each(list(truth.values()), [text for [text] in said.values()])
+        corpus["SPICE"] = float(per_image["SPICE"].mean())
     return CaptionScores(corpus, per_image, tokenizer)
 
 
-def check_metrics(tokenizer: str, needs_java: bool = False) -> None:
+def check_metrics(tokenizer: str, needs_java: bool = False, spice: bool = False) -> None:
     """Refuse, before any work is done, what `score_captions` could not do here. Raises UsageError."""
     if tokenizer not in TOKENIZERS:
         raise UsageError(f"no tokenizer '{tokenizer}'; choose one of: {', '.join(TOKENIZERS)}")
@@ -78,6 +83,8 @@ def check_metrics(tokenizer: str, needs_java: bool = False) -> None:
         raise UsageError("the PTB tokenizer and METEOR need Java; install a Java runtime or use --tokenizer simple")
     if importlib.util.find_spec("pycocoevalcap") is None:
         raise UsageError("caption metrics need pycocoevalcap; install it with: pip install 'rsmoe[eval]'")
+    if spice:
+        check_spice()
 
 
 def _simple(texts: Sequence[Sequence[str]]) -> dict[int, list[str]]:

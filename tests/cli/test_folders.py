@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from rsmoe_cli.errors import OutputError
-from rsmoe_cli.folders import new_folder
+from rsmoe_cli.folders import new_folder, write_whole
 
 
 def test_a_folder_appears_when_it_is_complete(tmp_path: Path) -> None:
@@ -47,3 +47,13 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot be written"), new_folder(tmp_path / "file" / "a"):
         pytest.fail("nothing may be written")
+
+
+def test_a_file_is_written_whole_in_the_place_of_another(tmp_path: Path) -> None:
+    target = tmp_path / "a.md"
+    for text in ("first", "second, ü"):
+        write_whole(target, text)
+        assert target.read_text(encoding="utf-8") == text
+    assert list(tmp_path.iterdir()) == [target]
+    with pytest.raises(OutputError, match=r"nowhere.*a\.md: cannot be written .*; choose another file"):
+        write_whole(tmp_path / "nowhere" / "a.md", "text")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from rsmoe_core.data import Dataset, Sample, read_dataset
 from rsmoe_core.engine import load
 from rsmoe_core.errors import DataError, UsageError
-from rsmoe_core.evaluation import describe_samples, score
+from rsmoe_core.evaluation import describe_samples, score, usable
 from rsmoe_core.metrics.captions import score_captions
 from rsmoe_core.types import Description
 
@@ -91,6 +92,31 @@ def test_themes_are_right_where_they_are_the_annotated_kind_of_place() -> None:
     }
     assert result.different_captions == 2
     assert score(DATASET, TEST, said(POND, POND, TREES)).theme_accuracy is None
+
+
+def test_confidence_is_judged_by_the_order_in_which_it_puts_captions() -> None:
+    texts = [POND, ROAD, "airplanes"]
+    cider = score(DATASET, TEST, said(*texts)).cider
+    rising = [Description(text, "", "", "", float(value) / 10) for text, value in zip(texts, cider, strict=True)]
+    assert score(DATASET, TEST, rising).confidence_order == pytest.approx(1)
+    assert score(DATASET, TEST, said(*texts)).confidence_order is None, "all are as sure"
+    unknown = [dataclasses.replace(text, confidence=math.nan) for text in rising]
+    assert score(DATASET, TEST, unknown).confidence_order is None
+
+
+def test_captions_without_themes_have_no_theme_accuracy() -> None:
+    samples = [dataclasses.replace(s, scene="pond") for s in TEST]
+    result = score(DATASET, samples, said(POND, ROAD, TREES, theme=""))
+    assert result.theme_accuracy is None
+    assert set(result.by_scene["pond"]) == {"pictures", "ROUGE-L", "CIDEr"}
+
+
+def test_what_a_split_lacks_is_said() -> None:
+    placed = dataclasses.replace(TEST[0], scene="pond")
+    dataset = Dataset(Path("here"), (placed, *TEST[1:]), ())
+    assert usable(dataset, "test", "scene") == (placed,)
+    with pytest.raises(DataError, match="here: no picture in split 'test' has a question; choose another split"):
+        usable(dataset, "test", "questions")
 
 
 def test_one_picture_is_too_few() -> None:

@@ -1,0 +1,147 @@
+"""Evaluations → reports: which figures stand in which table."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from rsmoe_cli.tables import Report, Table
+
+if TYPE_CHECKING:
+    from rsmoe_core.answer_evaluation import AnswerEvaluation
+    from rsmoe_core.evaluation import Evaluation
+    from rsmoe_core.metrics.answers import AnswerScores, CountError
+    from rsmoe_core.scene_evaluation import SceneEvaluation
+
+_MOST_MISTAKES = 15
+
+
+def caption_report(results: Mapping[str, Evaluation], title: str) -> Report:
+    """Of captions: `results` holds the whole model first, then what an ablation made of it, if there was one."""
+    whole = next(iter(results.values()))
+    facts = [f"different captions: {whole.different_captions}"]
+    if whole.theme_accuracy is not None:
+        facts.insert(0, f"kind of place named by the theme expert: {whole.theme_accuracy:.1%}")
+    if whole.confidence_order is not None:
+        facts.append(f"rank correlation of confidence and CIDEr (Spearman): {whole.confidence_order:.2f}")
+    facts.append(f"tokenizer: {whole.tokenizer}; baseline: '{whole.baseline_caption}' said of every picture")
+    metrics = tuple(
+        (name, f"{value:.4f}", _interval(whole.interval_95.get(name)), f"{whole.baseline[name]:.4f}")
+        for name, value in whole.scores.items()
+    )
+    tables = [Table("Captions", ("metric", "score", "95 % interval", "baseline"), metrics)]
+    figures = {name: value for name, value in vars(whole).items() if name != "cider"}
+    if len(results) > 1:
+        figures["ablation"] = {
+            name: {"scores": result.scores, "interval_95": result.interval_95} for name, result in results.items()
+        }
+        tables.append(_ablation(results))
+    return Report(f"{title}: {whole.pictures} pictures", figures, tuple(tables), tuple(facts), (_by_scene(whole),))
+
+
+def answer_report(result: AnswerEvaluation, title: str, left_out: int) -> Report:
+    """Of answers to questions; `left_out` lines of the file could not be used."""
+    scores, blind = result.scores, result.baseline
+    rows = [
+        ("OA", scores.questions, scores.overall_accuracy, _interval(scores.interval_95), blind.overall_accuracy),
+        ("AA", scores.questions, scores.average_accuracy, "", blind.average_accuracy),
+        *(
+            (kind, found.questions, found.accuracy, "", blind.kinds[kind].accuracy)
+            for kind, found in scores.kinds.items()
+        ),
+    ]
+    accuracy = tuple(
+        (name, f"{asked:,}", f"{share:.4f}", interval, f"{usual:.4f}") for name, asked, share, interval, usual in rows
+    )
+    tables = [Table("Answers", ("accuracy", "questions", "score", "95 % interval", "baseline"), accuracy)]
+    if scores.counts is not None and blind.counts is not None:
+        tables.append(_counts(scores.counts, blind.counts))
+    return Report(
+        f"{title}: {scores.questions:,} questions about {result.pictures:,} pictures",
+        {**dataclasses.asdict(result), "left_out": left_out},
+        tuple(tables),
+        tuple(_answer_facts(result, scores, left_out)),
+    )
+
+
+def scene_report(result: SceneEvaluation, title: str) -> Report:
+    """Of kinds of places."""
+    overall, baseline = result.overall, f"{result.baseline:.4f}"
+    shares = [("named by the theme", "theme", overall.theme), ("named in the caption", "caption", overall.caption)]
+    rows = tuple(
+        (name, f"{share:.4f}", _interval(result.interval_95[key]), baseline)
+        for name, key, share in shares
+        if share is not None
+    )
+    wrong = tuple((m.scene, m.said, str(m.pictures)) for m in result.mistakes[:_MOST_MISTAKES])
+    mistakes = Table("Commonest mistakes", ("kind of place", "theme said", "pictures"), wrong)
+    return Report(
+        f"{title}: kinds of place of {overall.pictures:,} pictures",
+        dataclasses.asdict(result),
+        (
+            Table("Kinds of place", ("share of pictures", "score", "95 % interval", "baseline"), rows),
+            _classes(result),
+            *((mistakes,) if wrong else ()),
+        ),
+        (f"baseline: '{result.baseline_scene}' said of every picture",),
+    )
+
+
+def _ablation(results: Mapping[str, Evaluation]) -> Table:
+    metrics = tuple(next(iter(results.values())).scores)
+    rows = tuple(
+        (
+            name,
+            *(f"{result.scores[metric]:.3f}" for metric in metrics),
+            _interval(result.interval_95["CIDEr"]),
+        )
+        for name, result in results.items()
+    )
+    return Table("Without each part", ("", *metrics, "CIDEr, 95 %"), rows)
+
+
+def _by_scene(result: Evaluation) -> Table:
+    figures = tuple(name for name in next(iter(result.by_scene.values())) if name != "pictures")
+    rows = tuple(
+        (scene, f"{found['pictures']:.0f}", *(f"{found[name]:.3f}" for name in figures))
+        for scene, found in result.by_scene.items()
+    )
+    named = tuple(name.replace("_", " ") for name in figures)
+    return Table("Kinds of place", ("kind of place", "pictures", *named), rows)
+
+
+def _counts(found: CountError, blind: CountError) -> Table:
+    pairs = (("exact", found.exact, blind.exact), ("within one", found.within_one, blind.within_one))
+    errors = (
+        ("MAE", _figure(found.mae), _interval(found.mae_interval_95), _figure(blind.mae)),
+        ("MAPE", _figure(found.mape), "", _figure(blind.mape)),
+    )
+    rows = (*errors, *((name, f"{share:.4f}", "", f"{usual:.4f}") for name, share, usual in pairs))
+    title = f"Counts: {found.questions:,} questions, {found.unreadable:,} unreadable"
+    return Table(title, ("count", "score", "95 % interval", "baseline"), rows)
+
+
+def _answer_facts(result: AnswerEvaluation, scores: AnswerScores, left_out: int) -> Iterable[str]:
+    yield f"unanswered: {scores.unanswered:,}; lines left out: {left_out:,}"
+    if scores.calibration_error is not None:
+        yield f"expected calibration error: {scores.calibration_error:.4f} ({scores.with_confidence:,} answers)"
+    usual = ", ".join(f"{kind} '{answer}'" for kind, answer in sorted(result.usual.majority.items()))
+    median = "" if result.usual.median_count is None else f"; of count errors the median, {result.usual.median_count}"
+    yield f"baseline: the usual answers ({usual}){median}"
+
+
+def _classes(result: SceneEvaluation) -> Table:
+    rows = tuple(
+        (scene, str(found.pictures), _figure(found.theme), f"{found.caption:.4f}", ", ".join(result.names[scene]))
+        for scene, found in result.classes.items()
+    )
+    return Table("Each kind", ("kind of place", "pictures", "theme", "caption", "right names"), rows)
+
+
+def _interval(low_high: tuple[float, float] | None) -> str:
+    return f"{low_high[0]:.3f} - {low_high[1]:.3f}" if low_high else ""
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"

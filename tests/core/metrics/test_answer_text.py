@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rsmoe_core.data.rsvqa import ranged
+from rsmoe_core.metrics.answer_text import agrees, normalised, number
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        (" The  Center. ", "center"),
+        ("Yes.", "yes"),
+        ("yes, there are two", "yes"),
+        ("No there are none", "no"),
+        ("no parking", "no parking"),
+        ("Twenty-two", "22"),
+        ("forty nine", "49"),
+        ("1,000", "1000"),
+        ("left, center and right", "left center and right"),
+        ("between zero and ten", "between 0 and 10"),
+        ("0-10", "between 0 and 10"),
+        ("from 10 to 100", "between 10 and 100"),
+        ("> 1,000", "more than 1000"),
+        ("over 1000", "more than 1000"),
+        ("between 10m2 and 100m2", "between 10 and 100"),
+        ("45 m²", "45"),
+        ("45 square meters.", "45"),
+        ("more than 1000m2", "more than 1000"),
+        ("3.5", "3.5"),
+        ("semi-detached", "semi detached"),
+        ("", ""),
+    ],
+)
+def test_equal_answers_have_one_spelling(text: str, plain: str) -> None:
+    assert normalised(text) == plain
+    assert normalised(plain) == plain
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("12", 12),
+        ("about twenty-eight", 28),
+        ("There are 12 ships.", 12),
+        ("none", 0),
+        ("No ships", 0),
+        ("zero", 0),
+        ("0m2", 0),
+        ("2.0", 2),
+        ("several", None),
+        ("two red and three blue ones", None),
+        ("between 0 and 10", None),
+        ("more than 1000", None),
+        ("", None),
+    ],
+)
+def test_a_count_is_the_one_number_of_an_answer(text: str, count: float | None) -> None:
+    assert number(text) == count
+
+
+@pytest.mark.parametrize(
+    ("kind", "truth", "said", "right"),
+    [
+        ("presence", "yes", "Yes, it is.", True),
+        ("presence", "yes", "no", False),
+        ("count", "two", "2 ships", True),
+        ("count", "two", "many", False),
+        ("count", "several", "several", True),
+        ("count", "between 0 and 10", "0 to 10", True),
+        ("count", "between 0 and 10", "10", True),
+        ("count", "between 0 and 10", "0", False),
+        ("count", "more than 1000", "1,001", True),
+        ("area", "between 10m2 and 100m2", "45 m2", True),
+        ("area", "0m2", "0", True),
+        ("theme", "harbor", "Ports", True),
+        ("theme", "harbor", "bridge", False),
+        ("location", "harbor", "port", False),
+        ("category", "tree", "trees", False),
+    ],
+)
+def test_which_answers_are_right(kind: str, truth: str, said: str, right: bool) -> None:
+    assert agrees(kind, truth, said) is right
+
+
+words = st.sampled_from(
+    ["The", "a", "lower", "left,", "twenty", "one", "YES", "center.", "3", "m2", "no", "about", "and"]
+)
+
+
+@given(answer=st.lists(words, max_size=5).map(" ".join), kind=st.sampled_from(["count", "theme", "location"]))
+@settings(max_examples=100, deadline=None)
+def test_every_answer_agrees_with_itself_however_it_is_written(answer: str, kind: str) -> None:
+    assert agrees(kind, answer, answer.upper() + " .")
+
+
+@given(count=st.integers(0, 3000), other=st.integers(0, 3000))
+@settings(max_examples=100, deadline=None)
+def test_ranges_are_those_of_rsvqa(count: int, other: int) -> None:
+    assert agrees("count", ranged(count), str(count))
+    assert agrees("area", ranged(count, "m2"), f"{count} m2")
+    assert agrees("count", ranged(count), str(other)) == (ranged(count) == ranged(other))
+    assert agrees("count", ranged(count), ranged(other)) == (ranged(count) == ranged(other))
