@@ -84,8 +84,8 @@ class DecodingConfig:
     """For one expert's draft."""
     caption_tokens: int = 40
     """For the fused caption."""
-    beams: int = 3
-    """Beam width of the fusion pass; router and experts decode greedily."""
+    beams: int = 1
+    """Beam width of the fusion pass, 1 being greedy; router and experts decode greedily."""
 
 
 @dataclass(frozen=True)

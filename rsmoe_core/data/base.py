@@ -38,14 +38,14 @@ class Question:
 
 @dataclass(frozen=True)
 class Sample:
-    """One picture and what people (or documented rules) say about it: at least one sentence or one question."""
+    """One picture and what people (or documented rules) say about it: a sentence, a question or the kind of place."""
 
     image: Path
     """The picture's file."""
     split: str
     """One of `SPLITS`."""
     captions: tuple[str, ...]
-    """Sentences, lower case; one may occur more than once and then weighs more. Empty with questions only."""
+    """Sentences, lower case; one may occur more than once. Empty where there are questions or a scene only."""
     scene: str | None = None
     """The kind of place in words (`dense residential area`), None where it is not annotated."""
     series: str | None = None
@@ -82,7 +82,7 @@ class Dataset:
         """Those samples of one split that have sentences. Raises DataError where there are none."""
         chosen = tuple(s for s in self.split(name) if s.captions)
         if not chosen:
-            raise DataError(f"{self.root}: split '{name}' has questions only; choose a data set with captions")
+            raise DataError(f"{self.root}: split '{name}' has no sentences; choose a data set with captions")
         return chosen
 
 

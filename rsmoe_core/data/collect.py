@@ -52,9 +52,9 @@ class Collector:
             problems: list[str] = []
             captions = tuple(_sentences(place, sample.captions, problems))
             questions = _questions(placed, problems)
-            if not captions and not questions:
+            if not (captions or questions or sample.scene):
                 reason = f" ({problems[0].removeprefix(place).lstrip(':, ')})" if problems else ""
-                raise ValueError(f"{sample.image.name} has no sentence and no question{reason}")
+                raise ValueError(f"{sample.image.name} has no sentence, no question and no scene{reason}")
             self._samples.append(dataclasses.replace(sample, captions=captions, questions=questions))
             self._places[sample.image] = place
             self._problems += problems

@@ -4,8 +4,8 @@
      "series": "algiers", "objects": "three ships",
      "questions": [{"text": "how many ships are there?", "answer": "three", "kind": "count"}]}
 
-`image` is relative to the folder; all but `image` and `split` may be left out, as long as there is a caption or a
-question. Every other format can be turned into this one: `rsmoe data prepare`.
+`image` is relative to the folder; all but `image` and `split` may be left out, as long as there is a caption, a
+question or a scene. Every other format can be turned into this one: `rsmoe data prepare`.
 """
 
 from __future__ import annotations

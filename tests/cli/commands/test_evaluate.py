@@ -166,7 +166,7 @@ def test_lines_of_answers_that_cannot_be_used_are_told_and_counted(rsmoe: Cli, a
         (("--answers", "nowhere.jsonl"), 2, "no file nowhere.jsonl"),
         (("--answers", "answers.jsonl", "--captions", "answers.jsonl"), 2, "--captions has no meaning with --answers"),
         (("--answers", "answers.jsonl", "--model", "nano"), 2, "--model has no meaning with --answers"),
-        (("--captions", "answers.jsonl"), 1, "questions only"),
+        (("--captions", "answers.jsonl"), 1, "no sentences"),
         (("--scenes",), 1, "no picture in split 'test' has a scene"),
     ],
 )

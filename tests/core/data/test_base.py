@@ -26,7 +26,7 @@ def test_only_pictures_with_sentences_are_captioned() -> None:
     dataset = Dataset(Path("set"), (asked, described, dataclasses.replace(asked, split="val")), ())
     assert dataset.split("train") == (asked, described)
     assert dataset.captioned("train") == (described,)
-    with pytest.raises(DataError, match="split 'val' has questions only; choose"):
+    with pytest.raises(DataError, match="split 'val' has no sentences; choose"):
         dataset.captioned("val")
     with pytest.raises(DataError, match="no picture in split 'test'"):
         dataset.captioned("test")

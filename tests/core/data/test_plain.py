@@ -60,7 +60,7 @@ def test_unusable_lines_are_listed_with_their_number(tmp_path: Path) -> None:
     dataset = plain.read(path)
     assert [sample.captions for sample in dataset.samples] == [("a road .",)]
     assert [problem.split(": ")[0] for problem in dataset.problems] == [f"{path}:{number}" for number in range(3, 8)]
-    expected = ["no sentence and no question", "has no 'split'", f"a.png is there already, at {path}:2"]
+    expected = ["no sentence, no question and no scene", "has no 'split'", f"a.png is there already, at {path}:2"]
     assert all(text in problem for text, problem in zip(expected, dataset.problems[2:], strict=True))
 
 
@@ -72,3 +72,12 @@ def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
 
 def test_another_folder_is_not_recognised(tmp_path: Path) -> None:
     assert plain.find(tmp_path) is None
+
+
+def test_a_picture_of_which_only_the_scene_is_known_is_kept_but_has_no_captions(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    (tmp_path / "annotations.jsonl").write_text('{"image": "a.png", "split": "test", "scene": "pond"}\n')
+    dataset = plain.read(tmp_path / "annotations.jsonl")
+    assert [(s.scene, s.captions, s.questions) for s in dataset.split("test")] == [("pond", (), ())]
+    with pytest.raises(DataError, match="no sentences"):
+        dataset.captioned("test")
