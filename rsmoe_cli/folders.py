@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rsmoe_cli.errors import OutputError
+from rsmoe_core import files
 
 
 @contextmanager
@@ -32,9 +33,6 @@ def new_folder(target: Path) -> Iterator[Path]:
 def write_whole(target: Path, text: str) -> None:
     """Write a text file, which appears complete or not at all. Raises OutputError where it cannot be written."""
     try:
-        with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as aside:
-            unfinished = Path(aside) / target.name
-            unfinished.write_text(text, encoding="utf-8")
-            unfinished.replace(target)
+        files.write_whole(target, text)
     except OSError as error:
         raise OutputError(f"{target}: cannot be written ({error}); choose another file") from error

@@ -2,6 +2,7 @@
 
     [{"image": "images/1.jpg", "scene": "agricultural", "qa": [["Does this picture contain trees?", "yes"], ...]}]
 
+Five classes are called as the caption sets of the field call such places, so that a model learns one name for each.
 Nobody described these pictures: the sentences follow from the class, by `rules`. The kind of a question follows from
 its wording. There is no split: `hashed_split` of the picture's file name.
 """
@@ -15,6 +16,14 @@ from rsmoe_core.data.collect import collect, entries, opens_with
 from rsmoe_core.data.questions import kind_of
 from rsmoe_core.data.rules import place_sentences
 from rsmoe_core.data.scenes import spoken
+
+_CALLED = {
+    "agricultural": "farmland",
+    "airplane": "airport",
+    "baseball diamond": "baseball field",
+    "buildings": "commercial area",
+    "harbor": "port",
+}
 
 RECOGNISED_BY = "annotations.json with a JSON list"
 
@@ -32,7 +41,8 @@ def read(annotations: Path) -> Dataset:
 def _sample(root: Path, entry: dict) -> Sample:
     image = root / entry["image"]
     questions = tuple(Question(text, answer, kind_of(text)) for text, answer in entry["qa"])
-    scene = spoken(entry["scene"])
+    named = spoken(entry["scene"])
+    scene = _CALLED.get(named, named)
     return Sample(
         image, hashed_split(image.name), tuple(place_sentences(scene)), scene, image.stem, questions=questions
     )

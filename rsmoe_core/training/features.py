@@ -26,8 +26,7 @@ from rsmoe_core.data import Sample
 from rsmoe_core.preprocess import normalise
 from rsmoe_core.training.files import write_whole
 from rsmoe_core.training.processes import from_first
-from rsmoe_core.training.views import Chance
-from rsmoe_core.training.views import views as views_of
+from rsmoe_core.training.views import Chance, make_views
 
 _BATCH = 16
 
@@ -113,7 +112,7 @@ def _encode(
         [np.random.default_rng((seed, number, view)) if view else None for view in range(views)]
         for number in range(start, start + len(samples))
     ]
-    images = views_of(samples, image_size, chances)
+    images = make_views(samples, image_size, chances)
     with torch.inference_mode():
         device = next(encoder.parameters()).device
         pixels_BCHW = normalise(np.stack(images)).to(device, memory_format=torch.channels_last)

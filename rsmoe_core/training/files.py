@@ -7,17 +7,16 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from rsmoe_core import files
 from rsmoe_core.checkpoint import save_model
 from rsmoe_core.errors import TrainingError
 from rsmoe_core.model.rsmoe import RSMoE
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a text file, which appears complete or not at all."""
+    """Write a text file, which appears complete or not at all, in a folder that is made where it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f"{path.name}.part")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(path)
+    files.write_whole(path, text)
 
 
 def save_whole(model: RSMoE, folder: Path, *, half: bool = False) -> None:

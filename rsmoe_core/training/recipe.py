@@ -106,9 +106,9 @@ def run_stage(
     In several processes (see `processes`) all of them call this alike, and the first says what there is to say.
 
     Stage 1 needs `config`, and takes the image encoder's weights from `backbone` (a published checkpoint, or the folder
-    of a model) where that is given.
-    Other stages need `start`, the model folder of the stage before. Raises TrainingError where one of these does not
-    fit or `recipe.out` holds something else, and DataError where the data cannot be read.
+    of a model) where that is given. Other stages need `start`, the model folder of the stage before. Raises
+    TrainingError where one of these does not fit or `recipe.out` holds something else, and DataError where the data
+    cannot be read.
     """
     say = say if processes.is_first() else lambda text: None
     check_start(stage, config, start)

@@ -23,7 +23,7 @@ from rsmoe_core.preprocess import normalise
 from rsmoe_core.training.lessons import Study
 from rsmoe_core.training.objectives import Material, Session, select_parameters
 from rsmoe_core.training.stages import Phase
-from rsmoe_core.training.views import views
+from rsmoe_core.training.views import make_views
 
 _COMMON = 30
 """A word that is said of fewer pictures than this is not learned."""
@@ -63,7 +63,9 @@ class Recognition:
         """One loss, over a random view of each picture."""
         self._vision.train()
         studies = [self._train[i] for i in images]
-        seen = views([study.sample for study in studies], self._size, [[chance] for chance in rng.spawn(len(studies))])
+        seen = make_views(
+            [study.sample for study in studies], self._size, [[chance] for chance in rng.spawn(len(studies))]
+        )
         places_BS, words_BW = self._recognise(seen, _HEAD_DROPOUT)
         yield self._loss(places_BS, words_BW, studies)
 
@@ -74,7 +76,7 @@ class Recognition:
         with torch.no_grad():
             for first in range(0, len(self._validation), self._batch):
                 studies = self._validation[first : first + self._batch]
-                pictures = views([study.sample for study in studies], self._size, [[None]] * len(studies))
+                pictures = make_views([study.sample for study in studies], self._size, [[None]] * len(studies))
                 places_BS, words_BW = self._recognise(pictures, 0.0)
                 losses += self._loss(places_BS, words_BW, studies).item() * len(studies)
                 truth_B = self._places(studies).to(places_BS.device)

@@ -17,7 +17,7 @@ Chance = np.random.Generator | None
 """Where a random view comes from; None is the picture as it is."""
 
 
-def views(samples: Sequence[Sample], size: int, chances: Sequence[Sequence[Chance]]) -> list[NDArray[np.uint8]]:
+def make_views(samples: Sequence[Sample], size: int, chances: Sequence[Sequence[Chance]]) -> list[NDArray[np.uint8]]:
     """For each sample one view, `size` x `size` pixels, for each of its chances: all of the first sample's, and so on.
 
     Decoding and scaling leave Python's lock alone, so threads are enough. Raises DataError for a picture that cannot

@@ -12,7 +12,6 @@ from rsmoe_core.data.scenes import _EQUAL, accepted, names_place, same_place, sp
         ("denseresidential", "dense residential area"),
         ("dense_residential", "dense residential area"),
         ("ground_track_field", "ground track field"),
-        ("harbor", "port"),
         ("mobilehomepark", "mobile home park"),
         ("", ""),
     ],

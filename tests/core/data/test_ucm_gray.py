@@ -33,6 +33,13 @@ def test_questions_have_kinds_and_pictures_scenes(tmp_path: Path) -> None:
     assert [problem.split(": ")[1] for problem in dataset.problems] == ["entry 0, question 2", "entry 2", "entry 3"]
 
 
+def test_places_are_called_as_the_caption_sets_call_them(tmp_path: Path) -> None:
+    (tmp_path / "1.jpg").touch()
+    path = tmp_path / "annotations.json"
+    path.write_text(json.dumps([{"image": "1.jpg", "scene": "harbor", "qa": []}]))
+    assert ucm_gray.read(path).samples[0].scene == "port"
+
+
 def test_a_class_without_a_rule_is_a_problem(tmp_path: Path) -> None:
     path = tmp_path / "annotations.json"
     path.write_text(json.dumps([{"image": "1.jpg", "scene": "moon", "qa": []}]))

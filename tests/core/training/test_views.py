@@ -8,13 +8,13 @@ import pytest
 from rsmoe_core.data import Sample, read_dataset, read_image
 from rsmoe_core.preprocess import resize
 from rsmoe_core.training import views as module
-from rsmoe_core.training.views import views
+from rsmoe_core.training.views import make_views
 
 
 def test_views_stand_in_the_order_of_samples_and_chances(karpathy_folder: Path) -> None:
     samples = read_dataset(karpathy_folder).split("train")[:5]
-    seen = views(samples, 64, [[None, np.random.default_rng(number)] for number in range(5)])
-    alone = [views([sample], 64, [[np.random.default_rng(n)]])[0] for n, sample in enumerate(samples)]
+    seen = make_views(samples, 64, [[None, np.random.default_rng(number)] for number in range(5)])
+    alone = [make_views([sample], 64, [[np.random.default_rng(n)]])[0] for n, sample in enumerate(samples)]
     for number, sample in enumerate(samples):
         assert np.array_equal(seen[2 * number], resize(read_image(sample.image), 64))
         assert np.array_equal(seen[2 * number + 1], alone[number])
@@ -33,5 +33,5 @@ def test_sentences_that_name_a_direction_keep_the_picture_upright(
     monkeypatch.setattr(module, "another_view", another_view)
     image = read_dataset(karpathy_folder).samples[0].image
     pair = [Sample(image, "train", ("a pond is left of a road .",)), Sample(image, "train", ("a pond .",))]
-    views(pair, 64, [[np.random.default_rng(0)], [np.random.default_rng(1)]])
+    make_views(pair, 64, [[np.random.default_rng(0)], [np.random.default_rng(1)]])
     assert sorted(turned) == [(0, False), (1, True)]
