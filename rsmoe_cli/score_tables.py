@@ -37,7 +37,11 @@ def caption_report(results: Mapping[str, Evaluation], title: str) -> Report:
             name: {"scores": result.scores, "interval_95": result.interval_95} for name, result in results.items()
         }
         tables.append(_ablation(results))
-    return Report(f"{title}: {whole.pictures} pictures", figures, tuple(tables), tuple(facts), (_by_scene(whole),))
+    details = (
+        _by("Kinds of place", "kind of place", whole.by_scene),
+        _by("Agreement of the people", "different sentences", whole.by_agreement),
+    )
+    return Report(f"{title}: {whole.pictures} pictures", figures, tuple(tables), tuple(facts), details)
 
 
 def answer_report(result: AnswerEvaluation, title: str, left_out: int) -> Report:
@@ -101,14 +105,13 @@ def _ablation(results: Mapping[str, Evaluation]) -> Table:
     return Table("Without each part", ("", *metrics, "CIDEr, 95 %"), rows)
 
 
-def _by_scene(result: Evaluation) -> Table:
-    figures = tuple(name for name in next(iter(result.by_scene.values())) if name != "pictures")
+def _by(title: str, group: str, groups: Mapping[str, Mapping[str, float]]) -> Table:
+    figures = tuple(name for name in next(iter(groups.values())) if name != "pictures")
     rows = tuple(
-        (scene, f"{found['pictures']:.0f}", *(f"{found[name]:.3f}" for name in figures))
-        for scene, found in result.by_scene.items()
+        (name, f"{found['pictures']:.0f}", *(f"{found[figure]:.3f}" for figure in figures))
+        for name, found in groups.items()
     )
-    named = tuple(name.replace("_", " ") for name in figures)
-    return Table("Kinds of place", ("kind of place", "pictures", *named), rows)
+    return Table(title, (group, "pictures", *(figure.replace("_", " ") for figure in figures)), rows)
 
 
 def _counts(found: CountError, blind: CountError) -> Table:

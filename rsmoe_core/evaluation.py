@@ -48,6 +48,9 @@ class Evaluation:
     where not every caption has one, or where all are equal."""
     by_scene: dict[str, dict[str, float]]
     """Kind of place → number of its pictures, theme accuracy, and the metrics that are means over pictures."""
+    by_agreement: dict[str, dict[str, float]]
+    """Number of different sentences that a picture has → number of such pictures, and the metrics that are means over
+    pictures. One sentence that is repeated is easy to hit or to miss; what several people agree on is neither."""
     cider: NDArray[np.float64] = field(repr=False, compare=False)
     """CIDEr of each picture, in order."""
 
@@ -98,6 +101,9 @@ def score(
     known = np.array([sample.scene is not None for sample in samples])
     right = np.array([sample.scene == text.theme for sample, text in zip(samples, said, strict=True)])
     has_themes = any(text.theme for text in said)
+    # Pictures whose kind of place is not annotated stand under `unknown`, where no theme is right.
+    scenes = [sample.scene or "unknown" for sample in samples]
+    voices = [str(len(sample.different_captions)) for sample in samples]
     return Evaluation(
         pictures=len(samples),
         tokenizer=tokenizer,
@@ -108,7 +114,8 @@ def score(
         different_captions=len(set(captions)),
         theme_accuracy=float(right[known].mean()) if has_themes and known.any() else None,
         confidence_order=_order([text.confidence for text in said], means["CIDEr"]),
-        by_scene=_by_scene(samples, {"theme_accuracy": right, **means} if has_themes else means),
+        by_scene=_by(scenes, {"theme_accuracy": right, **means} if has_themes else means),
+        by_agreement=_by(voices, means),
         cider=means["CIDEr"],
     )
 
@@ -117,13 +124,13 @@ def _order(confidence: Sequence[float], cider: NDArray[np.float64]) -> float | N
     return None if np.isnan(confidence).any() else spearman(confidence, cider)
 
 
-def _by_scene(samples: Sequence[Sample], per_image: Mapping[str, NDArray]) -> dict[str, dict[str, float]]:
-    """Pictures whose kind of place is not annotated stand under `unknown`, where no theme is right."""
-    scenes = np.array([sample.scene or "unknown" for sample in samples])
+def _by(groups: Sequence[str], per_image: Mapping[str, NDArray]) -> dict[str, dict[str, float]]:
+    """Group → number of its pictures, and the mean of each figure over them."""
+    member = np.array(groups)
     return {
-        scene: {"pictures": int((scenes == scene).sum())}
-        | {name: float(values[scenes == scene].mean()) for name, values in per_image.items()}
-        for scene in sorted(set(scenes.tolist()))
+        group: {"pictures": int((member == group).sum())}
+        | {name: float(values[member == group].mean()) for name, values in per_image.items()}
+        for group in sorted(set(groups))
     }
 
 

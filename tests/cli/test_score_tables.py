@@ -22,6 +22,7 @@ CAPTIONS = Evaluation(
     theme_accuracy=0.5,
     confidence_order=0.4,
     by_scene={"pond": {"pictures": 4, "theme_accuracy": 0.5, "CIDEr": 0.75}},
+    by_agreement={"2": {"pictures": 4, "CIDEr": 0.75}},
     cider=np.zeros(4),
 )
 

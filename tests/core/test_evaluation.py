@@ -51,6 +51,14 @@ def test_right_words_beat_the_baseline_and_wrong_words_do_not() -> None:
     assert wrong.baseline == right.baseline
 
 
+def test_pictures_are_told_apart_by_how_many_things_were_said_of_them() -> None:
+    twice = dataclasses.replace(TEST[1], captions=TEST[1].captions * 2)
+    result = score(DATASET, (TEST[0], twice, TEST[2]), said(POND, "a park .", TREES))
+    assert {voices: figures["pictures"] for voices, figures in result.by_agreement.items()} == {"1": 1, "2": 2}
+    assert result.by_agreement["2"]["CIDEr"] == pytest.approx((result.cider[0] + result.cider[2]) / 2)
+    assert result.by_agreement["1"]["CIDEr"] == pytest.approx(result.cider[1])
+
+
 def test_the_baseline_is_the_commonest_sentence_of_the_training_split() -> None:
     result = score(DATASET, TEST, said(POND, ROAD, TREES))
     assert result.baseline_caption == POND
