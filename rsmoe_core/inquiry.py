@@ -35,7 +35,7 @@ class Inquiry:
     plain: str
     """The question in the one wording that the model was taught for it; of `unknown`, empty."""
     thing: str | None = None
-    """What is asked about: a name of `rsmoe_core.data.lexicon`, singular. In a comparison the thing that may be more."""
+    """What is asked about: a name of `rsmoe_core.data.lexicon`, singular. In a comparison, what may be more."""
     other: str | None = None
     """The second thing of a comparison."""
     relation: str | None = None
