@@ -2,7 +2,8 @@
 
 A scene `NAME.tif` with blue, green, red and near-infrared bands has its ships in `NAME.vessels.json`:
 `{"bbox_xywh_px": [[x, y, width, height], ...]}`, in pixels of the scene. Random windows of several sizes are cut, drawn
-as `rsmoe caption` draws the scene, and described from their ships, water and plants by `rsmoe_core.data.rules`.
+as `rsmoe caption` draws the scene, and described from their ships, water and plants by `rsmoe_core.data.rules`. The
+whole scenes are there too, without sentences but with every ship marked, for the counter to learn from.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from rasterio.windows import Window
 from rsmoe_cli.errors import SceneError
 from rsmoe_cli.folders import new_folder
 from rsmoe_cli.raster import open_dataset, open_scene, quiet_gdal, read_pixels
-from rsmoe_core.data import Sample, plain
+from rsmoe_core.data import Marks, Sample, plain
 from rsmoe_core.data.rules import Shore, counted, shore_scene, shore_sentences
 from rsmoe_core.errors import UsageError
 
@@ -40,8 +41,15 @@ class _Port:
     picture_HWC: NDArray[np.uint8]
     water_HW: NDArray[np.bool_]
     green_HW: NDArray[np.bool_]
-    ships_N2: NDArray[np.float64]
-    """Ship centres as (x, y) in pixels of the scene."""
+    ships_N4: NDArray[np.float64]
+    """Centre x, centre y, width and height of each ship, in pixels of the scene."""
+    metres_per_pixel: float | None
+    """Ground sample distance."""
+
+    @property
+    def ships_N2(self) -> NDArray[np.float64]:
+        """The centres alone."""
+        return self.ships_N4[:, :2]
 
 
 def prepare_ports(source: Path, target: Path, *, seed: int = 0, leave_out: tuple[str, ...] = ()) -> int:
@@ -55,7 +63,9 @@ def prepare_ports(source: Path, target: Path, *, seed: int = 0, leave_out: tuple
     with new_folder(target) as folder:
         for number, path in enumerate(_labelled(source, leave_out)):
             split = "val" if path.stem in leave_out else "train"
-            samples += _cut(_read(path), folder, split, np.random.default_rng((seed, number)))
+            port = _read(path)
+            samples += _cut(port, folder, split, np.random.default_rng((seed, number)))
+            samples.append(_whole(port, folder, split))
         plain.write(folder, samples)
     return len(samples)
 
@@ -81,16 +91,17 @@ def _read(path: Path) -> _Port:
     green_HW = (infrared_HW - red_HW) > _GREEN_NDVI * (infrared_HW + red_HW)
     brightness_HW = np.sqrt(infrared_HW.clip(min=0))
     water_HW = (brightness_HW < _otsu(brightness_HW)) & ~green_HW
-    return _Port(path.stem, picture_HWC, water_HW, green_HW, _ship_centres(path.with_suffix(".vessels.json")))
+    metres = scene.georeference.metres_per_pixel(scene.width, scene.height)
+    return _Port(path.stem, picture_HWC, water_HW, green_HW, _ships(path.with_suffix(".vessels.json")), metres)
 
 
-def _ship_centres(labels: Path) -> NDArray[np.float64]:
-    """N2 as (x, y). Raises SceneError."""
+def _ships(labels: Path) -> NDArray[np.float64]:
+    """N4 as (centre x, centre y, width, height). Raises SceneError."""
     try:
         boxes_N4 = np.array(json.loads(labels.read_text())["bbox_xywh_px"], np.float64).reshape(-1, 4)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SceneError(f"{labels}: no ship labels ({error!r}); expected bbox_xywh_px: [[x, y, w, h]]") from error
-    return boxes_N4[:, :2] + boxes_N4[:, 2:] / 2
+    return np.hstack([boxes_N4[:, :2] + boxes_N4[:, 2:] / 2, boxes_N4[:, 2:]])
 
 
 def _band(named: dict[str, int], word: str, path: Path) -> int:
@@ -127,6 +138,13 @@ def _cut(port: _Port, target: Path, split: str, rng: np.random.Generator) -> Ite
         picture.resize((_PICTURE_SIDE, _PICTURE_SIDE), Image.Resampling.BICUBIC).save(image)
         objects = counted(ships, "ship") if ships else None
         yield Sample(image, split, tuple(shore_sentences(shore)), shore_scene(shore), port.name, objects)
+
+
+def _whole(port: _Port, target: Path, split: str) -> Sample:
+    image = target / f"{port.name}.png"
+    Image.fromarray(np.ascontiguousarray(port.picture_HWC)).save(image)
+    marks = Marks("ship", tuple((x, y, width, height) for x, y, width, height in port.ships_N4.tolist()))
+    return Sample(image, split, (), series=port.name, marks=marks, metres_per_pixel=port.metres_per_pixel)
 
 
 def _measure(water_HW: NDArray[np.bool_], green_HW: NDArray[np.bool_], ships: int) -> Shore:

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from rsmoe_core.data import Dataset, Question, Sample, read_image
 from rsmoe_core.metrics.answers import Answered, AnswerScores, UsualAnswers, score_answers, score_usual, usual_answers
+from rsmoe_core.types import Answer as Said
 
 Asked = tuple[Path, str]
 """A picture and the text of a question about it."""
 Answer = tuple[str, float | None]
 """What was answered, and with what confidence if there is one."""
-Ask = Callable[[Sequence[NDArray[np.uint8]], Sequence[str]], Sequence[Answer]]
-"""Answers one question about each of the pictures, in their order."""
+Ask = Callable[[Sequence[NDArray[np.uint8]], Sequence[str]], Sequence[Said]]
+"""Answers one question about each of the pictures, in their order: `Engine.ask`."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def ask_samples(
         batch = asked[first : first + batch_size]
         pictures = {image: read_image(image) for image in {image for image, _ in batch}}
         said = ask([pictures[image] for image, _ in batch], [text for _, text in batch])
-        answers |= zip(batch, said, strict=True)
+        answers |= {asked: (answer.text, answer.confidence) for asked, answer in zip(batch, said, strict=True)}
         progress(len(batch))
     return answers
 

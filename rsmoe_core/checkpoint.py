@@ -1,8 +1,9 @@
 """Model folders: config.json, model.safetensors, tokenizer.json, adapters/<role>/, README.md (the model card).
 
 Weights are safetensors only, so that nothing in a folder is ever executed. `model.safetensors` holds image encoder,
-Q-Former and the stage-1 language model; a folder without `adapters/` is a stage-1 model. In the merged form, which is
-for use only, `experts/<role>/model.safetensors` with a whole language model each stand in the adapters' place.
+Q-Former and the stage-1 language model; a folder without `adapters/` is a stage-1 model. Where the configuration names
+things to be found one by one, `counters/<counter>.safetensors` are there. In the merged form, which is for use only,
+`experts/<role>/model.safetensors` with a whole language model each stand in the adapters' place.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from rsmoe_core.model.language import RoleCopies, build_language_model
 from rsmoe_core.model.rsmoe import RSMoE, build
 from rsmoe_core.tokenizer import TextCodec
 
-CONFIG, WEIGHTS = "config.json", "model.safetensors"
+CONFIG, WEIGHTS, COUNTERS = "config.json", "model.safetensors", "counters"
 EXPERTS = "experts"
 """Folder of the roles in the merged form."""
 
@@ -43,6 +44,9 @@ def save_model(model: RSMoE, folder: Path, *, half: bool = False, merged: bool =
     (folder / CONFIG).write_text(json.dumps(config.to_dict(), indent=2) + "\n", encoding="utf-8")
     model.codec.save(folder)
     save_file(_stored(base_state(model), half), str(folder / WEIGHTS))
+    for name, counter in model.counters.items():
+        (folder / COUNTERS).mkdir(exist_ok=True)
+        save_file(_stored(counter.state_dict(), half), str(folder / COUNTERS / f"{name}.safetensors"))
     if merged:
         _save_copies(model, folder / EXPERTS, half)
     elif model.has_experts:
@@ -59,7 +63,11 @@ def load_model(folder: Path, device: str = "cpu") -> RSMoE:
     config = load_config(folder)
     codec = TextCodec.load(folder, config.experts)
     model = build(config, codec)
+    model.counters, counters = nn.ModuleDict(), model.counters  # their weights lie in files of their own
     _load_weights(model, folder / WEIGHTS)
+    for name, counter in counters.items():
+        _load_weights(counter, folder / COUNTERS / f"{name}.safetensors")
+    model.counters = counters
     if not config.share_base:
         model.language = _load_copies(model, folder / EXPERTS)
     elif (folder / lora.FOLDER).is_dir():
@@ -90,7 +98,7 @@ def base_state(model: RSMoE) -> dict[str, Tensor]:
     """Image encoder, Q-Former and language model without adapters, by the names they have in a stage-1 model."""
     state = {}
     for key, value in model.state_dict().items():
-        if "lora_" not in key and not key.endswith(_TIED):
+        if "lora_" not in key and not key.endswith(_TIED) and not key.startswith("counters."):
             state[key.replace("language.base_model.model.", "language.").replace(".base_layer.", ".")] = value
     return state
 

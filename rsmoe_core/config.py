@@ -75,6 +75,36 @@ class LoraSettings:
 
 
 @dataclass(frozen=True)
+class CountingConfig:
+    """The counters, which find the single things that the objects expert is to count."""
+
+    sights: tuple[str, ...] = ()
+    """What they find: names of `rsmoe_core.model.counter.SIGHTS`; none leaves the model without counters."""
+    thresholds: tuple[float, ...] = ()
+    """For each sight the heat above which there is a thing."""
+    slopes: tuple[float, ...] = ()
+    """For each sight how fast confidence rises with the logarithm of the heat's odds."""
+    width: int = 64
+    """Channels on the way from features to heat."""
+
+    def with_sights(self, more: tuple[str, ...]) -> CountingConfig:
+        """With more sights, of whose heat nothing is known yet."""
+        new = tuple(name for name in more if name not in self.sights)
+        return dataclasses.replace(
+            self,
+            sights=(*self.sights, *new),
+            thresholds=(*self.thresholds, *(0.3 for _ in new)),
+            slopes=(*self.slopes, *(1.0 for _ in new)),
+        )
+
+    def calibrated(self, sight: str, threshold: float, slope: float) -> CountingConfig:
+        """The same with another reading of one sight's heat."""
+        known = dict(zip(self.sights, zip(self.thresholds, self.slopes, strict=True), strict=True))
+        thresholds, slopes = zip(*(known | {sight: (threshold, slope)}).values(), strict=True)
+        return dataclasses.replace(self, thresholds=thresholds, slopes=slopes)
+
+
+@dataclass(frozen=True)
 class DecodingConfig:
     """How texts are written. Lengths are upper limits in tokens."""
 
@@ -97,6 +127,7 @@ class ModelConfig:
     qformer: QFormerConfig = field(default_factory=QFormerConfig)
     language: LanguageConfig = field(default_factory=LanguageConfig)
     lora: LoraSettings = field(default_factory=LoraSettings)
+    counting: CountingConfig = field(default_factory=CountingConfig)
     decoding: DecodingConfig = field(default_factory=DecodingConfig)
     experts: tuple[str, ...] = EXPERTS
     """Names of the experts, in the order in which their drafts are fused."""

@@ -1,15 +1,17 @@
-"""Requests → Descriptions: the engine that the command line and Python users hold in their hands.
+"""Requests → Descriptions or Answers: the engine that the command line and Python users hold in their hands.
 
     images ─preprocess─▶ pixels_BCHW ─vision─▶ patches_BPD ─Q-Former─▶ VisionTokens
            ─router─▶ RoutedPrompts ─experts─▶ ExpertDrafts ─fusion─▶ Description
 
-The image encoder and the Q-Former see each picture once, whatever the number of experts.
+The image encoder and the Q-Former see each picture once, whatever the number of experts, and whatever the number of
+questions about it; how a question is answered stands in `answering`.
 """
 
 from __future__ import annotations
 
 import math
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -20,17 +22,20 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from rsmoe_core.answering import UNKNOWN, ask_experts, find_things, settle, unseen
 from rsmoe_core.catalogue import find_model
 from rsmoe_core.checkpoint import fingerprint, load_model
 from rsmoe_core.devices import find_device
-from rsmoe_core.errors import ModelError
+from rsmoe_core.errors import ModelError, UsageError
+from rsmoe_core.finding import Finder
 from rsmoe_core.instructions import CAPTION
 from rsmoe_core.model.experts import ExpertDrafts
 from rsmoe_core.model.router import RoutedPrompts
 from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.model.vision import folded
 from rsmoe_core.preprocess import to_pixels
-from rsmoe_core.types import Description, Request
+from rsmoe_core.question_reader import read_inquiry
+from rsmoe_core.types import Answer, Description, Request
 from rsmoe_core.variants import WHOLE, Variant
 
 _BATCH = 32
@@ -43,6 +48,7 @@ class Engine:
     def __init__(self, model: RSMoE, name: str, revision: str, device: str = "cpu", batch_size: int = _BATCH) -> None:
         self._model = model
         self._encoder = folded(model.vision)
+        self._finder = Finder(model.counters, model.config.counting, device)
         self.name = name
         self.revision = revision
         self.device = device
@@ -70,13 +76,85 @@ class Engine:
 
         `valid` gives an HxW mask for each, true where the picture was really observed. Raises ImageError.
         """
-        arrays = [np.asarray(i.convert("RGB")) if isinstance(i, Image.Image) else i for i in images]
-        masks = valid if valid is not None else [None] * len(arrays)
-        return self.describe([Request(image, mask) for image, mask in zip(arrays, masks, strict=True)])
+        masks = valid if valid is not None else [None] * len(images)
+        return self.describe([Request(as_array(image), mask) for image, mask in zip(images, masks, strict=True)])
 
     def describe(self, requests: Sequence[Request], batch_size: int | None = None) -> list[Description]:
         """Answer requests in their order, `batch_size` pictures at a time; the size does not change the answers."""
         return self.compare(requests, [WHOLE], batch_size)[0]
+
+    def ask(
+        self,
+        images: Sequence[NDArray[np.uint8] | Image.Image],
+        question: str | Sequence[str],
+        valid: Sequence[NDArray[np.bool_]] | None = None,
+        metres_per_pixel: float | None = None,
+    ) -> list[Answer]:
+        """Ask one question about every picture, or one about each: pictures and masks as in `caption`.
+
+        `metres_per_pixel` is the pictures' ground sample distance, where it is known. A question that no picture
+        answers gets the answer `unknown`, with the reason as its evidence. Raises UsageError for an empty or endless
+        question, ImageError for a picture that is none.
+        """
+        questions = [question] * len(images) if isinstance(question, str) else list(question)
+        if len(questions) != len(images):
+            raise UsageError(f"{len(questions)} questions for {len(images)} pictures; give one, or one for each")
+        read = {text: read_inquiry(text) for text in questions}
+        masks = valid if valid is not None else [None] * len(images)
+        return self.answer(
+            [
+                Request(as_array(image), mask, read[text], metres_per_pixel)
+                for image, mask, text in zip(images, masks, questions, strict=True)
+            ]
+        )
+
+    def answer(self, requests: Sequence[Request], batch_size: int | None = None) -> list[Answer]:
+        """Answers in the order of the requests, each of which has an inquiry; `batch_size` pictures at a time.
+
+        Requests with the very same image share the look at it. The batch size does not change the answers.
+        """
+        size = batch_size or self.batch_size
+        settled: dict[int, Answer] = {}
+        by_picture: dict[int, list[int]] = defaultdict(list)
+        for number, request in enumerate(requests):
+            if (early := self._without_looking(request)) is not None:
+                settled[number] = early
+            else:
+                by_picture[id(request.image)].append(number)
+        pictures = list(by_picture.values())
+        for first in range(0, len(pictures), size):
+            numbers = pictures[first : first + size]
+            settled |= self._answers([[(n, requests[n]) for n in own] for own in numbers])
+        return [settled[number] for number in range(len(requests))]
+
+    def _without_looking(self, request: Request) -> Answer | None:
+        """The answer to what no picture, or not this one, can tell."""
+        inquiry = request.inquiry
+        assert inquiry is not None, "a request without a question is for `describe`"
+        reason = inquiry.reason if inquiry.kind == "unknown" else None
+        reason = reason or unseen(inquiry, self._finder, request.metres_per_pixel)
+        return Answer(UNKNOWN, 1.0, reason) if reason else None
+
+    @torch.inference_mode()
+    def _answers(self, pictures: Sequence[Sequence[tuple[int, Request]]]) -> dict[int, Answer]:
+        """Answers by number, of the questions about a batch of pictures."""
+        tokens_BQH = self._look([own[0][1] for own in pictures])
+        asked = [(row, number, request) for row, own in enumerate(pictures) for number, request in own]
+        told = [one for one in asked if one[2].inquiry.kind == "description"]
+        put = [one for one in asked if one[2].inquiry.kind != "description"]
+        answers = {}
+        if told:
+            words = self._describe_tokens(tokens_BQH[[row for row, _, _ in told]], [WHOLE])[0]
+            for (_, number, _), description in zip(told, words, strict=True):
+                answers[number] = Answer(
+                    description.caption, description.confidence, description.theme, prompts=description.prompts
+                )
+        if put:
+            tokens_RQH = tokens_BQH[[row for row, _, _ in put]]
+            heard = ask_experts(self._model, tokens_RQH, [request.inquiry for _, _, request in put])
+            for (_, number, request), said in zip(put, heard, strict=True):
+                answers[number] = settle(request, said, find_things(request, self._finder))
+        return answers
 
     def compare(
         self, requests: Sequence[Request], variants: Sequence[Variant], batch_size: int | None = None
@@ -91,9 +169,15 @@ class Engine:
 
     @torch.inference_mode()
     def _batch(self, requests: Sequence[Request], variants: Sequence[Variant]) -> list[list[Description]]:
-        instructions = [CAPTION] * len(requests)
+        return self._describe_tokens(self._look(requests), variants)
+
+    def _look(self, requests: Sequence[Request]) -> Tensor:
+        """The vision tokens of each picture."""
         pixels_BCHW = to_pixels(requests, self.image_size).to(self.device, memory_format=torch.channels_last)
-        tokens_BQH = self._model.encode(self._encoder(pixels_BCHW), instructions)
+        return self._model.encode(self._encoder(pixels_BCHW), [CAPTION] * len(requests))
+
+    def _describe_tokens(self, tokens_BQH: Tensor, variants: Sequence[Variant]) -> list[list[Description]]:
+        instructions = [CAPTION] * len(tokens_BQH)
         asked = {
             routed: self._model.ask_experts(tokens_BQH, instructions, routed) for routed in {v.router for v in variants}
         }
@@ -148,6 +232,11 @@ def load(model: str | Path = "nano", *, device: str = "auto", revision: str | No
     if not loaded.has_experts:
         raise ModelError(f"{folder} {_EXPERTS_NEEDED}")
     return Engine(loaded, str(model), fingerprint(folder), where)
+
+
+def as_array(image: NDArray[np.uint8] | Image.Image) -> NDArray[np.uint8]:
+    """A picture as HxWx3, red-green-blue."""
+    return np.asarray(image.convert("RGB")) if isinstance(image, Image.Image) else image
 
 
 def as_sentence(text: str) -> str:

@@ -7,6 +7,18 @@ from collections.abc import Mapping
 CAPTION = "describe the picture"
 """The instruction of the caption task; router and fusion read it."""
 
+ANSWERING: Mapping[str, tuple[str, ...]] = {
+    "presence": ("theme", "objects"),
+    "count": ("objects",),
+    "comparison": ("objects",),
+    "color": ("objects",),
+    "theme": ("theme",),
+    "rural_urban": ("theme",),
+    "location": ("relations",),
+    "relation": ("relations",),
+}
+"""Kind of question → the experts that can help with it; the router learns to ask these and to skip the others."""
+
 DEFAULT_PROMPTS: Mapping[str, str] = {
     "theme": "name the kind of place",
     "objects": "name the objects and how many there are",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _OF_MODELS = ("model", "device", "batch_size", "predictions", "ablate")
 _OF_CAPTIONS = ("tokenizer", "spice", "sheet", "ablate")
 _EXCLUDED = {
+    "ask": ("predictions", "ablate", *_OF_CAPTIONS, "captions", "scenes", "answers"),
     "answers": (*_OF_MODELS, *_OF_CAPTIONS, "captions", "scenes"),
     "captions": _OF_MODELS,
     "scenes": _OF_CAPTIONS,
@@ -32,6 +33,9 @@ def evaluate(
     data: Annotated[Path, typer.Option(help="Folder of annotated pictures.", show_default=False)],
     split: Annotated[str, typer.Option(help="Which split of it.")] = "test",
     model: options.Model = "nano",
+    ask: Annotated[
+        bool, typer.Option("--ask", help="Score the model's answers to the questions about the pictures.")
+    ] = False,
     answers: Annotated[
         Path | None,
         typer.Option(help="Score these answers to the questions: JSON lines of image, question, answer, confidence."),
@@ -66,7 +70,7 @@ def evaluate(
 ) -> None:
     """Caption the pictures of a data set and print BLEU, ROUGE-L, CIDEr, and METEOR where Java exists.
 
-    Or score answers or captions that any program wrote, or the kinds of place that are named.
+    Or score its answers to questions, answers or captions that any program wrote, or the kinds of place that are named.
     """
     import json as json_format
 
@@ -77,13 +81,17 @@ def evaluate(
 
     _check_options(context)
     _check_files([answers, captions], {"--predictions": predictions, "--sheet": sheet, "--markdown": markdown})
-    if not (answers or scenes):
+    if not (answers or scenes or ask):
         check_metrics(tokenizer, spice=spice)
     dataset = read_dataset(data)
     _tell_left_out(dataset.problems)
     place = f"{data.name}, {split}"
     source: dict[str, str]
-    if answers is not None:
+    if ask:
+        engine = _load(model, device, batch_size)
+        source = {"model": engine.name, "revision": engine.revision}
+        report = _of_asking(engine, dataset, split, limit, f"{model} on {place}")
+    elif answers is not None:
         source = {"answers": str(answers)}
         report = _of_answers(answers, dataset, split, limit, f"{answers.name} on {place}")
     else:
@@ -120,6 +128,20 @@ def _of_answers(answers: Path, dataset: Dataset, split: str, limit: int | None, 
     saved = read_answers(answers, dataset, split)
     _tell_left_out(saved.problems)
     return answer_report(evaluate_answers(dataset, samples, saved.said), title, len(saved.problems))
+
+
+def _of_asking(engine: Engine, dataset: Dataset, split: str, limit: int | None, title: str) -> Report:
+    from tqdm import tqdm
+
+    from rsmoe_cli.score_tables import answer_report
+    from rsmoe_core.answer_evaluation import ask_samples, evaluate_answers
+    from rsmoe_core.evaluation import usable
+
+    samples = usable(dataset, split, "questions")[:limit]
+    questions = sum(len(sample.questions) for sample in samples)
+    with tqdm(total=questions, unit="question", disable=not console.shows_progress()) as bar:
+        said = ask_samples(samples, engine.ask, engine.batch_size, bar.update)
+    return answer_report(evaluate_answers(dataset, samples, said), title, 0)
 
 
 def _of_places(dataset: Dataset, samples: Sequence[Sample], said: Sequence[Description], title: str) -> Report:

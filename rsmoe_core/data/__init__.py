@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rsmoe_core.data import boxes, karpathy, nwpu, plain, rsicap, rsieval, rsivqa, rsvqa, ucm_gray, vrsbench
-from rsmoe_core.data.base import Dataset, Format, Question, Sample, hashed_split, read_image
+from rsmoe_core.data.base import Dataset, Format, Marks, Question, Sample, hashed_split, read_image
 from rsmoe_core.errors import DataError, UsageError
 
 FORMATS: dict[str, Format] = {
@@ -26,6 +26,7 @@ __all__ = [
     "FORMATS",
     "Dataset",
     "Format",
+    "Marks",
     "Question",
     "Sample",
     "find_format",

@@ -37,7 +37,7 @@ def another_view(image_HWC: NDArray[np.uint8], rng: np.random.Generator, may_tur
         view = np.rot90(view, k=int(rng.integers(4)))
         if rng.random() < 0.5:
             view = view[:, ::-1]
-    return np.ascontiguousarray(_coloured(view, rng))
+    return np.ascontiguousarray(recoloured(view, rng))
 
 
 def _zoomed(image_HWC: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -59,7 +59,7 @@ def _coarsened(image_HWC: NDArray[np.uint8], rng: np.random.Generator) -> NDArra
     return np.asarray(small.resize((width, height), Image.Resampling.BICUBIC))
 
 
-def _coloured(image_HWC: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+def recoloured(image_HWC: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
     """Contrast, brightness, a colour cast and haze, as sensors, seasons and stretches bring them; sometimes grey."""
     values = image_HWC.astype(np.float32) / 255
     if rng.random() < _GREY_SHARE:
@@ -69,3 +69,10 @@ def _coloured(image_HWC: NDArray[np.uint8], rng: np.random.Generator) -> NDArray
     values = values * rng.uniform(0.92, 1.08, size=3).astype(np.float32)
     haze = rng.uniform(0, 0.15)
     return (np.clip(values * (1 - haze) + 0.75 * haze, 0, 1) * 255).round().astype(np.uint8)
+
+
+def stretched(image_HWC: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """The picture with a brightness stretched for itself alone, as that of a scene of nothing but sea is."""
+    low, high = np.percentile(image_HWC, (rng.uniform(0, 3), rng.uniform(97, 100)))
+    values = (image_HWC.astype(np.float32) - low) / max(float(high - low), 1.0)
+    return (np.clip(values, 0, 1) * 255).round().astype(np.uint8)

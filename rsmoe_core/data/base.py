@@ -6,7 +6,7 @@ A folder is read by the first format that recognises it; `FORMATS` in `rsmoe_cor
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,9 +36,25 @@ class Question:
     """What is asked for, in the words of `questions.kind_of`: `presence`, `count`, `comparison`, `theme`, ..."""
 
 
+Box = tuple[float, float, float, float]
+"""Centre x, centre y, width and height, in pixels of the picture; the sizes are 0 where only a point was marked."""
+
+
+@dataclass(frozen=True)
+class Marks:
+    """Everything of one kind in a picture, marked one by one."""
+
+    thing: str
+    """The kind, singular: `ship`."""
+    boxes: tuple[Box, ...]
+    """All of them; none says that there is none."""
+
+
 @dataclass(frozen=True)
 class Sample:
-    """One picture and what people (or documented rules) say about it: a sentence, a question or the kind of place."""
+    """One picture and what people (or documented rules) say about it: a sentence, a question, the kind of place or
+    marks on things.
+    """
 
     image: Path
     """The picture's file."""
@@ -54,6 +70,10 @@ class Sample:
     """Objects draft, where the annotation is exact (boxes); None lets `targets` derive it from the sentences."""
     questions: tuple[Question, ...] = ()
     """Questions with their answers, each text once."""
+    marks: Marks | None = None
+    """The things of one kind, where people marked them all."""
+    metres_per_pixel: float | None = None
+    """Ground sample distance, where it is known."""
 
     @property
     def different_captions(self) -> tuple[str, ...]:
@@ -80,9 +100,16 @@ class Dataset:
 
     def captioned(self, name: str) -> tuple[Sample, ...]:
         """Those samples of one split that have sentences. Raises DataError where there are none."""
-        chosen = tuple(s for s in self.split(name) if s.captions)
+        return self._those(name, lambda sample: bool(sample.captions), "sentences; choose a data set with captions")
+
+    def marked(self, name: str) -> tuple[Sample, ...]:
+        """Those samples of one split whose things are marked. Raises DataError where there are none."""
+        return self._those(name, lambda sample: sample.marks is not None, "marks on things; choose one with objects")
+
+    def _those(self, name: str, wanted: Callable[[Sample], bool], missing: str) -> tuple[Sample, ...]:
+        chosen = tuple(s for s in self.split(name) if wanted(s))
         if not chosen:
-            raise DataError(f"{self.root}: split '{name}' has no sentences; choose a data set with captions")
+            raise DataError(f"{self.root}: split '{name}' has no {missing}")
         return chosen
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,9 +53,9 @@ class Collector:
             problems: list[str] = []
             captions = tuple(_sentences(place, sample.captions, problems))
             questions = _questions(placed, problems)
-            if not (captions or questions or sample.scene):
+            if not (captions or questions or sample.scene or sample.marks):
                 reason = f" ({problems[0].removeprefix(place).lstrip(':, ')})" if problems else ""
-                raise ValueError(f"{sample.image.name} has no sentence, no question and no scene{reason}")
+                raise ValueError(f"{sample.image.name} has no sentence, question, scene or marks{reason}")
             self._samples.append(dataclasses.replace(sample, captions=captions, questions=questions))
             self._places[sample.image] = place
             self._problems += problems
@@ -69,6 +70,9 @@ class Collector:
         for name in ("scene", "series", "objects"):
             if not isinstance(getattr(sample, name), str | None):
                 raise ValueError(f"{name} of {sample.image.name} is not a text")
+        distance = sample.metres_per_pixel
+        if not (distance is None or (isinstance(distance, int | float) and 0 < distance < math.inf)):
+            raise ValueError(f"metres_per_pixel of {sample.image.name} is no positive number")
         if sample.image in self._places:
             raise ValueError(f"{sample.image.name} is there already, at {self._places[sample.image]}")
         if not sample.image.is_file():

@@ -2,10 +2,13 @@
 
     {"image": "images/algiers_0007.png", "split": "train", "captions": ["..."], "scene": "harbour",
      "series": "algiers", "objects": "three ships",
-     "questions": [{"text": "how many ships are there?", "answer": "three", "kind": "count"}]}
+     "questions": [{"text": "how many ships are there?", "answer": "three", "kind": "count"}],
+     "marks": {"thing": "ship", "boxes": [[120.5, 80, 24, 9], ...]}, "metres_per_pixel": 10.0}
 
 `image` is relative to the folder; all but `image` and `split` may be left out, as long as there is a caption, a
-question or a scene. Every other format can be turned into this one: `rsmoe data prepare`.
+question, a scene or marks. `boxes` are centre x, centre y, width and height of everything of that kind in the picture,
+in its pixels; sizes are 0 where only a point was marked, and an empty list says that there is none. Every other format
+can be turned into this one: `rsmoe data prepare`.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from rsmoe_core.data.base import Dataset, Question, Sample
+from rsmoe_core.data.base import Dataset, Marks, Question, Sample
 from rsmoe_core.data.collect import collect, lines
 
 RECOGNISED_BY = ANNOTATIONS = "annotations.jsonl"
@@ -54,4 +57,14 @@ def _sample(root: Path, line: str) -> Sample:
         series=content.get("series"),
         objects=content.get("objects"),
         questions=tuple(Question(q["text"], q["answer"], q["kind"]) for q in content.get("questions", ())),
+        marks=_marks(content["marks"]) if "marks" in content else None,
+        metres_per_pixel=content.get("metres_per_pixel"),
     )
+
+
+def _marks(content: dict) -> Marks:
+    boxes = []
+    for box in content["boxes"]:
+        x, y, width, height = map(float, box)
+        boxes.append((x, y, width, height))
+    return Marks(content["thing"], tuple(boxes))

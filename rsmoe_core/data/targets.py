@@ -34,6 +34,7 @@ from rsmoe_core.data.lexicon import (
     RELATIONS,
     SINGULAR_IN_S,
 )
+from rsmoe_core.grammar import plural
 from rsmoe_core.instructions import DEFAULT_PROMPTS
 
 MAX_OBJECTS = 4
@@ -89,6 +90,42 @@ class _Sentence:
     words: Sequence[str]
     things: Sequence[_Mention]
     links: Sequence[_Link]
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the sentences about a picture say of single things."""
+
+    named: Mapping[str, int]
+    """Thing → number of sentences that name it."""
+    amounts: Mapping[str, Sequence[str]]
+    """Thing → the word of each sentence that says how many."""
+    attributes: Mapping[str, Sequence[str]]
+    """Thing → the adjective of each sentence that gives it one."""
+    relations: Sequence[tuple[str, str, str]]
+    """(thing, relation, thing), most often said first; plural where there are several."""
+    singular: Mapping[str, str]
+    """The name of a thing as it stands in the relations → its singular."""
+
+
+def told(captions: Sequence[str]) -> Told:
+    """What sentences say, thing by thing."""
+    sentences = [_read(caption) for caption in captions]
+    mentions = [mention for sentence in sentences for mention in sentence.things]
+    amounts: dict[str, list[str]] = defaultdict(list)
+    attributes: dict[str, list[str]] = defaultdict(list)
+    for mention in mentions:
+        if mention.quantity:
+            amounts[mention.name].append(mention.quantity)
+        if mention.attribute:
+            attributes[mention.name].append(mention.attribute)
+    return Told(
+        named=Counter(name for sentence in sentences for name in dict.fromkeys(m.name for m in sentence.things)),
+        amounts=amounts,
+        attributes=attributes,
+        relations=_relations(sentences),
+        singular={_numbered(m): m.name for m in mentions},
+    )
 
 
 def derive(sample: Sample) -> Targets:
@@ -168,15 +205,6 @@ def _phrase(name: str, mentions: Sequence[Sequence[_Mention]]) -> str:
     many = quantity in COUNTED
     article = quantity if many else "an" if (attribute or name)[0] in "aeiou" else "a"
     return " ".join(filter(None, (article, attribute, plural(name) if many else name)))
-
-
-def plural(name: str) -> str:
-    """The plural of a thing's name."""
-    if name.endswith(("ss", "sh", "ch")):
-        return name + "es"
-    if name.endswith("y") and name[-2] not in "aeiou":
-        return name[:-1] + "ies"
-    return name if name.endswith("s") else name + "s"
 
 
 def _commonest(values: Iterable[str]) -> str:

@@ -5,13 +5,15 @@ pixels_BCHW ─vision─▶ patches_BPD ─qformer─▶ VisionTokens ─languag
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from rsmoe_core.config import ModelConfig
 from rsmoe_core.model import lora
+from rsmoe_core.model.counter import COUNTERS, Counter
 from rsmoe_core.model.experts import ExpertDrafts, draft
 from rsmoe_core.model.fusion import fuse
 from rsmoe_core.model.language import LanguageModel, RoleCopies, Written, build_language_model, write
@@ -25,7 +27,13 @@ class RSMoE(nn.Module):
     """An image encoder, a VLM encoder and a language model, with or without the adapters that make it a mixture."""
 
     def __init__(
-        self, config: ModelConfig, codec: TextCodec, vision: EfficientNetLite, qformer: QFormer, language: LanguageModel
+        self,
+        config: ModelConfig,
+        codec: TextCodec,
+        vision: EfficientNetLite,
+        qformer: QFormer,
+        language: LanguageModel,
+        counters: Mapping[str, Counter] | None = None,
     ) -> None:
         super().__init__()
         self.config = config
@@ -33,6 +41,7 @@ class RSMoE(nn.Module):
         self.vision = vision
         self.qformer = qformer
         self.language: LanguageModel = language
+        self.counters = nn.ModuleDict(counters or {})
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -47,6 +56,14 @@ class RSMoE(nn.Module):
     def add_experts(self) -> None:
         """Start router, experts and fusion from the stage-1 language model."""
         self.language = lora.add_adapters(self.language, self.roles, self.config.lora)
+
+    def add_counter(self, name: str) -> None:
+        """Start one of `COUNTERS` from the counter that is there, or from the image encoder's first layers."""
+        start = next(iter(self.counters.values()), self.vision)
+        counting = self.config.counting.with_sights(COUNTERS[name])
+        self.config = dataclasses.replace(self.config, counting=counting)
+        self.counters[name] = Counter(self.config.vision, COUNTERS[name], counting.width)
+        self.counters[name].start_from(start)
 
     def encode(self, patches_BPD: Tensor, instructions: Sequence[str]) -> Tensor:
         """patches_BPD and one instruction for each image → VisionTokens tokens_BQH, on the model's device."""
@@ -92,5 +109,14 @@ class RSMoE(nn.Module):
 def build(config: ModelConfig, codec: TextCodec) -> RSMoE:
     """A model without experts, randomly initialised from torch's global generator."""
     return RSMoE(
-        config, codec, EfficientNetLite(config.vision), QFormer(config), build_language_model(config.language, codec)
+        config,
+        codec,
+        vision=EfficientNetLite(config.vision),
+        qformer=QFormer(config),
+        language=build_language_model(config.language, codec),
+        counters={
+            name: Counter(config.vision, sights, config.counting.width)
+            for name, sights in COUNTERS.items()
+            if set(sights) <= set(config.counting.sights)
+        },
     )

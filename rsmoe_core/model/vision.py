@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from copy import deepcopy
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +33,8 @@ _STAGES = (
     (3, 1, 6, 320, 1),
 )
 _STEM_CHANNELS = 32
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def _scaled_channels(channels: int, width: float) -> int:
@@ -106,9 +109,9 @@ class EfficientNetLite(nn.Module):
         return features_BDhw.flatten(2).transpose(1, 2)
 
 
-def folded(encoder: EfficientNetLite) -> EfficientNetLite:
+def folded(network: Network) -> Network:
     """A frozen, faster copy for inference: batch norms folded into their convolutions, channels last; same outputs."""
-    copy = deepcopy(encoder).eval().requires_grad_(False)
+    copy = deepcopy(network).eval().requires_grad_(False)
     for pair in copy.modules():
         if isinstance(pair, nn.Sequential) and len(pair) == 2:
             conv, norm = pair

@@ -6,16 +6,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 
 class Average:
     """An exponential moving average; with a decay of 0 it is the parameters themselves, and nothing is kept.
 
-    Running statistics of the image encoder are averages already, and are left as they are.
+    Running statistics that belong to averaged parameters are averaged with them: they are those of the weights of a
+    few steps only.
     """
 
-    def __init__(self, parameters: Sequence[tuple[str, nn.Parameter]], decay: float) -> None:
+    def __init__(self, parameters: Sequence[tuple[str, Tensor]], decay: float) -> None:
         self._decay = decay
         self._parameters = dict(parameters) if decay else {}
         self.values: dict[str, Tensor] = {name: p.detach().clone() for name, p in self._parameters.items()}

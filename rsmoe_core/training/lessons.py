@@ -12,15 +12,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rsmoe_core.data import Sample
+from rsmoe_core.data import Question, Sample
 from rsmoe_core.data.targets import Targets
-from rsmoe_core.instructions import CAPTION, DEFAULT_PROMPTS
+from rsmoe_core.instructions import ANSWERING, CAPTION, DEFAULT_PROMPTS
 from rsmoe_core.model.fusion import fusion_prompt
 from rsmoe_core.model.lora import FUSION, ROUTER
 from rsmoe_core.tokenizer import TextCodec
 
 # Weight of a sub-task's row beside a caption's, which is one.
 _SUBTASK_WEIGHT = 1.0
+# Questions learned from one look at a picture, and the weight of each: answers are a word or two, captions a dozen.
+_QUESTIONS, _QUESTION_WEIGHT = 2, 2.0
 # Experts that learn to write nothing where there is nothing to say: sentences without a relation tell that none is
 # worth telling, while sentences without a known thing or place tell nothing of things and places.
 _MAY_BE_SILENT = ("relations",)
@@ -47,6 +49,8 @@ class Study:
     targets: Targets
     drafts: Mapping[str, str]
     """What the experts wrote for it; empty before they did."""
+    questions: tuple[Question, ...] = ()
+    """In the model's wording, with right answers; see `data.asking`."""
 
 
 Lesson = Callable[[Study, TextCodec, np.random.Generator], list[Row]]
@@ -66,6 +70,33 @@ def _subtask(study: Study, codec: TextCodec, rng: np.random.Generator) -> list[R
     answer = getattr(study.targets, name)
     prompt = DEFAULT_PROMPTS[name] if rng.random() < 0.5 else study.targets.prompts[name]
     return [Row(None, prompt, answer, _SUBTASK_WEIGHT)] if answer or name in _MAY_BE_SILENT else []
+
+
+def _drawn(study: Study, rng: np.random.Generator) -> list[Question]:
+    """A few questions of different kinds, so that what is asked often is not all that is learned."""
+    kinds = sorted({question.kind for question in study.questions})
+    chosen = rng.permutation(len(kinds))[:_QUESTIONS]
+    by_kind = [[q for q in study.questions if q.kind == kinds[number]] for number in chosen]
+    return [own[int(rng.integers(len(own)))] for own in by_kind]
+
+
+def _question(study: Study, codec: TextCodec, rng: np.random.Generator) -> list[Row]:
+    return [Row(None, q.text, q.answer, _QUESTION_WEIGHT) for q in _drawn(study, rng)]
+
+
+def _route_question(study: Study, codec: TextCodec, rng: np.random.Generator) -> list[Row]:
+    return [
+        Row(ROUTER, q.text, codec.join_parts(dict.fromkeys(ANSWERING[q.kind], q.text)), 1.0) for q in _drawn(study, rng)
+    ]
+
+
+def _answer(study: Study, codec: TextCodec, rng: np.random.Generator) -> list[Row]:
+    return [
+        Row(name, q.text, q.answer, _QUESTION_WEIGHT)
+        for q in _drawn(study, rng)
+        for name in ANSWERING[q.kind]
+        if name in codec.experts
+    ]
 
 
 def _route(study: Study, codec: TextCodec, rng: np.random.Generator) -> list[Row]:
@@ -89,6 +120,9 @@ def _fuse(study: Study, codec: TextCodec, rng: np.random.Generator) -> list[Row]
 LESSONS: dict[str, Lesson] = {
     "caption": _caption,
     "subtask": _subtask,
+    "question": _question,
+    "route_question": _route_question,
+    "answer": _answer,
     "route": _route,
     "draft": _draft,
     "fuse": _fuse,
@@ -105,4 +139,5 @@ def texts(study: Study) -> list[str]:
         targets.objects,
         targets.relations,
         *targets.prompts.values(),
+        *(text for question in study.questions for text in (question.text, question.answer)),
     ]

@@ -53,7 +53,8 @@ def run_phase(
     optimiser = _optimiser(parameters, phase)
     steps_per_epoch = math.ceil(len(objective) / phase.images_per_step)
     total = steps_per_epoch * phase.epochs
-    average = Average(parameters, phase.average)
+    followed = [(name, value) for name, value in objective.statistics if value.is_floating_point()]
+    average = Average([*parameters, *followed], phase.average)
     start = _resume(objective, optimiser, average, session.out, phase.name)
     stop = min(total, session.max_steps or total)
     ended = stop == total

@@ -4,6 +4,7 @@ recognition.Recognition   the image encoder: kinds of places and words, from pic
 teaching.Teaching         texts, word by word, from the features of a settled image encoder
 teaching.Tuning           the same from few pictures
 reward.Reward             whole captions, by how well they agree with the people's sentences
+counting.Counting         the counter: single things, from windows of pictures in which they are marked
 """
 
 from __future__ import annotations
@@ -85,6 +86,8 @@ def select_parameters(model: RSMoE, phase: Phase) -> list[tuple[str, nn.Paramete
     for part in phase.trains:
         if part in model.roles:
             chosen += lora.parameters_of(model.language, [part])
+        elif part in model.counters:
+            chosen += [(f"{part}.{key}", p) for key, p in model.counters[part].named_parameters()]
         else:
             chosen += [(f"{part}.{key}", p) for key, p in getattr(model, part).named_parameters()]
     for _, parameter in chosen:

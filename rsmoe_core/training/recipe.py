@@ -29,12 +29,14 @@ from tqdm import tqdm
 from rsmoe_core.checkpoint import fingerprint, load_model
 from rsmoe_core.config import ModelConfig
 from rsmoe_core.data import Sample, read_dataset
+from rsmoe_core.data.asking import questions_of
 from rsmoe_core.data.targets import derive
 from rsmoe_core.errors import TrainingError
 from rsmoe_core.instructions import CAPTION
 from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.model.vision import folded
 from rsmoe_core.training import processes
+from rsmoe_core.training.counting import Counting
 from rsmoe_core.training.curves import draw_curves
 from rsmoe_core.training.features import FeatureBank, cached_features
 from rsmoe_core.training.files import check_settings, save_whole, write_whole
@@ -55,6 +57,7 @@ OBJECTIVES: dict[str, Callable[[RSMoE, Phase, Material, Material, Session], Obje
     "teach": Teaching,
     "tune": Tuning,
     "reward": Reward,
+    "count": Counting,
 }
 """What a phase may learn, by the name that it gives."""
 
@@ -113,10 +116,10 @@ def run_stage(
     say = say if processes.is_first() else lambda text: None
     check_start(stage, config, start)
     folder, work, cache = _places(stage, recipe.out)
-    folders = [_pictures(root, recipe.max_pictures, say) for root in recipe.data]
+    folders = [_pictures(stage, root, recipe.max_pictures, say) for root in recipe.data]
     samples = [sample for own in folders for sample in own]
     aside = held_out(samples, recipe.holdout)
-    studies = [Study(sample, derive(sample), {}) for sample in samples]
+    studies = _studies(stage, samples)
     model = starting_model(stage, studies, config, backbone, start, recipe.seed)
     from_first(lambda: check_settings(work, _settings(stage, recipe, studies, start, model.config)))
     say(f"stage {stage.name}: {len(samples)} pictures, {aside.sum()} of them held out {manner(samples, aside)}")
@@ -127,9 +130,13 @@ def run_stage(
             if processes.is_first():
                 for later in stage.phases[number + 1 :]:  # what they learned before was learned from another start
                     shutil.rmtree(work / later.name, ignore_errors=True)
+            if phase.objective == "count" and not set(phase.trains) <= set(model.counters):
+                model.add_counter(*phase.trains)
+                model.to(recipe.device)
             say(_announcement(model, phase))
-            # The image encoder's features say nothing as long as it changes.
-            features = FeatureBank.of([]) if "vision" in phase.trains else _features(model, recipe, folders, cache)
+            # The image encoder's features say nothing as long as it changes, and a counter has features of its own.
+            needs_features = phase.objective not in ("recognise", "count")
+            features = _features(model, recipe, folders, cache) if needs_features else FeatureBank.of([])
             rows = _learned_from(phase, samples, aside), np.flatnonzero(aside)[:_VALIDATION_PICTURES]
             if phase.needs_drafts:
                 studies = from_first(partial(_with_drafts, model, studies, features, np.concatenate(rows), recipe.bf16))
@@ -166,11 +173,19 @@ def _places(stage: Stage, out: Path) -> tuple[Path, Path, Path]:
     return folder, work, (work if stage.alone else out) / "cache"
 
 
-def _pictures(root: Path, limit: int | None, say: Callable[[str], None]) -> Sequence[Sample]:
+def _pictures(stage: Stage, root: Path, limit: int | None, say: Callable[[str], None]) -> Sequence[Sample]:
     dataset = read_dataset(root)
     if dataset.problems:
         say(f"{root}: {len(dataset.problems)} left out, the first: {dataset.problems[0]}")
-    return dataset.captioned("train")[:limit]
+    chosen = dataset.captioned("train") if stage.learns_from == "sentences" else dataset.split("train")
+    return chosen[:limit]
+
+
+def _studies(stage: Stage, samples: Sequence[Sample]) -> list[Study]:
+    """With questions, where any phase asks some."""
+    asks = {"question", "route_question", "answer"} & {lesson for phase in stage.phases for lesson in phase.lessons}
+    questions = questions_of(samples) if asks else [()] * len(samples)
+    return [Study(s, derive(s), {}, own) for s, own in zip(samples, questions, strict=True)]
 
 
 def _settings(

@@ -5,6 +5,8 @@
     stage 2    experts  adapters of router, theme, objects and relations, started from the stage-1 language model
                fusion   the fusion adapter, on drafts that those experts wrote for the training pictures
                polish   the fusion adapter, by how well whole captions agree with the people's
+    count      near     the counter of aerial pictures, from the image encoder's first layers
+               far      the counter of satellite scenes, from the near one
     finetune   experts  adapters of theme, objects and relations of a finished model, on a few pictures of its user's
                fusion   its fusion adapter, on drafts that those experts wrote
 
@@ -26,7 +28,7 @@ class Phase:
     """One run of the loop."""
 
     name: str
-    objective: Literal["recognise", "teach", "tune", "reward"]
+    objective: Literal["recognise", "teach", "tune", "reward", "count"]
     """What is learned; see `objectives`."""
     trains: tuple[str, ...]
     """Parts whose parameters change: `vision`, `qformer`, `language`, or names of adapters."""
@@ -45,6 +47,8 @@ class Phase:
     """The experts write a draft for every picture before the phase begins."""
     average: float = 0.0
     """Decay of a moving average of the parameters, which is what is validated and kept; 0 for none."""
+    windows: tuple[int, ...] = ()
+    """Windows that show something, in an epoch of a counter, for each of its sights."""
     patience: int | None = None
     """Epochs without a better score after which the phase ends early; the rate falls as if it did not."""
 
@@ -59,6 +63,8 @@ class Stage:
     phases: tuple[Phase, ...]
     half: bool = False
     """Store the finished model's matrices in float16: enough to be used, too little to be trained on."""
+    learns_from: Literal["sentences", "marks"] = "sentences"
+    """Which pictures of a data set it takes: those that have sentences, or all, for the marks on some of them."""
     alone: bool = False
     """The run has no other stage: the run's folder is the model's folder itself."""
 
@@ -95,12 +101,11 @@ STAGES: dict[str, Stage] = {
                 name="align",
                 objective="teach",
                 trains=("qformer", "language"),
-                lessons=("caption", "subtask"),
-                epochs=4,
+                lessons=("caption", "subtask", "question"),
+                epochs=3,
                 learning_rate=8e-4,
                 images_per_step=24,
                 average=0.998,
-                pictures="taught",
             ),
         ),
     ),
@@ -113,24 +118,22 @@ STAGES: dict[str, Stage] = {
                 name="experts",
                 objective="teach",
                 trains=(ROUTER, "theme", "objects", "relations"),
-                lessons=("route", "draft"),
+                lessons=("route", "draft", "route_question", "answer"),
                 epochs=1,
                 learning_rate=5e-4,
                 images_per_step=32,
                 weight_decay=0.01,
-                pictures="taught",
             ),
             Phase(
                 name="fusion",
                 objective="teach",
                 trains=(FUSION,),
                 lessons=("fuse",),
-                epochs=3,
+                epochs=1,
                 learning_rate=5e-4,
                 images_per_step=32,
                 weight_decay=0.01,
                 average=0.98,
-                pictures="fresh",
                 needs_drafts=True,
             ),
             Phase(
@@ -138,13 +141,40 @@ STAGES: dict[str, Stage] = {
                 objective="reward",
                 trains=(FUSION,),
                 lessons=("fuse",),
-                epochs=4,
+                epochs=1,
                 learning_rate=2e-4,
                 images_per_step=32,
                 weight_decay=0.0,
                 average=0.98,
-                pictures="fresh",
                 needs_drafts=True,
+            ),
+        ),
+    ),
+    "count": Stage(
+        name="count",
+        starts_from="2",
+        half=True,
+        learns_from="marks",
+        phases=(
+            Phase(
+                name="near",
+                objective="count",
+                trains=("near",),
+                windows=(1200, 1200, 1200),
+                epochs=2,
+                learning_rate=1e-3,
+                images_per_step=16,
+                average=0.998,
+            ),
+            Phase(
+                name="far",
+                objective="count",
+                trains=("far",),
+                windows=(3200,),
+                epochs=1,
+                learning_rate=1e-3,
+                images_per_step=16,
+                average=0.998,
             ),
         ),
     ),

@@ -24,7 +24,7 @@ def test_what_cannot_be_used_is_named_by_its_place(tmp_path: Path) -> None:
     unusable: dict[str, Any] = {
         "has no 'split'": {"image": "b.png", "captions": ["a road ."]},
         "split 'None'; known: train": other | {"split": None},
-        "no sentence, no question and no scene (sentence 1 is empty)": other | {"captions": [" "]},
+        "no sentence, question, scene or marks (sentence 1 is empty)": other | {"captions": [" "]},
         "list of sentences is expected: 'a road .'": other | {"captions": "a road ."},
         "(sentence 1 is not a text: 3)": other | {"captions": [3]},
         "scene of b.png is not a text": other | {"scene": 5},

@@ -1,0 +1,116 @@
+"""Ships on whole ports that the counter never saw: leaves out one port after the other.
+
+    python benchmarks/leave_one_port_out.py PORTS -o RUN --near RUN/near --data AIRPORT --data SHIPS ...
+
+PORTS holds `NAME.tif` with `NAME.vessels.json`. For each port the phase `far` of stage `count` is trained without it,
+from a model that has been through phase `near` and so has not seen any port; then ships are looked for on the
+whole port. What heat means a ship is settled for each port on the six others, as they were found when each of them was
+left out. A run that was broken off goes on where it stopped. Writes RUN/ports.json, and prints a Markdown table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from rsmoe_cli.ports import prepare_ports
+from rsmoe_core.checkpoint import load_model
+from rsmoe_core.data import read_dataset, read_image
+from rsmoe_core.finding import Finder
+from rsmoe_core.metrics.counting import Fit, Searched, fit_heat
+from rsmoe_core.training.recipe import Recipe, run_stage
+from rsmoe_core.training.stages import STAGES
+from rsmoe_core.types import Request
+
+SIGHT = "distant ship"
+_RESAMPLES = 10_000
+_HOLDOUT = 0.003
+"""A handful of other pictures: with more, a second port would be kept from training; there is nothing to choose."""
+
+
+def main() -> None:
+    """Train, search and print."""
+    arguments = _arguments()
+    names = sorted(path.name.removesuffix(".vessels.json") for path in arguments.ports.glob("*.vessels.json"))
+    searched = {name: _searched(arguments, name) for name in names}
+    fits = {name: fit_heat([own for other, own in searched.items() if other != name]) for name in names}
+    (arguments.out / "ports.json").write_text(json.dumps(_figures(searched, fits), indent=2) + "\n")
+    print(_table(searched, fits))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("ports", type=Path, metavar="PORTS")
+    parser.add_argument("-o", "--out", type=Path, required=True)
+    parser.add_argument("--near", type=Path, required=True, help="model folder after phase near of stage count")
+    parser.add_argument("--data", type=Path, action="append", default=[], help="other marked pictures to learn from")
+    return parser.parse_args()
+
+
+def _searched(arguments: argparse.Namespace, name: str) -> Searched:
+    """What is found on a port by a counter that did not learn from it."""
+    pictures, run = arguments.out / f"pictures-{name}", arguments.out / f"without-{name}"
+    record = run / "searched.json"
+    if not record.is_file():
+        if not pictures.is_dir():
+            prepare_ports(arguments.ports, pictures, leave_out=(name,))
+        stage = STAGES["count"]
+        far = dataclasses.replace(stage, name="far", phases=tuple(p for p in stage.phases if p.name == "far"))
+        recipe = Recipe(data=(pictures, *arguments.data), out=run, holdout=_HOLDOUT)
+        folder = run_stage(far, recipe, start=arguments.near)
+        record.write_text(json.dumps(dataclasses.asdict(_search(folder, pictures))) + "\n")
+    known = json.loads(record.read_text())
+    return Searched(tuple(map(tuple, known["peaks"])), tuple(map(tuple, known["boxes"])))
+
+
+def _search(folder: Path, pictures: Path) -> Searched:
+    model = load_model(folder)
+    finder = Finder(model.counters, model.config.counting, "cpu")
+    (port,) = read_dataset(pictures).marked("val")
+    assert port.marks is not None
+    request = Request(read_image(port.image), metres_per_pixel=port.metres_per_pixel)
+    return Searched(finder.peaks(request, SIGHT), port.marks.boxes)
+
+
+def _count(searched: Searched, fit: Fit) -> int:
+    return sum(heat >= fit.threshold for _, _, heat in searched.peaks)
+
+
+def _figures(searched: Mapping[str, Searched], fits: Mapping[str, Fit]) -> dict[str, object]:
+    ports = {
+        name: {"ships": len(own.boxes), "found": _count(own, fits[name]), "threshold": fits[name].threshold}
+        for name, own in searched.items()
+    }
+    return {"ports": ports, "every": dataclasses.asdict(fit_heat(list(searched.values())))}
+
+
+def _table(searched: Mapping[str, Searched], fits: Mapping[str, Fit]) -> str:
+    there = np.array([len(own.boxes) for own in searched.values()])
+    found = np.array([_count(own, fits[name]) for name, own in searched.items()])
+    usual = np.array([np.median(np.delete(there, place)) for place in range(len(there))])
+    rows = [
+        f"| {name} | {ships} | {count} | {abs(count - ships) / ships:.2f} |"
+        for name, ships, count in zip(searched, there, found, strict=True)
+    ]
+    errors, guesses = np.abs(found - there) / there, np.abs(usual - there) / there
+    rng = np.random.default_rng(0)
+    means = errors[rng.integers(len(errors), size=(_RESAMPLES, len(errors)))].mean(axis=1)
+    low, high = np.percentile(means, (2.5, 97.5))
+    return "\n".join(
+        [
+            "| port | ships | found | error |",
+            "|---|---|---|---|",
+            *rows,
+            f"| **MAPE** | | | **{errors.mean():.2f}** ({low:.2f} - {high:.2f}) |",
+            f"| always the median of the other ports | | | {guesses.mean():.2f} |",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main()

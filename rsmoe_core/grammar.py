@@ -1,0 +1,12 @@
+"""English, as far as names of things need it."""
+
+from __future__ import annotations
+
+
+def plural(name: str) -> str:
+    """The plural of a thing's name."""
+    if name.endswith(("ss", "sh", "ch")):
+        return name + "es"
+    if name.endswith("y") and name[-2] not in "aeiou":
+        return name[:-1] + "ies"
+    return name if name.endswith("s") else name + "s"
