@@ -39,8 +39,7 @@ class Tally:
     def count_failed(self, result: TileResult) -> None:
         """One more tile that was lost, at reading or at describing."""
         self.failed += 1
-        own_area = result.tile.own_width * result.tile.own_height
-        self.seen_pixels += result.own_valid_pixels if isinstance(result, TileImage) else own_area
+        self.seen_pixels += result.own_valid_pixels if isinstance(result, TileImage) else result.tile.own_pixels
 
     def count_skipped(self) -> None:
         """One more tile without a valid pixel."""

@@ -82,7 +82,7 @@ def test_overlap_counts_every_valid_pixel_once(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "a.tif", values, "red green blue", photometric="RGB")
     summary = run(path, tmp_path / "out.gpkg", FakeEngine(poison=(1, 2, 3)), size=32, overlap=8)
     assert summary.tiles == 9
-    assert summary.coverage == 1 - 24 * 24 / (80 * 80)
+    assert summary.coverage == 1 - 28 * 28 / (80 * 80)
 
 
 def test_ground_that_is_undefined_has_rows_without_geometry(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
