@@ -30,6 +30,9 @@ CUSTOM_CRS = (
     'PARAMETER["False northing",4000000]],CS[Cartesian,2],AXIS["e",east],AXIS["n",north],LENGTHUNIT["metre",1]]'
 )
 
+SITE_CRS = 'ENGCRS["site",EDATUM["site"],CS[Cartesian,2],AXIS["x",east],AXIS["y",north],LENGTHUNIT["m",1]]'
+"""A system that has no place on the globe."""
+
 
 def write_raster(
     path: Path,

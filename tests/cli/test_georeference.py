@@ -15,7 +15,7 @@ from shapely.geometry import Polygon
 
 from rsmoe_cli.georeference import Footprints, Georeference
 from rsmoe_cli.raster import open_scene
-from tests.cli.rasters import CUSTOM_CRS, NORTH_UP, noise, rgb, rotated, write_raster
+from tests.cli.rasters import CUSTOM_CRS, NORTH_UP, SITE_CRS, noise, rgb, rotated, write_raster
 
 BOX = (20, 10, 30, 40)
 CORNERS = [(20, 10), (50, 10), (50, 50), (20, 50)]
@@ -165,3 +165,7 @@ def test_metres_per_pixel_are_on_the_ground() -> None:
     assert degrees == pytest.approx(np.sqrt(111.4 * 55.8), rel=1e-2)
     mercator = Georeference(Affine(10, 0, 338_749, 0, -10, 4_414_410), crs=CRS.from_epsg(3857))
     assert mercator.metres_per_pixel(1000, 1000) == pytest.approx(8.0, rel=1e-2)
+
+
+def test_a_local_system_has_no_known_metres() -> None:
+    assert Georeference(NORTH_UP, crs=CRS.from_wkt(SITE_CRS)).metres_per_pixel(100, 100) is None

@@ -15,7 +15,7 @@ from rsmoe_cli.sinks import check_output
 from rsmoe_cli.tiling import Grid
 from rsmoe_core.errors import UsageError
 from rsmoe_core.types import Description
-from tests.cli.rasters import CUSTOM_CRS
+from tests.cli.rasters import CUSTOM_CRS, SITE_CRS
 
 TILES = list(Grid(64, 32, 32))
 DESCRIPTION = Description('un "port" à Alger', "port", "ships", "near", 0.75, {"theme": "Where is it?"})
@@ -150,9 +150,7 @@ def test_the_output_decides_the_reference_system(tmp_path: Path) -> None:
     assert check_output(tmp_path / "a.geojson", "s").notes(None)
     assert not check_output(tmp_path / "a.geojson", "s").notes(utm)
     assert not check_output(tmp_path / "a.gpkg", "s").notes(None)
-    local = CRS.from_wkt(
-        'ENGCRS["site",EDATUM["site"],CS[Cartesian,2],AXIS["x",east],AXIS["y",north],LENGTHUNIT["m",1]]'
-    )
+    local = CRS.from_wkt(SITE_CRS)
     with pytest.raises(OutputError, match=r"no way from the scene's CRS 'site'"):
         check_output(tmp_path / "a.geojson", "s").target(local)
     assert check_output(tmp_path / "a.gpkg", "s").target(local) is None
