@@ -1,10 +1,11 @@
-"""Records → file. The file is written aside, in the folder of its final place, and appears whole or not at all.
+"""Rows → file. The file is written aside, in the folder of its final place, and appears whole or not at all.
 
-check_output(path, ...) ──▶ Output;   with output.open(...) as sink: sink.write(records) ... sink.finish(metadata)
+check_output(path, ...) ──▶ Output;   with output.open(...) as sink: sink.write(rows) ... sink.finish(metadata)
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import tempfile
@@ -20,17 +21,21 @@ from pyproj.exceptions import CRSError, ProjError
 from rsmoe_cli.errors import OutputError
 from rsmoe_cli.geojson import GeoJsonSink
 from rsmoe_cli.geopackage import GeoPackageSink
-from rsmoe_cli.records import CaptionRecord, Layer
+from rsmoe_cli.records import Layer, Row
 from rsmoe_core.errors import UsageError
 
+log = logging.getLogger(__name__)
 LONGITUDE_LATITUDE = CRS.from_epsg(4326)
 
 
 class Sink(Protocol):
-    """Takes records in tile order and writes them down in chunks."""
+    """Takes rows in tile order and writes them down in chunks."""
 
-    def write(self, records: Sequence[CaptionRecord]) -> None:
-        """Adds rows."""
+    def write(self, rows: Sequence[Row]) -> None:
+        """Adds rows to the layer that the sink was opened with."""
+
+    def add(self, layer: Layer, rows: Sequence[Row]) -> bool:
+        """Adds another layer, with all of its rows; False where the format has room for one layer only."""
 
     def finish(self, metadata: Mapping[str, object]) -> None:
         """Adds the provenance and completes the file."""
@@ -44,7 +49,7 @@ _SINKS: dict[str, Callable[[Path, Layer], Sink]] = {
 
 @dataclass(frozen=True)
 class Output:
-    """Where the records go, checked to be possible."""
+    """Where the rows go, checked to be possible."""
 
     path: Path
     """Final place of the file."""
@@ -98,6 +103,12 @@ class Output:
             os.replace(unfinished, self.path)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
+
+
+def warn_unplaced(rows: int) -> None:
+    """Tells how many rows have no geometry, if any."""
+    if rows:
+        log.warning("rows without a footprint: %d; their ground is undefined in the output's CRS", rows)
 
 
 def check_output(path: Path, scene: str, overwrite: bool = False, dst_crs: str | None = None) -> Output:

@@ -44,8 +44,7 @@ def caption(
     output = check_output(out, scene, overwrite, dst_crs)
     source = open_scene(scene, parse_bands(bands) if bands is not None else None, stretch)
     output.target(source.georeference.crs)
-    metres = source.georeference.metres_per_pixel(source.width, source.height)
-    size = parse_tile_size(tile_size, metres) if tile_size is not None else None
+    size = parse_tile_size(tile_size, source.metres_per_pixel) if tile_size is not None else None
 
     # The model comes last: what can be refused is refused before torch is imported.
     from rsmoe_cli.describe import describe_scene
