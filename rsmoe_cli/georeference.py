@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pyproj import CRS, Geod, Transformer
 from pyproj.exceptions import ProjError
 from rasterio.transform import GCPTransformer
-from shapely.geometry import Polygon
+from shapely.geometry import Point, Polygon
 from shapely.geometry.base import BaseGeometry
 from shapely.geometry.polygon import orient
 
@@ -141,6 +141,13 @@ class Footprints:
         if self._wraps:
             return wrap(ring)
         return orient(Polygon(ring))
+
+    def point(self, x: float, y: float) -> Point | None:
+        """Where a point in pixels lies; None where the ground is undefined."""
+        east, north = self._points(np.array([(x, y)], float))[0]
+        if not np.isfinite([east, north]).all():
+            return None
+        return Point(east - 360 * np.floor((east + 180) / 360) if self._wraps else east, north)
 
     def _edge(self, start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.float64]:
         """Px2 ground points from one pixel corner to the next; two points if the edge stays straight."""

@@ -12,9 +12,10 @@ from rsmoe_cli.raster import Scene
 from rsmoe_cli.tiling import Grid
 
 
-def of_scene(scene: Scene, grid: Grid) -> dict[str, object]:
-    """What was decided about a scene, and how it was cut."""
+def of_scene(scene: Scene, grid: Grid | None) -> dict[str, object]:
+    """What was decided about a scene, and how it was cut, if it was."""
     georeference = scene.georeference
+    cut = {} if grid is None else {"tile_size": grid.size, "overlap": grid.overlap, "tiles": len(grid)}
     return {
         "source": scene.path,
         "source_width": scene.width,
@@ -25,14 +26,14 @@ def of_scene(scene: Scene, grid: Grid) -> dict[str, object]:
         "bands": str(scene.choice),
         "stretch": str(scene.stretch),
         "valid_pixels": scene.mask.source,
-        "tile_size": grid.size,
-        "overlap": grid.overlap,
-        "tiles": len(grid),
+        **cut,
     }
 
 
-def of_engine(engine: Engine) -> dict[str, object]:
-    """Who spoke."""
+def of_engine(engine: Engine | None) -> dict[str, object]:
+    """Who spoke, if anybody was asked."""
+    if engine is None:
+        return {}
     return {
         "model": engine.name,
         "model_revision": engine.revision,

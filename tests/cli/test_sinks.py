@@ -176,6 +176,21 @@ def test_the_output_decides_the_reference_system(tmp_path: Path) -> None:
     assert not check_output(tmp_path / "a.geojson", "s").notes(utm)
     assert not check_output(tmp_path / "a.gpkg", "s").notes(None)
     local = CRS.from_wkt(SITE_CRS)
-    with pytest.raises(OutputError, match=r"no way from the scene's CRS 'site'"):
+    with pytest.raises(OutputError, match=r"no way from the CRS of the scene, 'site', to 'WGS 84'"):
         check_output(tmp_path / "a.geojson", "s").target(local)
     assert check_output(tmp_path / "a.gpkg", "s").target(local) is None
+
+
+@pytest.mark.parametrize("name", ["a.gpkg", "a.geojson"])
+def test_several_scenes_share_a_map_in_longitude_and_latitude(tmp_path: Path, name: str) -> None:
+    output = check_output(tmp_path / name, "first.tif", "second.tif")
+    assert output.target(CRS.from_epsg(32631)) == CRS.from_epsg(4326)
+    with pytest.raises(OutputError, match=r"second.tif has no CRS, so it has no place on a map with others"):
+        output.target(None, "second.tif")
+    with pytest.raises(OutputError, match="ask about it alone"):
+        output.target(CRS.from_wkt(SITE_CRS), "second.tif")
+
+
+def test_several_scenes_go_into_the_system_that_is_asked_for(tmp_path: Path) -> None:
+    output = check_output(tmp_path / "a.gpkg", "first.tif", "second.tif", dst_crs="EPSG:3857")
+    assert output.target(CRS.from_epsg(32631)) == CRS.from_epsg(3857)
