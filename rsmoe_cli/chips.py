@@ -105,7 +105,7 @@ def _window(scene: Scene, geometry: BaseGeometry | None, side: int) -> Tile | No
     x, y = (math.floor((low + high - size) / 2 + 0.5) for low, high in ((left, right), (top, bottom)))
     x_0, y_0 = max(0, x), max(0, y)
     width, height = min(x + size, scene.width) - x_0, min(y + size, scene.height) - y_0
-    return Tile(0, 0, x_0, y_0, width, height, size, own_width=width, own_height=height)
+    return Tile(0, 0, x_0, y_0, width, height, size, own=(x_0, y_0, width, height))
 
 
 def _cut(dataset: DatasetReader, scene: Scene, tile: Tile, side: int, image: Path) -> str | None:

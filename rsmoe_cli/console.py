@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 
 import typer
 
+SOME_FAILED = 3
+"""Exit code of a run in which some tiles failed."""
 _TALKERS = ("rsmoe_cli", "rsmoe_core")
 _MOST_LINES = 10
 _COLOURS = {logging.WARNING: typer.colors.YELLOW, logging.ERROR: typer.colors.RED}

@@ -1,57 +1,29 @@
-"""The journey of a scene, on one page.
+"""The journey of captions, on one page.
 
-scene → tiles → pictures → batches → engine → records → output
+scene → tiles → pictures → batches → engine → rows → output
 """
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
-from importlib.metadata import version
+from collections.abc import Sequence
 from typing import Protocol
 
-from pyproj import CRS
-from tqdm import tqdm
-
+from rsmoe_cli import journey, provenance
+from rsmoe_cli.caption_rows import COLUMNS, PROMPT_COLUMNS, described, failed
 from rsmoe_cli.georeference import Footprints
-from rsmoe_cli.raster import Scene, first_line
-from rsmoe_cli.reading import DETAIL, TileFailure, TileImage, TileResult, read_tiles
-from rsmoe_cli.records import COLUMNS, PROMPT_COLUMNS, CaptionRecord, Layer, described, failed
-from rsmoe_cli.sinks import Output
+from rsmoe_cli.journey import Told, travel
+from rsmoe_cli.raster import Scene
+from rsmoe_cli.reading import TileImage
+from rsmoe_cli.records import Row, tile_layer
+from rsmoe_cli.sinks import Output, warn_unplaced
 from rsmoe_cli.tally import Summary, Tally
 from rsmoe_cli.tiling import Grid
 from rsmoe_core.types import Description, Request
 
-log = logging.getLogger(__name__)
 
-_HOLD = 4
-"""A batch goes on when it holds this many times its size, blank tiles included: a blank scene uses no memory."""
-
-
-class Engine(Protocol):
-    """What is asked of an engine; `rsmoe_core.load` gives one."""
-
-    @property
-    def name(self) -> str:
-        """Name of the model."""
-
-    @property
-    def revision(self) -> str:
-        """Version of its weights."""
-
-    @property
-    def device(self) -> str:
-        """Where it runs."""
-
-    @property
-    def dtype(self) -> str:
-        """What it calculates in."""
-
-    @property
-    def image_size(self) -> int:
-        """Pixels a side that it sees."""
+class Engine(journey.Engine, Protocol):
+    """An engine that describes."""
 
     def describe(self, requests: Sequence[Request]) -> list[Description]:
         """Descriptions in the order of the requests."""
@@ -75,32 +47,36 @@ def describe_scene(
     """
     start = time.monotonic()
     tally = Tally()
-    target = output.target(scene.georeference.crs)
+    crs = scene.georeference.crs
+    target = output.target(crs)
     footprints = Footprints(scene.georeference, target)
-    layer = Layer(
-        columns={**COLUMNS, **PROMPT_COLUMNS} if prompts else COLUMNS,
-        crs=target or scene.georeference.crs,
-        cut=target is not None and target.is_geographic,
-    )
-    with (
-        output.open(layer) as sink,
-        tqdm(total=len(grid), unit="tile", desc="captioning", disable=not progress) as bar,
-    ):
-        for batch in batches(read_tiles(scene, grid, DETAIL * engine.image_size), batch_size):
-            records = list(_records(batch, engine, footprints, tally))
-            tally.unplaced += sum(record.geometry is None for record in records)
-            sink.write(records)
-            bar.update(len(batch))
-        sink.finish(_metadata(scene, grid, engine, layer, tally))
-    if tally.unplaced:
-        log.warning("rows without a footprint: %d; their ground is undefined in the output's CRS", tally.unplaced)
+    layer = tile_layer("captions", {**COLUMNS, **PROMPT_COLUMNS} if prompts else COLUMNS, target, crs)
+    with output.open(layer) as sink:
+        for batch in travel(scene, grid, engine, _request, engine.describe, batch_size, "captioning", progress):
+            rows = [row for told in batch if (row := _row(told, footprints)) is not None]
+            for told in batch:
+                tally.count(told.result, told.to(0))
+            tally.unplaced += sum(row.geometry is None for row in rows)
+            sink.write(rows)
+        sink.finish(
+            {
+                **provenance.of_scene(scene, grid),
+                **provenance.of_engine(engine),
+                **provenance.of_file(layer.crs),
+                "tiles_captioned": tally.told,
+                "tiles_skipped": tally.skipped,
+                "tiles_failed": tally.failed,
+                "coverage": tally.coverage,
+            }
+        )
+    warn_unplaced(tally.unplaced)
     seconds = time.monotonic() - start
     return Summary(
         scene=scene.path,
         output=str(output.path),
         model=engine.name,
         tiles=len(grid),
-        captioned=tally.captioned,
+        captioned=tally.told,
         skipped=tally.skipped,
         failed=tally.failed,
         seconds=round(seconds, 3),
@@ -109,89 +85,16 @@ def describe_scene(
     )
 
 
-def batches(results: Iterable[TileResult], size: int) -> Iterator[list[TileResult]]:
-    """Groups tiles, in order, so that at most `size` of a group are for the engine."""
-    batch: list[TileResult] = []
-    for result in results:
-        batch.append(result)
-        if len(_visible(batch)) == size or len(batch) == _HOLD * size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+def _request(image: TileImage) -> list[Request]:
+    return [Request(image.pixels, image.valid)]
 
 
-def _visible(batch: Sequence[TileResult]) -> list[TileImage]:
-    """The tiles that have something to show to the engine."""
-    return [result for result in batch if isinstance(result, TileImage) and result.valid_pixels]
-
-
-def _records(
-    batch: Sequence[TileResult], engine: Engine, footprints: Footprints, tally: Tally
-) -> Iterator[CaptionRecord]:
-    """Rows of a batch, in tile order; blank tiles have none."""
-    answers = iter(_answers(engine, [Request(image.pixels, image.valid) for image in _visible(batch)]))
-    for result in batch:
-        if isinstance(result, TileFailure):
-            tally.count_failed(result)
-            yield failed(result.tile, result.error, None, footprints.of(result.tile.box))
-        elif not result.valid_pixels:
-            tally.count_skipped()
-        else:
-            answer, footprint = next(answers), footprints.of(result.tile.box)
-            if isinstance(answer, Description):
-                tally.count_captioned(result)
-                yield described(result.tile, answer, result.valid_fraction, footprint)
-            else:
-                tally.count_failed(result)
-                yield failed(result.tile, answer, result.valid_fraction, footprint)
-
-
-def _answers(engine: Engine, requests: list[Request]) -> list[Description | str]:
-    """A description or an error for each request. A batch that fails is tried again image by image."""
-    if not requests:
-        return []
-    try:
-        return list(engine.describe(requests))
-    except Exception as error:  # whatever went wrong inside the engine is one tile's misfortune, not the scene's
-        if len(requests) == 1:
-            return [f"cannot be described: {first_line(error)}"]
-        return [answer for request in requests for answer in _answers(engine, [request])]
-
-
-def _metadata(scene: Scene, grid: Grid, engine: Engine, layer: Layer, tally: Tally) -> dict[str, object]:
-    """The provenance of an output, by key."""
-    georeference = scene.georeference
-    return {
-        "source": scene.path,
-        "source_width": scene.width,
-        "source_height": scene.height,
-        "source_crs": _name(georeference.crs),
-        "georeference": georeference.kind,
-        "crs": _name(layer.crs),
-        "coordinates": georeference.warning or "of the CRS",
-        "bands": str(scene.choice),
-        "stretch": str(scene.stretch),
-        "valid_pixels": scene.mask.source,
-        "tile_size": grid.size,
-        "overlap": grid.overlap,
-        "model": engine.name,
-        "model_revision": engine.revision,
-        "device": engine.device,
-        "dtype": engine.dtype,
-        "tool": f"rsmoe {version('rsmoe')}",
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "tiles": len(grid),
-        "tiles_captioned": tally.captioned,
-        "tiles_skipped": tally.skipped,
-        "tiles_failed": tally.failed,
-        "coverage": tally.coverage,
-    }
-
-
-def _name(crs: CRS | None) -> str | None:
-    """Short name such as EPSG:32631; the whole definition of a system that has none."""
-    if crs is None:
+def _row(told: Told[Description], footprints: Footprints) -> Row | None:
+    """The row of a tile; a blank tile has none."""
+    tile, said = told.result.tile, told.to(0)
+    if said is None:
         return None
-    authority = crs.to_authority()
-    return ":".join(authority) if authority else crs.to_wkt()
+    footprint = footprints.of(tile.box)
+    if isinstance(said, Description):
+        return described(tile, said, told.valid_fraction, footprint)
+    return failed(tile, said, told.valid_fraction, footprint)

@@ -1,4 +1,4 @@
-"""Records → GeoJSON (RFC 7946): one feature a line, and the provenance as member `metadata` of the collection."""
+"""Rows → GeoJSON (RFC 7946): one feature a line, and the provenance as member `metadata` of the collection."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import shapely
 
 from rsmoe_cli.errors import OutputError
-from rsmoe_cli.records import CaptionRecord, Layer
+from rsmoe_cli.records import Layer, Row
 
 _DECIMALS = 8
 """Digits kept of a longitude or latitude; about a millimetre on the ground."""
@@ -22,29 +22,33 @@ class GeoJsonSink:
         """`path` must not exist yet. Without a CRS coordinates are written as they are."""
         self._path, self._layer = path, layer
         self._separator = "\n"
-        self._append('{"type": "FeatureCollection", "name": "captions", "features": [')
+        self._append('{"type": "FeatureCollection", "name": ' + json.dumps(layer.name) + ', "features": [')
 
-    def write(self, records: Sequence[CaptionRecord]) -> None:
+    def write(self, rows: Sequence[Row]) -> None:
         """Adds rows."""
-        lines = [json.dumps(self._feature(record), ensure_ascii=False, allow_nan=False) for record in records]
+        lines = [json.dumps(self._feature(row), ensure_ascii=False, allow_nan=False) for row in rows]
         if lines:
             self._append(self._separator + ",\n".join(lines))
             self._separator = ",\n"
+
+    def add(self, layer: Layer, rows: Sequence[Row]) -> bool:
+        """There is one layer only, so nothing is added."""
+        return False
 
     def finish(self, metadata: Mapping[str, object]) -> None:
         """Closes the collection."""
         self._append(f'\n],\n"metadata": {json.dumps(dict(metadata), ensure_ascii=False, indent=1)}}}\n')
 
-    def _feature(self, record: CaptionRecord) -> dict[str, object]:
-        geometry = record.geometry
+    def _feature(self, row: Row) -> dict[str, object]:
+        geometry = row.geometry
         if geometry is not None:
             shape = shapely.transform(geometry, lambda points: points.round(_DECIMALS)) if self._layer.crs else geometry
             geometry = shapely.geometry.mapping(shape)
         return {
             "type": "Feature",
-            "id": record.tile_id,
+            "id": row.id,
             "geometry": geometry,
-            "properties": record.values(self._layer.columns),
+            "properties": {name: row.values.get(name) for name in self._layer.columns},
         }
 
     def _append(self, text: str) -> None:

@@ -1,9 +1,9 @@
-"""Records → GeoPackage: layer `captions` with typed columns, table `rsmoe_metadata` with the provenance."""
+"""Rows → GeoPackage: layers with typed columns, and the table `rsmoe_metadata` with the provenance."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import geopandas as gpd
@@ -12,9 +12,8 @@ import pyogrio
 from pyogrio.errors import DataSourceError
 
 from rsmoe_cli.errors import OutputError
-from rsmoe_cli.records import CaptionRecord, Layer
+from rsmoe_cli.records import Layer, Row
 
-LAYER = "captions"
 METADATA_TABLE = "rsmoe_metadata"
 _CHUNK = 500
 """Rows that are held back until they are worth a transaction."""
@@ -30,32 +29,39 @@ class GeoPackageSink:
     def __init__(self, path: Path, layer: Layer) -> None:
         """`path` must not exist yet."""
         self._path, self._layer = path, layer
-        self._geometry_type = "Unknown" if layer.cut else "Polygon"
-        self._held: list[CaptionRecord] = []
-        self._flush(append=False)
+        self._held: list[Row] = []
+        self._save_rows(layer, [], append=False)
 
-    def write(self, records: Sequence[CaptionRecord]) -> None:
+    def write(self, rows: Sequence[Row]) -> None:
         """Adds rows."""
-        self._held.extend(records)
+        self._held.extend(rows)
         if len(self._held) >= _CHUNK:
             self._flush()
+
+    def add(self, layer: Layer, rows: Sequence[Row]) -> bool:
+        """Adds another layer, with all of its rows."""
+        self._save_rows(layer, rows)
+        return True
 
     def finish(self, metadata: Mapping[str, object]) -> None:
         """Adds the last rows and the table of keys and values, all as text."""
         if self._held:
             self._flush()
-        table = pd.DataFrame({"key": list(metadata), "value": ["" if v is None else str(v) for v in metadata.values()]})
+        pairs = list(_flat(metadata))
+        table = pd.DataFrame({"key": [key for key, _ in pairs], "value": [value for _, value in pairs]})
         self._save(table, METADATA_TABLE, append=True)
 
-    def _flush(self, append: bool = True) -> None:
-        rows = [record.values(self._layer.columns) for record in self._held]
-        data = {
-            name: pd.Series([row[name] for row in rows], dtype=_DTYPES[kind])
-            for name, kind in self._layer.columns.items()
-        }
-        frame = gpd.GeoDataFrame(data, geometry=[record.geometry for record in self._held], crs=self._layer.crs)
-        self._save(frame, LAYER, append=append, geometry_type=self._geometry_type)
+    def _flush(self) -> None:
+        self._save_rows(self._layer, self._held)
         self._held.clear()
+
+    def _save_rows(self, layer: Layer, rows: Sequence[Row], append: bool = True) -> None:
+        data = {
+            name: pd.Series([row.values.get(name) for row in rows], dtype=_DTYPES[kind])
+            for name, kind in layer.columns.items()
+        }
+        frame = gpd.GeoDataFrame(data, geometry=[row.geometry for row in rows], crs=layer.crs)
+        self._save(frame, layer.name, append=append, geometry_type=layer.geometry)
 
     def _save(self, frame: pd.DataFrame, layer: str, append: bool, geometry_type: str | None = None) -> None:
         try:
@@ -64,3 +70,16 @@ class GeoPackageSink:
             )
         except (DataSourceError, OSError) as error:
             raise OutputError(f"cannot write {self._path.name}: {error}; is the disk full?") from error
+
+
+def _flat(value: object, key: str = "") -> Iterator[tuple[str, str]]:
+    """Nested keys joined by dots, entries of lists numbered from 1, and their values as text."""
+    if isinstance(value, Mapping):
+        parts = [(str(name), part) for name, part in value.items()]
+    elif isinstance(value, list | tuple):
+        parts = [(str(number), part) for number, part in enumerate(value, start=1)]
+    else:
+        yield key, "" if value is None else str(value)
+        return
+    for name, part in parts:
+        yield from _flat(part, f"{key}.{name}" if key else name)

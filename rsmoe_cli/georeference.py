@@ -14,8 +14,9 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 from pyproj import CRS, Geod, Transformer
+from pyproj.exceptions import ProjError
 from rasterio.transform import GCPTransformer
-from shapely.geometry import Polygon
+from shapely.geometry import Point, Polygon
 from shapely.geometry.base import BaseGeometry
 from shapely.geometry.polygon import orient
 
@@ -73,12 +74,19 @@ class Georeference:
         return from_points
 
     def metres_per_pixel(self, width: int, height: int) -> float | None:
-        """Ground sample distance at the centre of a scene of that size, measured on the ellipsoid; None without CRS."""
+        """Ground sample distance at the centre of a scene of that size, measured on the ellipsoid.
+
+        None without a CRS, or with one of a building site, say, that nobody can place on the globe.
+        """
         if self.crs is None:
+            return None
+        try:
+            to_globe = Transformer.from_crs(self.crs, "EPSG:4326", always_xy=True)
+        except ProjError:
             return None
         cols, rows = np.array([0.0, 1.0, 0.0]) + width / 2, np.array([0.0, 0.0, 1.0]) + height / 2
         xs, ys = self.pixel_map()(cols, rows)
-        lons, lats = Transformer.from_crs(self.crs, "EPSG:4326", always_xy=True).transform(xs, ys)
+        lons, lats = to_globe.transform(xs, ys)
         if not np.isfinite([*lons, *lats]).all():
             return None
         _, _, metres = Geod(ellps="WGS84").inv(lons[[0, 0]], lats[[0, 0]], lons[1:], lats[1:])
@@ -133,6 +141,13 @@ class Footprints:
         if self._wraps:
             return wrap(ring)
         return orient(Polygon(ring))
+
+    def point(self, x: float, y: float) -> Point | None:
+        """Where a point in pixels lies; None where the ground is undefined."""
+        east, north = self._points(np.array([(x, y)], float))[0]
+        if not np.isfinite([east, north]).all():
+            return None
+        return Point(east - 360 * np.floor((east + 180) / 360) if self._wraps else east, north)
 
     def _edge(self, start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.float64]:
         """Px2 ground points from one pixel corner to the next; two points if the edge stays straight."""

@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 from rsmoe_cli import console, options
 from rsmoe_cli.commands import data, models
+from rsmoe_cli.commands.ask import ask
 from rsmoe_cli.commands.caption import caption
 from rsmoe_cli.commands.evaluate import evaluate
 from rsmoe_cli.commands.finetune import finetune
@@ -58,6 +59,7 @@ def rsmoe(
 
 
 app.command()(caption)
+app.command()(ask)
 app.command()(train)
 app.command()(finetune)
 app.command()(evaluate)

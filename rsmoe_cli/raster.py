@@ -67,6 +67,11 @@ class Scene:
     notes: tuple[str, ...]
     """What the user should know about these decisions, one sentence each."""
 
+    @property
+    def metres_per_pixel(self) -> float | None:
+        """Ground sample distance at the centre; None where nobody knows it."""
+        return self.georeference.metres_per_pixel(self.width, self.height)
+
 
 def quiet_gdal() -> rasterio.Env:
     """A context in which GDAL does not talk to the terminal; for the calling thread, around every read.

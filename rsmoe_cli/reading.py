@@ -142,7 +142,7 @@ def _read_full(dataset: DatasetReader, scene: Scene, run: Sequence[Tile]) -> lis
             valid[:, columns],
             side=tile.size,
             valid_pixels=int(valid[:, columns].sum()),
-            own_valid_pixels=int(valid[: tile.own_height, columns][:, : tile.own_width].sum()),
+            own_valid_pixels=int(valid[:, columns][tile.own_slices()].sum()),
         )
         for tile, columns in cuts
     ]
@@ -154,17 +154,17 @@ def _read_reduced(dataset: DatasetReader, scene: Scene, tile: Tile, side: int) -
     window = Window(tile.x, tile.y, tile.width, tile.height)
     pixels = read_pixels(dataset, scene, window, (height, width))
     if scene.mask.always_valid:
-        own = tile.own_width * tile.own_height
-        return _padded(tile, pixels, np.ones((height, width), bool), side, tile.pixels, own)
+        return _padded(tile, pixels, np.ones((height, width), bool), side, tile.pixels, tile.own_pixels)
     row_edges = np.arange(height + 1) * tile.height // height
     col_starts = np.arange(width) * tile.width // width
     valid, count, own = np.zeros((height, width), bool), 0, 0
+    own_rows, own_cols = tile.own_slices()
     strip = max(1, _STRIP_PIXELS * height // tile.pixels)
     for first in range(0, height, strip):
         top, bottom = int(row_edges[first]), int(row_edges[min(first + strip, height)])
         mask = scene.mask.read(dataset, Window(tile.x, tile.y + top, tile.width, bottom - top))
         count += int(mask.sum())
-        own += int(mask[: max(0, tile.own_height - top), : tile.own_width].sum())
+        own += int(mask[max(0, own_rows.start - top) : max(0, own_rows.stop - top), own_cols].sum())
         starts = row_edges[first : min(first + strip, height)] - top
         valid[first : first + strip] = np.logical_or.reduceat(
             np.logical_or.reduceat(mask, starts, axis=0), col_starts, axis=1

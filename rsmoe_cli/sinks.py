@@ -1,10 +1,11 @@
-"""Records → file. The file is written aside, in the folder of its final place, and appears whole or not at all.
+"""Rows → file. The file is written aside, in the folder of its final place, and appears whole or not at all.
 
-check_output(path, ...) ──▶ Output;   with output.open(...) as sink: sink.write(records) ... sink.finish(metadata)
+check_output(path, ...) ──▶ Output;   with output.open(...) as sink: sink.write(rows) ... sink.finish(metadata)
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import tempfile
@@ -20,17 +21,21 @@ from pyproj.exceptions import CRSError, ProjError
 from rsmoe_cli.errors import OutputError
 from rsmoe_cli.geojson import GeoJsonSink
 from rsmoe_cli.geopackage import GeoPackageSink
-from rsmoe_cli.records import CaptionRecord, Layer
+from rsmoe_cli.records import Layer, Row
 from rsmoe_core.errors import UsageError
 
+log = logging.getLogger(__name__)
 LONGITUDE_LATITUDE = CRS.from_epsg(4326)
 
 
 class Sink(Protocol):
-    """Takes records in tile order and writes them down in chunks."""
+    """Takes rows in tile order and writes them down in chunks."""
 
-    def write(self, records: Sequence[CaptionRecord]) -> None:
-        """Adds rows."""
+    def write(self, rows: Sequence[Row]) -> None:
+        """Adds rows to the layer that the sink was opened with."""
+
+    def add(self, layer: Layer, rows: Sequence[Row]) -> bool:
+        """Adds another layer, with all of its rows; False where the format has room for one layer only."""
 
     def finish(self, metadata: Mapping[str, object]) -> None:
         """Adds the provenance and completes the file."""
@@ -44,23 +49,27 @@ _SINKS: dict[str, Callable[[Path, Layer], Sink]] = {
 
 @dataclass(frozen=True)
 class Output:
-    """Where the records go, checked to be possible."""
+    """Where the rows go, checked to be possible."""
 
     path: Path
     """Final place of the file."""
     crs: CRS | None
     """Reference system of the footprints; None for the scene's own."""
+    together: bool = False
+    """Whether several scenes share it; then `crs` is given."""
 
-    def target(self, scene_crs: CRS | None) -> CRS | None:
+    def target(self, scene_crs: CRS | None, scene: str = "the scene") -> CRS | None:
         """Reference system that the footprints of a scene are brought into; None to keep them as they are.
 
         Raises:
             OutputError: a reference system was asked for, and the scene cannot be brought into it.
         """
         asked = self.crs or (LONGITUDE_LATITUDE if self.path.suffix.lower() == ".geojson" else None)
+        if scene_crs is None and self.together:
+            raise OutputError(f"{scene} has no CRS, so it has no place on a map with others; ask about it alone")
         if scene_crs is None:
             if self.crs is not None:
-                raise OutputError("the scene has no CRS, so --dst-crs has nothing to start from; leave it out")
+                raise OutputError(f"{scene} has no CRS, so --dst-crs has nothing to start from; leave it out")
             return None
         if asked is None:
             return None
@@ -68,8 +77,8 @@ class Output:
             Transformer.from_crs(scene_crs, asked)
         except ProjError:
             raise OutputError(
-                f"there is no way from the scene's CRS '{scene_crs.name}' to '{asked.name}'; "
-                "write a GeoPackage (.gpkg) without --dst-crs"
+                f"there is no way from the CRS of {scene}, '{scene_crs.name}', to '{asked.name}'; "
+                + ("ask about it alone" if self.together else "write a GeoPackage (.gpkg) without --dst-crs")
             ) from None
         return asked
 
@@ -100,11 +109,19 @@ class Output:
             shutil.rmtree(aside, ignore_errors=True)
 
 
-def check_output(path: Path, scene: str, overwrite: bool = False, dst_crs: str | None = None) -> Output:
+def warn_unplaced(rows: int) -> None:
+    """Tells how many rows have no geometry, if any."""
+    if rows:
+        log.warning("rows without a footprint: %d; their ground is undefined in the output's CRS", rows)
+
+
+def check_output(path: Path, *scenes: str, overwrite: bool = False, dst_crs: str | None = None) -> Output:
     """Refuses what cannot be written, before any work is done.
 
+    Several scenes share the map in longitude and latitude, unless another reference system is asked for.
+
     Raises:
-        UsageError: unknown file type, unknown reference system, or the scene itself as output.
+        UsageError: unknown file type, unknown reference system, or a scene itself as output.
         OutputError: the file exists already or its folder does not.
     """
     suffix = path.suffix.lower()
@@ -116,13 +133,16 @@ def check_output(path: Path, scene: str, overwrite: bool = False, dst_crs: str |
         raise OutputError(f"there is no folder {path.parent}; make it with: mkdir -p {path.parent}")
     if path.is_dir():
         raise OutputError(f"{path} is a folder; name a file")
-    if path.exists() and Path(scene).exists() and path.samefile(scene):
+    if path.exists() and any(Path(scene).exists() and path.samefile(scene) for scene in scenes):
         raise UsageError(f"{path} is the scene itself; choose another output")
     if path.exists() and not overwrite:
         raise OutputError(f"{path} exists already; choose another name or add --overwrite")
     if not os.access(path.parent, os.W_OK):
         raise OutputError(f"the folder {path.parent} is not writable; choose another one")
+    together = len(scenes) > 1
+    if together and not dst_crs:
+        return Output(path, LONGITUDE_LATITUDE, together)
     try:
-        return Output(path, CRS.from_user_input(dst_crs) if dst_crs else None)
+        return Output(path, CRS.from_user_input(dst_crs) if dst_crs else None, together)
     except CRSError:
         raise UsageError(f"CRS '{dst_crs}' is unknown; write it like EPSG:4326") from None

@@ -11,40 +11,39 @@ from rsmoe_cli.reading import TileImage, TileResult
 class Tally:
     """Counts of one run, so far."""
 
-    captioned: int = 0
-    """Tiles with a caption."""
+    told: int = 0
+    """Tiles about which the engine said something."""
     skipped: int = 0
     """Tiles without a valid pixel."""
     failed: int = 0
-    """Tiles that could not be read or described."""
+    """Tiles that could not be read, or about which the engine said nothing."""
+    error: str | None = None
+    """Name of the first of them, and one line that says why."""
     seen_pixels: int = 0
     """Valid scene pixels, each counted once; a tile that could not be read counts in full."""
-    described_pixels: int = 0
-    """The part of them that lies in tiles with a caption."""
-
+    told_pixels: int = 0
+    """The part of them that lies in tiles about which the engine said something."""
     unplaced: int = 0
     """Rows without a footprint, because their ground is undefined in the output's reference system."""
 
     @property
     def coverage(self) -> float:
-        """Share of the valid pixels that were described, 0-1; 1 if there are none."""
-        return self.described_pixels / self.seen_pixels if self.seen_pixels else 1.0
+        """Share of the valid pixels that were told about, 0-1; 1 if there are none."""
+        return self.told_pixels / self.seen_pixels if self.seen_pixels else 1.0
 
-    def count_captioned(self, image: TileImage) -> None:
-        """One more tile with a caption."""
-        self.captioned += 1
-        self.seen_pixels += image.own_valid_pixels
-        self.described_pixels += image.own_valid_pixels
-
-    def count_failed(self, result: TileResult) -> None:
-        """One more tile that was lost, at reading or at describing."""
-        self.failed += 1
-        own_area = result.tile.own_width * result.tile.own_height
-        self.seen_pixels += result.own_valid_pixels if isinstance(result, TileImage) else own_area
-
-    def count_skipped(self) -> None:
-        """One more tile without a valid pixel."""
-        self.skipped += 1
+    def count(self, result: TileResult, said: object) -> None:
+        """One more tile: `said` is a line (str) if it was lost, None if it has no valid pixel, else what was told."""
+        if said is None:
+            self.skipped += 1
+            return
+        pixels = result.own_valid_pixels if isinstance(result, TileImage) else result.tile.own_pixels
+        self.seen_pixels += pixels
+        if isinstance(said, str):
+            self.failed += 1
+            self.error = self.error or f"{result.tile.id} {said}"
+        else:
+            self.told += 1
+            self.told_pixels += pixels
 
 
 @dataclass(frozen=True)

@@ -40,10 +40,11 @@ class Tile:
     """Pixels inside the scene, at most `size`."""
     size: int
     """Side of the full tile in scene pixels, before clipping."""
-    own_width: int
-    """Columns from the left edge that no later tile covers again; equals `width` without overlap."""
-    own_height: int
-    """Rows from the top edge that no later tile covers again; equals `height` without overlap."""
+    own: tuple[int, int, int, int]
+    """Left edge, top edge, width and height of the part that it owns, in scene pixels.
+
+    Overlaps are split in the middle, so that every scene pixel is owned once, by the tile that sees most around it.
+    """
 
     @property
     def id(self) -> str:
@@ -59,6 +60,16 @@ class Tile:
     def pixels(self) -> int:
         """Number of scene pixels under the tile."""
         return self.width * self.height
+
+    @property
+    def own_pixels(self) -> int:
+        """Number of scene pixels that it owns."""
+        return self.own[2] * self.own[3]
+
+    def own_slices(self) -> tuple[slice, slice]:
+        """Rows and columns that it owns, counted from its own top left corner."""
+        left, top, width, height = self.own
+        return slice(top - self.y, top - self.y + height), slice(left - self.x, left - self.x + width)
 
 
 @dataclass(frozen=True)
@@ -107,18 +118,24 @@ class Grid:
     def tile(self, row: int, col: int) -> Tile:
         """The tile at a place of the grid."""
         x, y = col * self.step, row * self.step
-        width, height = min(self.size, self.width - x), min(self.size, self.height - y)
+        left, own_width = self._own(col, self.cols, self.width)
+        top, own_height = self._own(row, self.rows, self.height)
         return Tile(
             row=row,
             col=col,
             x=x,
             y=y,
-            width=width,
-            height=height,
+            width=min(self.size, self.width - x),
+            height=min(self.size, self.height - y),
             size=self.size,
-            own_width=width if col == self.cols - 1 else self.step,
-            own_height=height if row == self.rows - 1 else self.step,
+            own=(left, top, own_width, own_height),
         )
+
+    def _own(self, place: int, places: int, extent: int) -> tuple[int, int]:
+        """Start and length of what a tile owns along one axis; only the outermost own the scene's edges."""
+        start = place * self.step + self.overlap // 2 if place else 0
+        end = (place + 1) * self.step + self.overlap // 2 if place < places - 1 else extent
+        return start, end - start
 
     def runs(self, max_pixels: int) -> Iterator[tuple[Tile, ...]]:
         """Neighbours of one row, grouped so that a run covers about `max_pixels` or is a single tile."""

@@ -11,9 +11,6 @@ from rsmoe_cli import console, options
 
 log = logging.getLogger(__name__)
 
-SOME_FAILED = 3
-"""Exit code of a run whose output holds failed tiles."""
-
 
 def caption(
     scene: options.Scene,
@@ -41,11 +38,10 @@ def caption(
     from rsmoe_cli.sinks import check_output
     from rsmoe_cli.tiling import Grid, fitting_tile_size, parse_tile_size
 
-    output = check_output(out, scene, overwrite, dst_crs)
+    output = check_output(out, scene, overwrite=overwrite, dst_crs=dst_crs)
     source = open_scene(scene, parse_bands(bands) if bands is not None else None, stretch)
     output.target(source.georeference.crs)
-    metres = source.georeference.metres_per_pixel(source.width, source.height)
-    size = parse_tile_size(tile_size, metres) if tile_size is not None else None
+    size = parse_tile_size(tile_size, source.metres_per_pixel) if tile_size is not None else None
 
     # The model comes last: what can be refused is refused before torch is imported.
     from rsmoe_cli.describe import describe_scene
@@ -70,4 +66,4 @@ def caption(
         typer.echo(json_format.dumps(dataclasses.asdict(summary)))
     if summary.failed:
         log.warning("failed tiles: %d; their rows say why in the column 'error'", summary.failed)
-        raise typer.Exit(SOME_FAILED)
+        raise typer.Exit(console.SOME_FAILED)

@@ -1,16 +1,22 @@
-"""A small engine for tests of the scene side: what it says follows from the mean colour of the picture."""
+"""A small engine for tests of the scene side: what it says follows from the colours of the picture."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from rsmoe_core.types import EXPERTS, Description, Request
+from rsmoe_core.errors import UsageError
+from rsmoe_core.inquiry import Inquiry, Kind
+from rsmoe_core.types import EXPERTS, Answer, Description, Found, Request
 
 
 class FakeEngine:
-    """Describes a picture by its mean colour; a picture whose first pixel is `poison` breaks the batch it is in."""
+    """Describes a picture by its mean colour, and takes every bright spot in it for a ship.
+
+    A picture whose first pixel is `poison` breaks the batch it is in.
+    """
 
     name = "fake"
     revision = "abc123"
@@ -25,20 +31,31 @@ class FakeEngine:
         self.requests: list[Request] = []
 
     def describe(self, requests: Sequence[Request]) -> list[Description]:
+        self._look(requests)
+        return [_describe(request) for request in requests]
+
+    def answer(self, requests: Sequence[Request]) -> list[Answer]:
+        self._look(requests)
+        return [_answer(request) for request in requests]
+
+    def _look(self, requests: Sequence[Request]) -> None:
         self.batches.append(len(requests))
         if self.poison is not None and any(tuple(request.image[0, 0]) == self.poison for request in requests):
             raise RuntimeError("poisoned picture\nwith a second line")
         self.requests.extend(requests)
-        return [_describe(request) for request in requests]
 
 
-def _describe(request: Request) -> Description:
+def _check(request: Request) -> None:
     assert request.image.dtype == np.uint8
     assert request.image.ndim == 3
     assert request.image.shape[2] == 3
     assert request.valid is not None
     assert request.valid.shape == request.image.shape[:2]
     assert request.valid.any(), "blank tiles are not for the engine"
+
+
+def _describe(request: Request) -> Description:
+    _check(request)
     red, green, blue = request.image[request.valid].mean(axis=0)
     return Description(
         caption=f"mean colour {red:.0f} {green:.0f} {blue:.0f}",
@@ -48,3 +65,55 @@ def _describe(request: Request) -> Description:
         confidence=0.5,
         prompts={expert: f"prompt for {expert}" for expert in EXPERTS},
     )
+
+
+def _answer(request: Request) -> Answer:
+    """Ships are the bright spots; of anything else there is nothing; places are called by their strongest colour."""
+    _check(request)
+    assert request.inquiry is not None
+    assert request.inquiry.kind != "unknown", "nobody can answer that"
+    things = [thing for thing in (request.inquiry.thing, request.inquiry.other) if thing is not None]
+    spots = bright_spots(request.image) if "ship" in things else []
+    found = tuple(Found("ship", x, y, 0.9, reach=4) for x, y in spots)
+    counts = {thing: float(len(found)) if thing == "ship" else 0.0 for thing in things}
+    texts = {"count": str(len(found)), "presence": "yes" if found else "no"}
+    colour = ("red place", "green place", "blue place")[int(request.image[request.valid].mean(axis=0).argmax())]
+    text = texts.get(request.inquiry.kind, colour)
+    return Answer(text, 0.9, f"{len(found)} bright spots", counts, found)
+
+
+def bright_spots(image: NDArray[np.uint8]) -> list[tuple[float, float]]:
+    """Middles of connected groups of pixels that are almost white, as x and y."""
+    left = {(int(x), int(y)) for y, x in np.argwhere(image.min(axis=2) > 240)}
+    spots = []
+    while left:
+        group, front = [], [left.pop()]
+        while front:
+            x, y = front.pop()
+            group.append((x, y))
+            near = {(x + dx, y + dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1)} & left
+            left -= near
+            front.extend(near)
+        spots.append((np.mean([x for x, _ in group]) + 0.5, np.mean([y for _, y in group]) + 0.5))
+    return sorted(spots)
+
+
+def read_inquiry(text: str) -> Inquiry:
+    """Reads a few questions by their first words; stands for the reader of the core."""
+    if not text.strip():
+        raise UsageError("the question is empty; ask such as 'how many ships are there?'")
+    for start, kind, details in _QUESTIONS:
+        if text.lower().startswith(start):
+            return Inquiry(text, kind, text.lower(), **details)
+    return Inquiry(text, "unknown", "", reason="nobody can see that; ask how many ships there are")
+
+
+_QUESTIONS: tuple[tuple[str, Kind, dict[str, str]], ...] = (
+    ("how many ships", "count", {"thing": "ship"}),
+    ("how many cars", "count", {"thing": "car"}),
+    ("is there a ship", "presence", {"thing": "ship"}),
+    ("are there more ships", "comparison", {"thing": "ship", "other": "car", "relation": "more"}),
+    ("where", "location", {"thing": "ship"}),
+    ("what kind of place", "theme", {}),
+    ("describe", "description", {}),
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,9 @@ CUSTOM_CRS = (
     'PARAMETER["Scale factor at natural origin",0.9999],PARAMETER["False easting",500000],'
     'PARAMETER["False northing",4000000]],CS[Cartesian,2],AXIS["e",east],AXIS["n",north],LENGTHUNIT["metre",1]]'
 )
+
+SITE_CRS = 'ENGCRS["site",EDATUM["site"],CS[Cartesian,2],AXIS["x",east],AXIS["y",north],LENGTHUNIT["m",1]]'
+"""A system that has no place on the globe."""
 
 
 def write_raster(
@@ -72,3 +76,12 @@ def noise(count: int, height: int, width: int, dtype: str = "uint8", low: int = 
 def rgb(path: Path, height: int = 50, width: int = 70, **profile: Any) -> str:
     """A plain three-band picture without holes."""
     return write_raster(path, noise(3, height, width), "red green blue", photometric="RGB", **profile)
+
+
+def sea(spots: Sequence[tuple[int, int]], height: int = 96, width: int = 128) -> NDArray[Any]:
+    """3xHxW values of a blue picture with a white square of 3x3 pixels around each of the spots (column, row)."""
+    values = np.zeros((3, height, width), np.uint8)
+    values[:] = np.array([20, 60, 120], np.uint8)[:, None, None]
+    for x, y in spots:
+        values[:, y - 1 : y + 2, x - 1 : x + 2] = 250
+    return values

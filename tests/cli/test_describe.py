@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from affine import Affine
 
-from rsmoe_cli.describe import batches, describe_scene
+from rsmoe_cli.describe import describe_scene
 from rsmoe_cli.raster import open_scene
-from rsmoe_cli.reading import TileFailure, TileImage, TileResult
 from rsmoe_cli.sinks import check_output
 from rsmoe_cli.tally import Summary
 from rsmoe_cli.tiling import Grid
@@ -82,7 +81,7 @@ def test_overlap_counts_every_valid_pixel_once(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "a.tif", values, "red green blue", photometric="RGB")
     summary = run(path, tmp_path / "out.gpkg", FakeEngine(poison=(1, 2, 3)), size=32, overlap=8)
     assert summary.tiles == 9
-    assert summary.coverage == 1 - 24 * 24 / (80 * 80)
+    assert summary.coverage == 1 - 28 * 28 / (80 * 80)
 
 
 def test_ground_that_is_undefined_has_rows_without_geometry(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -108,19 +107,3 @@ def test_the_engine_sees_large_tiles_at_twice_its_size(tmp_path: Path) -> None:
     engine = FakeEngine(image_size=16)
     run(rgb(tmp_path / "a.tif", 300, 300), tmp_path / "out.gpkg", engine, size=150)
     assert {request.image.shape for request in engine.requests} == {(32, 32, 3)}
-
-
-def test_batches_hold_a_bounded_number_of_tiles_and_lose_none() -> None:
-    tiles = list(Grid(100, 1, 1))
-    nothing = np.zeros((1, 1), bool)
-
-    def result(index: int) -> TileResult:
-        if index % 7 == 0:
-            return TileFailure(tiles[index], "broken")
-        return TileImage(tiles[index], np.zeros((1, 1, 3), np.uint8), nothing, index % 2 if index < 50 else 0, 0)
-
-    groups = list(batches((result(index) for index in range(100)), 4))
-    assert [item.tile for group in groups for item in group] == tiles
-    assert max(len(group) for group in groups) <= 16
-    visible = [sum(isinstance(item, TileImage) and item.valid_pixels > 0 for item in group) for group in groups]
-    assert max(visible) == 4

@@ -15,7 +15,7 @@ from shapely.geometry import Polygon
 
 from rsmoe_cli.georeference import Footprints, Georeference
 from rsmoe_cli.raster import open_scene
-from tests.cli.rasters import CUSTOM_CRS, NORTH_UP, noise, rgb, rotated, write_raster
+from tests.cli.rasters import CUSTOM_CRS, NORTH_UP, SITE_CRS, noise, rgb, rotated, write_raster
 
 BOX = (20, 10, 30, 40)
 CORNERS = [(20, 10), (50, 10), (50, 50), (20, 50)]
@@ -158,6 +158,20 @@ def test_undefined_ground_has_no_footprint() -> None:
     assert footprints.of((450, 450, 100, 100)) is not None
 
 
+def test_a_point_lies_in_its_pixel_and_within_the_world() -> None:
+    utm = Georeference(NORTH_UP, crs=CRS.from_epsg(32631))
+    own = Footprints(utm, None).point(2.5, 1)
+    assert own is not None
+    assert (own.x, own.y) == (500_025, 3_999_990)
+    dateline = Georeference(Affine(0.1, 0, 179, 0, -0.1, 10), crs=CRS.from_epsg(4326))
+    east = Footprints(dateline, CRS.from_epsg(4326)).point(15, 10)
+    assert east is not None
+    assert (east.x, east.y) == pytest.approx((-179.5, 9))
+    full_disk = CRS.from_user_input("+proj=geos +h=35785831 +sweep=y +ellps=WGS84")
+    space = Georeference(Affine(11_000, 0, -5_500_000, 0, -11_000, 5_500_000), crs=full_disk)
+    assert Footprints(space, CRS.from_epsg(4326)).point(0, 0) is None
+
+
 def test_metres_per_pixel_are_on_the_ground() -> None:
     utm = Georeference(NORTH_UP, crs=CRS.from_epsg(32631)).metres_per_pixel(100, 100)
     assert utm == pytest.approx(10, rel=1e-3)
@@ -165,3 +179,7 @@ def test_metres_per_pixel_are_on_the_ground() -> None:
     assert degrees == pytest.approx(np.sqrt(111.4 * 55.8), rel=1e-2)
     mercator = Georeference(Affine(10, 0, 338_749, 0, -10, 4_414_410), crs=CRS.from_epsg(3857))
     assert mercator.metres_per_pixel(1000, 1000) == pytest.approx(8.0, rel=1e-2)
+
+
+def test_a_local_system_has_no_known_metres() -> None:
+    assert Georeference(NORTH_UP, crs=CRS.from_wkt(SITE_CRS)).metres_per_pixel(100, 100) is None

@@ -7,32 +7,33 @@ from pathlib import Path
 import geopandas as gpd
 import pytest
 from pyproj import CRS
-from shapely.geometry import box
+from shapely.geometry import Point, box
 
+from rsmoe_cli.caption_rows import COLUMNS, PROMPT_COLUMNS, described, failed
 from rsmoe_cli.errors import OutputError
-from rsmoe_cli.records import COLUMNS, PROMPT_COLUMNS, CaptionRecord, Layer, described, failed
+from rsmoe_cli.records import Layer, Row
 from rsmoe_cli.sinks import check_output
 from rsmoe_cli.tiling import Grid
 from rsmoe_core.errors import UsageError
 from rsmoe_core.types import Description
-from tests.cli.rasters import CUSTOM_CRS
+from tests.cli.rasters import CUSTOM_CRS, SITE_CRS
 
 TILES = list(Grid(64, 32, 32))
 DESCRIPTION = Description('un "port" à Alger', "port", "ships", "near", 0.75, {"theme": "Where is it?"})
 
 
-def two_records() -> list[CaptionRecord]:
+def two_rows() -> list[Row]:
     return [
         described(TILES[0], DESCRIPTION, 1.0, box(3, 36, 4, 37)),
         failed(TILES[1], "cannot be read", None, None),
     ]
 
 
-def write(path: Path, crs: CRS | None, records: list[CaptionRecord], prompts: bool = False) -> Path:
-    layer = Layer({**COLUMNS, **PROMPT_COLUMNS} if prompts else COLUMNS, crs)
+def write(path: Path, crs: CRS | None, rows: list[Row], prompts: bool = False) -> Path:
+    layer = Layer("captions", {**COLUMNS, **PROMPT_COLUMNS} if prompts else COLUMNS, crs)
     with check_output(path, "scene.tif", overwrite=True).open(layer) as sink:
-        for record in records:
-            sink.write([record])
+        for row in rows:
+            sink.write([row])
         sink.finish({"model": "fake", "tiles": 2, "crs": None})
     return path
 
@@ -40,7 +41,7 @@ def write(path: Path, crs: CRS | None, records: list[CaptionRecord], prompts: bo
 @pytest.mark.parametrize("crs", ["EPSG:32631", "EPSG:4326", CUSTOM_CRS, None])
 def test_geopackage_is_read_back(tmp_path: Path, crs: str | None) -> None:
     wanted = CRS.from_user_input(crs) if crs else None
-    path = write(tmp_path / "out.gpkg", wanted, two_records())
+    path = write(tmp_path / "out.gpkg", wanted, two_rows())
     rows = gpd.read_file(path, layer="captions")
     assert list(rows.columns) == [*COLUMNS, "geometry"]
     assert rows.crs == wanted or (wanted is None and rows.crs.name.startswith("Undefined"))
@@ -69,9 +70,9 @@ def test_geopackage_is_registered_and_typed_by_the_standard(tmp_path: Path) -> N
 
 def test_many_chunks_lose_nothing_and_keep_their_order(tmp_path: Path) -> None:
     tiles = list(Grid(1200, 1, 1))
-    records = [described(tile, DESCRIPTION, 1.0, box(tile.x, 0, tile.x + 1, 1)) for tile in tiles]
-    rows = gpd.read_file(write(tmp_path / "out.gpkg", CRS.from_epsg(32631), records), layer="captions")
-    assert rows["tile_id"].tolist() == [tile.id for tile in tiles]
+    rows = [described(tile, DESCRIPTION, 1.0, box(tile.x, 0, tile.x + 1, 1)) for tile in tiles]
+    table = gpd.read_file(write(tmp_path / "out.gpkg", CRS.from_epsg(32631), rows), layer="captions")
+    assert table["tile_id"].tolist() == [tile.id for tile in tiles]
 
 
 @pytest.mark.parametrize("name", ["out.gpkg", "out.geojson"])
@@ -81,7 +82,7 @@ def test_an_output_without_rows_is_a_valid_file(tmp_path: Path, name: str) -> No
 
 
 def test_geojson_follows_the_standard(tmp_path: Path) -> None:
-    path = write(tmp_path / "out.geojson", CRS.from_epsg(4326), two_records(), prompts=True)
+    path = write(tmp_path / "out.geojson", CRS.from_epsg(4326), two_rows(), prompts=True)
     collection = json.loads(path.read_text(encoding="utf-8"))
     assert collection["type"] == "FeatureCollection"
     assert "crs" not in collection
@@ -97,12 +98,36 @@ def test_geojson_follows_the_standard(tmp_path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) > 3
 
 
+def test_a_geopackage_has_room_for_another_layer_and_for_nested_provenance(tmp_path: Path) -> None:
+    points = Layer("found", {"thing": str}, CRS.from_epsg(4326), "Point")
+    rows = [Row("1", {"thing": "ship"}, Point(3, 36)), Row("2", {}, None)]
+    for name, room in (("out.gpkg", True), ("out.geojson", False)):
+        with check_output(tmp_path / name, "scene.tif").open(Layer("answers", COLUMNS, CRS.from_epsg(4326))) as sink:
+            assert sink.add(points, rows) == room
+            sink.finish({"tool": "rsmoe", "answers": [{"answer": 27, "interval": (24, 31)}, {"interval": None}]})
+    found = gpd.read_file(tmp_path / "out.gpkg", layer="found")
+    assert found["thing"].tolist()[0] == "ship"
+    assert found.geometry.tolist() == [Point(3, 36), None]
+    assert len(gpd.read_file(tmp_path / "out.gpkg", layer="answers")) == 0
+    table = gpd.read_file(tmp_path / "out.gpkg", layer="rsmoe_metadata")
+    assert dict(zip(table["key"], table["value"], strict=True)) == {
+        "tool": "rsmoe",
+        "answers.1.answer": "27",
+        "answers.1.interval.1": "24",
+        "answers.1.interval.2": "31",
+        "answers.2.interval": "",
+    }
+    collection = json.loads((tmp_path / "out.geojson").read_text())
+    assert collection["name"] == "answers"
+    assert collection["metadata"]["answers"][0]["interval"] == [24, 31]
+
+
 @pytest.mark.parametrize("name", ["out.gpkg", "out.geojson"])
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_a_broken_run_leaves_nothing_or_the_old_file(tmp_path: Path, name: str, error: type[BaseException]) -> None:
     def broken() -> None:
-        with check_output(tmp_path / name, "scene.tif", overwrite=True).open(Layer(COLUMNS, None)) as sink:
-            sink.write(two_records())
+        with check_output(tmp_path / name, "scene.tif", overwrite=True).open(Layer("captions", COLUMNS, None)) as sink:
+            sink.write(two_rows())
             assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".")] == old
             raise error
 
@@ -150,9 +175,22 @@ def test_the_output_decides_the_reference_system(tmp_path: Path) -> None:
     assert check_output(tmp_path / "a.geojson", "s").notes(None)
     assert not check_output(tmp_path / "a.geojson", "s").notes(utm)
     assert not check_output(tmp_path / "a.gpkg", "s").notes(None)
-    local = CRS.from_wkt(
-        'ENGCRS["site",EDATUM["site"],CS[Cartesian,2],AXIS["x",east],AXIS["y",north],LENGTHUNIT["m",1]]'
-    )
-    with pytest.raises(OutputError, match=r"no way from the scene's CRS 'site'"):
+    local = CRS.from_wkt(SITE_CRS)
+    with pytest.raises(OutputError, match=r"no way from the CRS of the scene, 'site', to 'WGS 84'"):
         check_output(tmp_path / "a.geojson", "s").target(local)
     assert check_output(tmp_path / "a.gpkg", "s").target(local) is None
+
+
+@pytest.mark.parametrize("name", ["a.gpkg", "a.geojson"])
+def test_several_scenes_share_a_map_in_longitude_and_latitude(tmp_path: Path, name: str) -> None:
+    output = check_output(tmp_path / name, "first.tif", "second.tif")
+    assert output.target(CRS.from_epsg(32631)) == CRS.from_epsg(4326)
+    with pytest.raises(OutputError, match=r"second.tif has no CRS, so it has no place on a map with others"):
+        output.target(None, "second.tif")
+    with pytest.raises(OutputError, match="ask about it alone"):
+        output.target(CRS.from_wkt(SITE_CRS), "second.tif")
+
+
+def test_several_scenes_go_into_the_system_that_is_asked_for(tmp_path: Path) -> None:
+    output = check_output(tmp_path / "a.gpkg", "first.tif", "second.tif", dst_crs="EPSG:3857")
+    assert output.target(CRS.from_epsg(32631)) == CRS.from_epsg(3857)

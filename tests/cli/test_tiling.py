@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rsmoe_cli.tiling import Grid, fitting_tile_size, parse_tile_size
@@ -17,6 +17,7 @@ def grids(draw: st.DrawFn) -> Grid:
     return Grid(draw(SIZES), draw(SIZES), size, draw(st.integers(0, size - 1)))
 
 
+@settings(deadline=None)
 @given(width=SIZES, height=SIZES, size=st.integers(1, 40))
 def test_without_overlap_every_pixel_lies_in_exactly_one_tile(width: int, height: int, size: int) -> None:
     seen = np.zeros((height, width), int)
@@ -25,6 +26,7 @@ def test_without_overlap_every_pixel_lies_in_exactly_one_tile(width: int, height
     assert (seen == 1).all()
 
 
+@settings(deadline=None)
 @given(grid=grids())
 def test_with_overlap_every_pixel_is_covered_and_owned_once(grid: Grid) -> None:
     covered, owned = np.zeros((2, grid.height, grid.width), int)
@@ -32,11 +34,16 @@ def test_with_overlap_every_pixel_is_covered_and_owned_once(grid: Grid) -> None:
         assert 0 < tile.width <= tile.size
         assert 0 < tile.height <= tile.size
         covered[tile.y : tile.y + tile.height, tile.x : tile.x + tile.width] += 1
-        owned[tile.y : tile.y + tile.own_height, tile.x : tile.x + tile.own_width] += 1
+        left, top, width, height = tile.own
+        owned[top : top + height, left : left + width] += 1
+        own = np.zeros((tile.height, tile.width), int)
+        own[tile.own_slices()] += 1
+        assert own.sum() == tile.own_pixels == width * height > 0, "what a tile owns lies within it"
     assert covered.min() == 1
     assert (owned == 1).all()
 
 
+@settings(deadline=None)
 @given(grid=grids(), max_pixels=st.integers(1, 5000))
 def test_runs_hold_the_same_tiles_in_the_same_order(grid: Grid, max_pixels: int) -> None:
     runs = list(grid.runs(max_pixels))
@@ -46,6 +53,11 @@ def test_runs_hold_the_same_tiles_in_the_same_order(grid: Grid, max_pixels: int)
     assert all(len(run) == 1 or len(run) * grid.size**2 <= max_pixels for run in runs)
 
 
+def test_neighbours_share_their_overlap_evenly() -> None:
+    left, middle, right = Grid(width=90, height=30, size=40, overlap=10)
+    assert [left.own, middle.own, right.own] == [(0, 0, 35, 30), (35, 0, 30, 30), (65, 0, 25, 30)]
+
+
 def test_edge_tiles_are_clipped_not_moved() -> None:
     corner = list(Grid(width=500, height=300, size=224))[-1]
     assert corner.box == (448, 224, 52, 76)
@@ -53,6 +65,7 @@ def test_edge_tiles_are_clipped_not_moved() -> None:
     assert corner.id == "r0001c0002"
 
 
+@settings(deadline=None)
 @given(width=st.integers(1, 5000), height=st.integers(1, 5000), overlap=st.integers(0, 100))
 def test_a_fitted_size_leaves_no_narrow_strips(width: int, height: int, overlap: int) -> None:
     size = fitting_tile_size(width, height, wanted=224, overlap=overlap)

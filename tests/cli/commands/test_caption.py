@@ -14,7 +14,7 @@ from typer.testing import Result
 
 from rsmoe_core.errors import UsageError
 from tests.cli.fakes import FakeEngine
-from tests.cli.rasters import CUSTOM_CRS, noise, rgb, write_raster
+from tests.cli.rasters import CUSTOM_CRS, SITE_CRS, noise, rgb, write_raster
 from tests.cli.test_reading import damaged
 
 Cli = Callable[..., Result]
@@ -75,6 +75,13 @@ def test_custom_projection_survives_into_the_geopackage(rsmoe: Cli, engine: Fake
     back = world.to_crs(own.crs)
     assert back.geometry.distance(own.geometry).max() == 0
     assert (back.symmetric_difference(own.geometry).area / own.area).max() < 1e-4
+
+
+def test_a_local_system_is_kept_as_it_is(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
+    rgb(tmp_path / "a.tif", crs=SITE_CRS)
+    result = rsmoe("caption", "a.tif", "-o", "out.gpkg")
+    assert result.exit_code == 0, result.stderr
+    assert gpd.read_file("out.gpkg", layer="captions").crs.name == "site"
 
 
 def test_a_damaged_block_is_exit_code_three(

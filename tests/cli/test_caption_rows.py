@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from shapely.geometry import box
 
-from rsmoe_cli.records import COLUMNS, PROMPT_COLUMNS, described, failed
+from rsmoe_cli.caption_rows import COLUMNS, described, failed
 from rsmoe_cli.tiling import Grid
 from rsmoe_core.types import Description
 
@@ -12,8 +12,9 @@ DESCRIPTION = Description("a port", "port", "ships", "ships in a port", 0.75, {"
 
 def test_a_described_tile_has_all_words_and_no_error() -> None:
     footprint = box(0, 0, 1, 1)
-    record = described(TILE, DESCRIPTION, 0.5, footprint)
-    assert record.values(COLUMNS) == {
+    row = described(TILE, DESCRIPTION, 0.5, footprint)
+    assert row.id == "r0001c0000"
+    assert {name: row.values[name] for name in COLUMNS} == {
         "tile_id": "r0001c0000",
         "row": 1,
         "col": 0,
@@ -26,15 +27,12 @@ def test_a_described_tile_has_all_words_and_no_error() -> None:
         "status": "ok",
         "error": None,
     }
-    assert record.geometry is footprint
-    assert record.values(PROMPT_COLUMNS) == {
-        "prompt_theme": None,
-        "prompt_objects": "How many ships?",
-        "prompt_relations": None,
-    }
+    assert row.geometry is footprint
+    assert row.values["prompt_objects"] == "How many ships?"
+    assert "prompt_theme" not in row.values
 
 
 def test_a_failed_tile_has_an_error_and_no_words() -> None:
-    values = failed(TILE, "cannot be read", None, None).values(COLUMNS)
+    values = failed(TILE, "cannot be read", None, None).values
     assert {name for name, value in values.items() if value is not None} == {"tile_id", "row", "col", "status", "error"}
     assert values["status"] == "failed"

@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import Result
+
+from tests.cli.fakes import FakeEngine
+from tests.cli.rasters import rgb, sea, write_raster
+from tests.cli.test_reading import damaged
+
+Cli = Callable[..., Result]
+COUNT, THEME, WHY = "How many ships are there?", "What kind of place is this?", "Why is it wet?"
+
+pytestmark = pytest.mark.usefixtures("reader")
+
+
+def ships(path: Path, **profile: object) -> str:
+    return write_raster(path, sea([(10, 10), (64, 50), (100, 80)]), "red green blue", photometric="RGB", **profile)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_answer_comes_first_and_then_what_it_rests_on(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
+    ships(tmp_path / "a.tif")
+    result = rsmoe("ask", "a.tif", COUNT, "--tile-size", "32")
+    assert result.exit_code == 0, result.stderr
+    answer, found, words, places = result.stdout.splitlines()
+    assert answer == "3 (2 to 3, confidence 0.73)"
+    assert found == "found in 3 of 20 tiles, most in r0000c0000 (1), r0001c0002 (1), r0003c0004 (1)"
+    assert words == "r0000c0000: 1 bright spots"
+    assert places.startswith("r0000c0000 is at 3.00")
+    assert result.stderr == ""
+    assert names(tmp_path) == ["a.tif"]
+
+
+def test_json_is_one_object_a_line(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
+    ships(tmp_path / "a.tif")
+    ships(tmp_path / "b.tif", crs=None)
+    (tmp_path / "questions.txt").write_text(f"# about ships\n\n{COUNT}\n  {THEME}\n{COUNT}\n{WHY}\n")
+    result = rsmoe("ask", "a.tif", "b.tif", "--questions", "questions.txt", "--json", "-q")
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr == ""
+    lines = [json.loads(line, parse_constant=pytest.fail) for line in result.stdout.splitlines()]
+    assert [(line["scene"], line["question"]) for line in lines] == [
+        (scene, question) for scene in ("a.tif", "b.tif") for question in (COUNT, THEME, WHY)
+    ]
+    assert [line["answer"] for line in lines] == ["3", "blue place", "unknown"] * 2
+    first, theme, why = lines[:3]
+    assert list(first) == [
+        *("scene", "question", "kind", "answer", "confidence", "interval", "tiles", "evidence", "reason"),
+        *("model", "model_revision", "seconds"),
+    ]
+    assert first["interval"] == [2, 3]
+    assert first["tiles"]["supporting"] == 3
+    assert (first["model"], first["model_revision"]) == ("fake", "abc123")
+    assert theme["interval"] is None
+    assert why["reason"] == "nobody can see that; ask how many ships there are"
+
+
+def test_several_answers_have_headings(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
+    ships(tmp_path / "a.tif")
+    ships(tmp_path / "b.tif", crs=None)
+    result = rsmoe("ask", "a.tif", "b.tif", COUNT)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.startswith(f"a.tif: {COUNT}\n3 (2 to 3")
+    assert f"\n\nb.tif: {COUNT}\n3 (2 to 3" in result.stdout
+    assert "warning: b.tif: no coordinate reference system" in result.stderr
+
+
+def test_a_plain_picture_needs_no_map(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
+    Image.fromarray(sea([(10, 10)]).transpose(1, 2, 0)).save(tmp_path / "a.png")
+    result = rsmoe("ask", "a.png", COUNT)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.startswith("1 (0 to 1, confidence 0.90)")
+    assert len(result.stderr.splitlines()) == 1
+    assert "no georeference" in result.stderr
+
+
+def test_options_reach_the_scene(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
+    ships(tmp_path / "a.tif")
+    options = "--bands 3,2,1 --tile-size 400m --overlap 8 --stretch none --batch-size 3 --dst-crs EPSG:4326"
+    result = rsmoe("ask", "a.tif", THEME, "-o", "out.gpkg", *options.split())
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.startswith("red place (confidence 0.90)")
+    assert result.stderr.strip() == "out.gpkg"
+    rows, table = gpd.read_file("out.gpkg", layer="answers"), gpd.read_file("out.gpkg", layer="rsmoe_metadata")
+    metadata = dict(zip(table["key"], table["value"], strict=True))
+    assert len(rows) == 12
+    assert rows.crs.to_epsg() == 4326
+    assert max(engine.batches) == 3
+    assert metadata["scenes.1.bands"] == "3 (blue), 2 (green), 1 (red)"
+    assert (metadata["scenes.1.tile_size"], metadata["scenes.1.overlap"]) == ("40", "8")
+    assert "found" not in gpd.list_layers("out.gpkg")["name"].tolist()
+
+
+def test_a_quarter_of_a_tile_is_shared(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
+    ships(tmp_path / "a.tif")
+    assert rsmoe("ask", "a.tif", COUNT, "-o", "out.gpkg", "--tile-size", "40").exit_code == 0
+    table = gpd.read_file("out.gpkg", layer="rsmoe_metadata").set_index("key")["value"]
+    assert table["scenes.1.overlap"] == "10"
+
+
+def test_what_no_picture_answers_needs_no_model(rsmoe: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rsmoe_core.load", lambda *_, **__: pytest.fail("no model is to be loaded"), raising=False)
+    ships(tmp_path / "a.tif")
+    result = rsmoe("ask", "a.tif", WHY)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout == "unknown\nnobody can see that; ask how many ships there are\n"
+    line = json.loads(rsmoe("ask", "a.tif", WHY, "--json", "-o", "out.gpkg").stdout)
+    assert (line["model"], line["tiles"]["asked"], line["confidence"]) == (None, 0, 0)
+    assert len(gpd.read_file("out.gpkg", layer="answers")) == 0
+
+
+def test_a_blank_scene_is_no_error(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
+    blank = np.zeros((3, 40, 40), np.uint8)
+    write_raster(tmp_path / "a.tif", blank, "red green blue", nodata=0, photometric="RGB")
+    result = rsmoe("ask", "a.tif", COUNT)
+    assert (result.exit_code, result.stdout) == (0, "unknown\nthe scene has no valid pixel\n")
+    assert engine.requests == []
+
+
+def test_a_damaged_block_is_exit_code_three(
+    rsmoe: Cli, engine: FakeEngine, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    damaged(tmp_path / "a.tif")
+    result = rsmoe("ask", "a.tif", COUNT, "-o", "out.gpkg", "--tile-size", "32", "--overlap", "0")
+    assert result.exit_code == 3
+    assert result.stdout.startswith("0 (confidence 0.90)") or result.stdout[0].isdigit()
+    assert "failed tiles: 1; the answers are without them" in result.stderr
+    assert "failed tiles, without which this is: 1; r0001c0001 cannot be read" in result.stdout
+    rows = gpd.read_file("out.gpkg", layer="answers").set_index("tile_id")
+    assert rows["status"].value_counts().to_dict() == {"ok": 5, "failed": 1}
+    assert capfd.readouterr().err == ""
+
+
+def test_interrupted_leaves_nothing(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
+    ships(tmp_path / "a.tif")
+
+    def interrupt(_: object) -> None:
+        raise KeyboardInterrupt
+
+    engine.answer = interrupt  # type: ignore[method-assign, assignment]
+    result = rsmoe("ask", "a.tif", COUNT, "-o", "out.gpkg")
+    assert result.exit_code == 130
+    assert names(tmp_path) == ["a.tif"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["a.tif"], 2, "give a question after the scene"),
+        ([COUNT], 2, "give a question after the scene"),
+        (["a.tif", "plain.tif"], 2, "plain.tif looks like a scene; put the question last, in quotes"),
+        (["a.tif", " "], 2, "the question is empty"),
+        (["a.tif", "--questions", "none.txt"], 2, "cannot read questions from none.txt"),
+        (["a.tif", "--questions", "empty.txt"], 2, "empty.txt holds no question; write one a line"),
+        (["a.tif", "--questions", "a.tif"], 2, "cannot read questions from a.tif"),
+        (["none.tif", COUNT], 1, "there is no file none.tif"),
+        (["a.tif", COUNT, "-o", "out.shp"], 2, "output type '.shp' is unknown"),
+        (["a.tif", COUNT, "-o", "a.tif.gpkg", "--dst-crs", "EPSG:1"], 2, "CRS 'EPSG:1' is unknown"),
+        (["a.tif", "plain.tif", COUNT, "-o", "out.gpkg"], 1, "plain.tif has no CRS, so it has no place on a map"),
+        (["plain.tif", COUNT, "-o", "out.gpkg", "--dst-crs", "EPSG:4326"], 1, "plain.tif has no CRS, so --dst-crs"),
+        (["a.tif", COUNT, "--tile-size", "huge"], 2, "tile size 'huge' is not understood"),
+        (["a.tif", COUNT, "--tile-size", "32", "--overlap", "32"], 2, "choose --overlap between 0 and 31"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(
+    rsmoe: Cli, engine: FakeEngine, tmp_path: Path, arguments: list[str], code: int, message: str
+) -> None:
+    ships(tmp_path / "a.tif")
+    ships(tmp_path / "plain.tif", crs=None)
+    (tmp_path / "empty.txt").write_text("# nothing\n\n")
+    before = names(tmp_path)
+    result = rsmoe("ask", *arguments, "-q")
+    assert (result.exit_code, result.stdout) == (code, "")
+    assert result.stderr.splitlines() == [result.stderr.strip()]
+    assert result.stderr.startswith("error: ")
+    assert message in result.stderr
+    assert names(tmp_path) == before
+
+
+def test_a_question_may_be_longer_than_a_file_name(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
+    rgb(tmp_path / "a.tif")
+    result = rsmoe("ask", "a.tif", f"{COUNT} {'I wonder. ' * 100}")
+    assert result.exit_code == 0, result.stderr
