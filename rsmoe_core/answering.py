@@ -19,7 +19,7 @@ from types import MappingProxyType
 
 from torch import Tensor
 
-from rsmoe_core.counts import counted, distribution, equal, more
+from rsmoe_core import chances
 from rsmoe_core.data.asking import where
 from rsmoe_core.data.base import Marks
 from rsmoe_core.finding import Finder
@@ -72,6 +72,12 @@ class Said:
         return "; ".join(f"{name} expert: {text} ({share:.2f})" for name, (text, share) in self.drafts.items())
 
 
+def inquiry_of(request: Request) -> Inquiry:
+    """What is asked; requests without a question are for `Engine.describe`."""
+    assert request.inquiry is not None
+    return request.inquiry
+
+
 def ask_experts(model: RSMoE, tokens_RQH: Tensor, inquiries: Sequence[Inquiry]) -> list[Said]:
     """Route each question and let the experts that it goes to answer; all of a step in one batch."""
     questions = [inquiry.plain for inquiry in inquiries]
@@ -118,8 +124,8 @@ def unseen(inquiry: Inquiry, finder: Finder, metres: float | None) -> str | None
 
 def find_things(request: Request, finder: Finder) -> dict[str, tuple[Found, ...]]:
     """The things asked for that the counter knows, by name, with all that was found of each."""
-    inquiry = request.inquiry
-    if inquiry is None or inquiry.kind not in _SEEN_IN_DETAIL or inquiry.attribute:
+    inquiry = inquiry_of(request)
+    if inquiry.kind not in _SEEN_IN_DETAIL or inquiry.attribute:
         return {}
     things = [thing for thing in (inquiry.thing, inquiry.other) if thing]
     sights = {thing: finder.sight_of(thing, request.metres_per_pixel) for thing in things}
@@ -128,13 +134,12 @@ def find_things(request: Request, finder: Finder) -> dict[str, tuple[Found, ...]
 
 def settle(request: Request, said: Said, found: Mapping[str, tuple[Found, ...]]) -> Answer:
     """Weigh what was found and what the experts say."""
-    inquiry = request.inquiry
-    assert inquiry is not None
+    inquiry = inquiry_of(request)
     things = [thing for thing in (inquiry.thing, inquiry.other) if thing]
     if found and all(thing in found for thing in things):
         text, confidence = _by_finding(inquiry, [found[thing] for thing in things], request)
         evidence = "; ".join(_told(found[thing], thing) for thing in things)
-        counts = {thing: float(counted([f.confidence for f in found[thing]])) for thing in things}
+        counts = {thing: float(_sure(found[thing])) for thing in things}
         every = tuple(f for thing in things for f in found[thing])
         return Answer(text, confidence, evidence, MappingProxyType(counts), every, MappingProxyType(dict(said.prompts)))
     if inquiry.kind in ("presence", "comparison"):
@@ -155,11 +160,11 @@ def _by_finding(inquiry: Inquiry, found: Sequence[tuple[Found, ...]], request: R
     if inquiry.kind == "presence":
         yes = max(confidences[0], default=_NOTHING_FOUND)
         return ("yes", yes) if yes >= 0.5 else ("no", 1 - yes)
-    known = [distribution(own) for own in confidences]
+    known = [chances.of_candidates(own) for own in confidences]
     if inquiry.kind == "comparison":
-        yes = equal(*known) if inquiry.relation == "equal" else more(*known)
+        yes = chances.equal(*known) if inquiry.relation == "equal" else chances.more(*known)
         return ("yes", yes) if yes >= 0.5 else ("no", 1 - yes)
-    number = counted(confidences[0])
+    number = _sure(found[0])
     if inquiry.kind == "count":
         return str(number), float(known[0][number])
     there = tuple((f.x, f.y, 0.0, 0.0) for f in found[0] if f.confidence >= 0.5)
@@ -169,9 +174,14 @@ def _by_finding(inquiry: Inquiry, found: Sequence[tuple[Found, ...]], request: R
     return where(Marks(inquiry.thing or "", there), width, height), max(confidences[0])
 
 
+def _sure(found: Sequence[Found]) -> int:
+    """How many are more likely there than not."""
+    return sum(f.confidence >= 0.5 for f in found)
+
+
 def _told(found: Sequence[Found], thing: str) -> str:
     """ "3 ships found, the surest at x 120, y 81 (0.97)"."""
-    number = counted([f.confidence for f in found])
+    number = _sure(found)
     if not number:
         return f"no {thing} found"
     surest = max(found, key=lambda f: f.confidence)

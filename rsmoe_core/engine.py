@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from rsmoe_core.answering import UNKNOWN, ask_experts, find_things, settle, unseen
+from rsmoe_core.answering import UNKNOWN, ask_experts, find_things, inquiry_of, settle, unseen
 from rsmoe_core.catalogue import find_model
 from rsmoe_core.checkpoint import fingerprint, load_model
 from rsmoe_core.devices import find_device
@@ -129,8 +129,7 @@ class Engine:
 
     def _without_looking(self, request: Request) -> Answer | None:
         """The answer to what no picture, or not this one, can tell."""
-        inquiry = request.inquiry
-        assert inquiry is not None, "a request without a question is for `describe`"
+        inquiry = inquiry_of(request)
         reason = inquiry.reason if inquiry.kind == "unknown" else None
         reason = reason or unseen(inquiry, self._finder, request.metres_per_pixel)
         return Answer(UNKNOWN, 1.0, reason) if reason else None
@@ -140,8 +139,8 @@ class Engine:
         """Answers by number, of the questions about a batch of pictures."""
         tokens_BQH = self._look([own[0][1] for own in pictures])
         asked = [(row, number, request) for row, own in enumerate(pictures) for number, request in own]
-        told = [one for one in asked if one[2].inquiry.kind == "description"]
-        put = [one for one in asked if one[2].inquiry.kind != "description"]
+        told = [one for one in asked if inquiry_of(one[2]).kind == "description"]
+        put = [one for one in asked if one not in told]
         answers = {}
         if told:
             words = self._describe_tokens(tokens_BQH[[row for row, _, _ in told]], [WHOLE])[0]
@@ -151,7 +150,7 @@ class Engine:
                 )
         if put:
             tokens_RQH = tokens_BQH[[row for row, _, _ in put]]
-            heard = ask_experts(self._model, tokens_RQH, [request.inquiry for _, _, request in put])
+            heard = ask_experts(self._model, tokens_RQH, [inquiry_of(request) for _, _, request in put])
             for (_, number, request), said in zip(put, heard, strict=True):
                 answers[number] = settle(request, said, find_things(request, self._finder))
         return answers

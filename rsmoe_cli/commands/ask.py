@@ -55,7 +55,7 @@ def ask(
     from rsmoe_cli.raster import open_scene
     from rsmoe_cli.sinks import check_output
     from rsmoe_cli.tiling import parse_tile_size
-    from rsmoe_core.inquiry import read_inquiry
+    from rsmoe_core.question_reader import read_inquiry
 
     paths, texts = told_apart(scenes, questions)
     inquiries = list(dict.fromkeys(read_inquiry(text) for text in texts))

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from rsmoe_cli.tiling import Tile
-from rsmoe_cli.weighing import chances
 from rsmoe_cli.weighing.case import Case, Verdict, strongest_first
 from rsmoe_cli.weighing.heard import SURE, Thing
+from rsmoe_core import chances
 
 _INTERVAL = 0.9
 """Probability that the true number lies in the interval of a count."""

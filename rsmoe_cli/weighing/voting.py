@@ -54,7 +54,7 @@ def description(case: Case) -> Verdict | None:
         answer=" ".join(sentences),
         confidence=mean_confidence(told),
         tiles=[one.tile for one in told],
-        evidence=(f"said of {case.part(told)}; other sentences of {rest:.0%} of the area",),
+        evidence=(f"said of {case.part([one.tile for one in told])}; other sentences of {rest:.0%} of the area",),
     )
 
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rsmoe_core.config import VisionConfig
-from rsmoe_core.model.vision import EfficientNetLite
+from rsmoe_core.model.vision import EfficientNetLite, InvertedResidual
 
 CELL = 4
 """Pixels of the enlarged picture along one side of a cell of heat."""
@@ -84,6 +84,7 @@ class Counter(nn.Module):
         self.smooth = nn.ModuleList(_mixing(width) for _ in widths)
         self.heat = nn.Conv2d(width, len(sights), 1)
         nn.init.normal_(self.heat.weight, std=0.01)
+        assert self.heat.bias is not None
         nn.init.constant_(self.heat.bias, math.log(_PRIOR / (1 - _PRIOR)))
 
     def start_from(self, learned: nn.Module) -> None:
@@ -108,13 +109,15 @@ class Counter(nn.Module):
 def _upper_part(blocks: nn.Sequential) -> tuple[nn.Sequential, dict[int, int]]:
     """The blocks down to the deepest step that is used, and the last block of each step from 4 on with its width."""
     kept: list[nn.Module] = []
-    step, last = 2, {}
+    step = 2
+    last: dict[int, tuple[int, int]] = {}
     for number, block in enumerate(blocks):
-        step *= block.depthwise[0].stride[0]
+        assert isinstance(block, InvertedResidual)
+        step *= block.stride
         if step > _DEEPEST:
             break
         kept.append(block)
-        last[step] = number, block.project[0].out_channels
+        last[step] = number, block.width
     return nn.Sequential(*kept), {number: width for s, (number, width) in last.items() if s >= CELL}
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -41,7 +42,7 @@ class RSMoE(nn.Module):
         self.vision = vision
         self.qformer = qformer
         self.language: LanguageModel = language
-        self.counters = nn.ModuleDict(counters or {})
+        self.counters: Any = nn.ModuleDict(counters or {})  # of Counters, which its type does not say
 
     @property
     def roles(self) -> tuple[str, ...]:

@@ -72,6 +72,7 @@ class InvertedResidual(nn.Module):
     def __init__(self, c_in: int, c_out: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
         hidden = c_in * expansion
+        self.stride, self.width = stride, c_out
         self.expand = _conv_norm(c_in, hidden, 1) if expansion > 1 else None
         self.depthwise = _conv_norm(hidden, hidden, kernel, stride, groups=hidden)
         self.project = _conv_norm(hidden, c_out, 1)

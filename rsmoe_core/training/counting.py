@@ -47,7 +47,7 @@ class Counting:
         self.trained = select_parameters(model, phase)
         self.statistics = [(name, b) for name, b in self._counter.named_buffers()]
         self._model, self._session = model, session
-        self._counter.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._counter.to(memory_format=torch.channels_last)
         sights = self._counter.sights
         self._draws = draws_of(
             marked_pictures([s.sample for s in train.studies], sights), dict(zip(sights, phase.windows, strict=True))

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from rsmoe_cli.main import app
-from tests.cli.fakes import FakeEngine, read_inquiry
+from tests.cli.fakes import FakeEngine
 
 
 @pytest.fixture
@@ -19,12 +19,6 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     fake = FakeEngine()
     monkeypatch.setattr("rsmoe_core.load", lambda name, device="auto": fake, raising=False)
     return fake
-
-
-@pytest.fixture
-def reader(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A reader of a few questions in the place of the core's."""
-    monkeypatch.setattr("rsmoe_core.inquiry.read_inquiry", read_inquiry, raising=False)
 
 
 @pytest.fixture

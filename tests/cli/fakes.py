@@ -7,8 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rsmoe_core.errors import UsageError
-from rsmoe_core.inquiry import Inquiry, Kind
 from rsmoe_core.types import EXPERTS, Answer, Description, Found, Request
 
 
@@ -96,24 +94,3 @@ def bright_spots(image: NDArray[np.uint8]) -> list[tuple[float, float]]:
             front.extend(near)
         spots.append((np.mean([x for x, _ in group]) + 0.5, np.mean([y for _, y in group]) + 0.5))
     return sorted(spots)
-
-
-def read_inquiry(text: str) -> Inquiry:
-    """Reads a few questions by their first words; stands for the reader of the core."""
-    if not text.strip():
-        raise UsageError("the question is empty; ask such as 'how many ships are there?'")
-    for start, kind, details in _QUESTIONS:
-        if text.lower().startswith(start):
-            return Inquiry(text, kind, text.lower(), **details)
-    return Inquiry(text, "unknown", "", reason="nobody can see that; ask how many ships there are")
-
-
-_QUESTIONS: tuple[tuple[str, Kind, dict[str, str]], ...] = (
-    ("how many ships", "count", {"thing": "ship"}),
-    ("how many cars", "count", {"thing": "car"}),
-    ("is there a ship", "presence", {"thing": "ship"}),
-    ("are there more ships", "comparison", {"thing": "ship", "other": "car", "relation": "more"}),
-    ("where", "location", {"thing": "ship"}),
-    ("what kind of place", "theme", {}),
-    ("describe", "description", {}),
-)

@@ -18,7 +18,8 @@ from rsmoe_cli.raster import open_scene
 from rsmoe_cli.scene_answer import SceneAnswer
 from rsmoe_cli.sinks import check_output
 from rsmoe_cli.tiling import Grid
-from tests.cli.fakes import FakeEngine, read_inquiry
+from rsmoe_core.question_reader import read_inquiry
+from tests.cli.fakes import FakeEngine
 from tests.cli.rasters import SITE_CRS, rotated, sea, write_raster
 
 COUNT, PRESENCE, THEME = "How many ships are there?", "Is there a ship?", "What kind of place is this?"

@@ -4,7 +4,6 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 from rsmoe_cli.scene_answer import SceneAnswer, scene_answer
 from rsmoe_cli.tally import Tally
 from rsmoe_cli.tiling import Grid, Tile
-from rsmoe_cli.weighing import chances, places
+from rsmoe_cli.weighing import places
 from rsmoe_cli.weighing.heard import Heard, Thing, things_of
 from rsmoe_core.inquiry import Inquiry, Kind
 from rsmoe_core.types import Answer, Found
@@ -282,37 +281,6 @@ def test_an_engine_without_confidence_gives_no_nan() -> None:
 
 def test_ground_that_tiles_do_not_own_still_speaks() -> None:
     assert ask(inquiry("theme"), ROW, [hear(LEFT, "port", 0.0, share=0)]).answer == "port"
-
-
-@settings(deadline=None)
-@given(st.lists(st.floats(0, 1), max_size=8))
-def test_candidates_add_up_as_in_all_their_combinations(probabilities: list[float]) -> None:
-    expected = np.zeros(len(probabilities) + 1)
-    for outcome in np.ndindex(*[2] * len(probabilities)):
-        expected[sum(outcome)] += math.prod(
-            p if real else 1 - p for p, real in zip(probabilities, outcome, strict=True)
-        )
-    distribution = chances.of_candidates(probabilities)
-    assert distribution == pytest.approx(expected)
-    low, high = chances.interval(distribution, 0.9)
-    assert chances.between(distribution, low, high) >= 0.9 - 1e-9
-
-
-def test_told_numbers_are_wide() -> None:
-    distribution = chances.of_told(10)
-    k = np.arange(len(distribution))
-    mean = (distribution * k).sum()
-    assert mean == pytest.approx(10, abs=1e-3)
-    assert (distribution * (k - mean) ** 2).sum() == pytest.approx(10 + 25, rel=1e-3)
-    assert chances.interval(distribution, 0.9) == (2, 21)
-    assert chances.of_told(0).tolist() == [1]
-
-
-@settings(deadline=None)
-@given(st.lists(st.floats(0, 1), max_size=6), st.lists(st.floats(0, 1), max_size=6))
-def test_more_less_or_equal_is_certain(first: list[float], second: list[float]) -> None:
-    a, b = chances.of_candidates(first), chances.of_candidates(second)
-    assert chances.more(a, b) + chances.more(b, a) + chances.equal(a, b) == pytest.approx(1)
 
 
 def test_places_have_nine_names() -> None:

@@ -17,8 +17,6 @@ from tests.cli.test_reading import damaged
 Cli = Callable[..., Result]
 COUNT, THEME, WHY = "How many ships are there?", "What kind of place is this?", "Why is it wet?"
 
-pytestmark = pytest.mark.usefixtures("reader")
-
 
 def ships(path: Path, **profile: object) -> str:
     return write_raster(path, sea([(10, 10), (64, 50), (100, 80)]), "red green blue", photometric="RGB", **profile)
