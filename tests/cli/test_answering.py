@@ -79,7 +79,10 @@ def test_a_scene_is_read_once_for_all_questions(tmp_path: Path) -> None:
     assert max(engine.batches) == 16
     assert [request.metres_per_pixel for request in engine.requests] == pytest.approx([10] * len(engine.requests), 1e-2)
     unanswerable = reply.answers[1]
-    assert (unanswerable.asked, unanswerable.reason) == (0, "nobody can see that; ask how many ships there are")
+    assert (unanswerable.asked, unanswerable.reason) == (
+        0,
+        "a picture does not show who, when or why; ask, for example: how many ships are there?",
+    )
 
 
 def test_the_engine_is_told_the_size_of_the_pixels_that_it_sees(tmp_path: Path) -> None:
