@@ -1,4 +1,4 @@
-"""CIDEr-D of single captions against fixed references, fast enough to be a reward in training.
+"""CIDEr-D of single captions against fixed references, fast enough to choose epochs by.
 
 The same figure as pycocoevalcap's CIDEr over the same pictures (held by a test), which must be given all captions at
 once. Vedantam et al. 2015, arXiv 1411.5726: n-grams of one to four words, weighted by their rarity over pictures.
@@ -17,7 +17,7 @@ _SIGMA = 6.0
 _Vector = tuple[list[dict[tuple[str, ...], float]], list[float], int]
 
 
-class CiderReward:
+class PictureCider:
     """Scores a caption of picture `i` against the i-th references."""
 
     def __init__(self, references: Sequence[Sequence[str]]) -> None:

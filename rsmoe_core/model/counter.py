@@ -143,5 +143,15 @@ def peaks(heat_hw: Tensor, least: float, reach: float) -> Tensor:
     radius = max(1, round(reach / CELL))
     highest = F.max_pool2d(heat_hw[None, None], 2 * radius + 1, stride=1, padding=radius)[0, 0]
     y, x = torch.nonzero((heat_hw == highest) & (heat_hw >= least), as_tuple=True)
-    found = torch.stack([(x + 0.5) * CELL, (y + 0.5) * CELL, heat_hw[y, x]], dim=1)
-    return found[found[:, 2].argsort(descending=True)]
+    found_N3 = torch.stack([(x + 0.5) * CELL, (y + 0.5) * CELL, heat_hw[y, x]], dim=1)
+    return _apart(found_N3[found_N3[:, 2].argsort(descending=True, stable=True)], reach)
+
+
+def _apart(found_N3: Tensor, reach: float) -> Tensor:
+    """Without those that a hotter, or as hot, one within `reach` makes superfluous: equal cells are one peak."""
+    near_NN = torch.cdist(found_N3[:, :2], found_N3[:, :2]) <= reach
+    kept: list[int] = []
+    for number in range(len(found_N3)):
+        if not near_NN[number, kept].any():
+            kept.append(number)
+    return found_N3[kept]

@@ -133,10 +133,9 @@ def write(
     *,
     max_tokens: int,
     beams: int = 1,
-    samples: int = 0,
     roles: Sequence[str] | None = None,
 ) -> list[Written]:
-    """One text for each row, greedily or by beam search; or `samples` texts for each, drawn by their probability.
+    """One text for each row, greedily or by beam search.
 
     `tokens_RQH` are the vision tokens of each row's image, `prompts` the texts to answer; `roles` names the adapter of
     each row, None means the bare language model. Rows are padded on the left and masked: what a row says does not
@@ -156,8 +155,7 @@ def write(
         attention_mask=mask,
         max_new_tokens=max_tokens,
         num_beams=beams,
-        do_sample=samples > 0,
-        **({"num_return_sequences": samples, "top_k": 0} if samples else {}),
+        do_sample=False,
         pad_token_id=codec.pad,
         eos_token_id=codec.eos,
         bos_token_id=codec.bos,

@@ -1,6 +1,4 @@
-"""Which pictures are kept from training, to choose the best epoch by, and which from the experts, so that the fusion
-pass reads drafts of pictures that these do not know: decided by names, so the same in every run.
-"""
+"""Which pictures are kept from training, to choose the best epoch by: decided by names, so the same in every run."""
 
 from __future__ import annotations
 
@@ -17,15 +15,15 @@ _FEWEST = 2
 """Pictures held out at the least."""
 
 
-def held_out(samples: Sequence[Sample], share: float, purpose: str = "") -> NDArray[np.bool_]:
-    """True where a picture's whole series is held out; the choices for two purposes have nothing to do with each other.
+def held_out(samples: Sequence[Sample], share: float) -> NDArray[np.bool_]:
+    """True where a picture's whole series is held out.
 
     Where the share of few series comes to next to nothing or to everything, the series of the smallest digest are held
     out; where all pictures are of one series, pictures are held out one by one. Raises TrainingError where there are
     too few even for that, or `share` is not between 0 and 1.
     """
-    series = np.array([_digest(purpose + _series(sample)) for sample in samples])
-    pictures = np.array([_digest(purpose + sample.image.name) for sample in samples])
+    series = np.array([_digest(_series(sample)) for sample in samples])
+    pictures = np.array([_digest(sample.image.name) for sample in samples])
     for chosen in (series < share, series <= _low(series), pictures <= max(_low(pictures), share)):
         if 0 < share < 1 and _FEWEST <= chosen.sum() < len(samples):
             return chosen

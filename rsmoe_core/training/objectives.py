@@ -3,7 +3,6 @@
 recognition.Recognition   the image encoder: kinds of places and words, from pictures
 teaching.Teaching         texts, word by word, from the features of a settled image encoder
 teaching.Tuning           the same from few pictures
-reward.Reward             whole captions, by how well they agree with the people's sentences
 counting.Counting         the counter: single things, from windows of pictures in which they are marked
 """
 

@@ -47,7 +47,6 @@ from rsmoe_core.training.loop import run_phase
 from rsmoe_core.training.objectives import Material, Objective, Session, select_parameters
 from rsmoe_core.training.processes import from_first
 from rsmoe_core.training.recognition import Recognition
-from rsmoe_core.training.reward import Reward
 from rsmoe_core.training.stages import Phase, Stage
 from rsmoe_core.training.start import check_start, starting_model
 from rsmoe_core.training.teaching import Teaching, Tuning
@@ -56,16 +55,13 @@ OBJECTIVES: dict[str, Callable[[RSMoE, Phase, Material, Material, Session], Obje
     "recognise": Recognition,
     "teach": Teaching,
     "tune": Tuning,
-    "reward": Reward,
     "count": Counting,
 }
 """What a phase may learn, by the name that it gives."""
 
 _VALIDATION_PICTURES = 400
-_FRESH_SHARE = 0.25
-"""Share of the picture series that the experts never see while they learn."""
 _WRITING_BATCH = 64
-_LATER_SETTINGS = {"average": 0.0, "pictures": "all", "patience": None, "processes x accumulate": 1}
+_LATER_SETTINGS = {"average": 0.0, "windows": (), "patience": None, "processes x accumulate": 1}
 """Settings that came later, with the value that all runs had before: kept where it is another, so that those go on."""
 
 
@@ -137,7 +133,7 @@ def run_stage(
             # The image encoder's features say nothing as long as it changes, and a counter has features of its own.
             needs_features = phase.objective not in ("recognise", "count")
             features = _features(model, recipe, folders, cache) if needs_features else FeatureBank.of([])
-            rows = _learned_from(phase, samples, aside), np.flatnonzero(aside)[:_VALIDATION_PICTURES]
+            rows = np.flatnonzero(~aside), np.flatnonzero(aside)[:_VALIDATION_PICTURES]
             if phase.needs_drafts:
                 studies = from_first(partial(_with_drafts, model, studies, features, np.concatenate(rows), recipe.bf16))
             train, validation = (Material([studies[i] for i in own.tolist()], features.select(own)) for own in rows)
@@ -226,14 +222,6 @@ def _features(model: RSMoE, recipe: Recipe, folders: Sequence[Sequence[Sample]],
             bank = cached_features(encoder, samples, place, views=recipe.views, image_size=size, seed=recipe.seed)
         arrays.append(bank)
     return FeatureBank.of(arrays)
-
-
-def _learned_from(phase: Phase, samples: Sequence[Sample], aside: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Numbers of the pictures that a phase learns from."""
-    if phase.pictures == "all":
-        return np.flatnonzero(~aside)
-    fresh = held_out(samples, _FRESH_SHARE, "fresh/")
-    return np.flatnonzero(~aside & (fresh if phase.pictures == "fresh" else ~fresh))
 
 
 def _with_drafts(

@@ -4,7 +4,6 @@
                align    Q-Former and language model learn to caption and to answer the sub-tasks' questions
     stage 2    experts  adapters of router, theme, objects and relations, started from the stage-1 language model
                fusion   the fusion adapter, on drafts that those experts wrote for the training pictures
-               polish   the fusion adapter, by how well whole captions agree with the people's
     count      near     the counter of aerial pictures, from the image encoder's first layers
                far      the counter of satellite scenes, from the near one
     finetune   experts  adapters of theme, objects and relations of a finished model, on a few pictures of its user's
@@ -28,7 +27,7 @@ class Phase:
     """One run of the loop."""
 
     name: str
-    objective: Literal["recognise", "teach", "tune", "reward", "count"]
+    objective: Literal["recognise", "teach", "tune", "count"]
     """What is learned; see `objectives`."""
     trains: tuple[str, ...]
     """Parts whose parameters change: `vision`, `qformer`, `language`, or names of adapters."""
@@ -40,9 +39,6 @@ class Phase:
     weight_decay: float = 0.05
     warmup: float = 0.05
     """Share of the steps over which the learning rate rises; it then falls to a tenth along a cosine."""
-    pictures: Literal["all", "taught", "fresh"] = "all"
-    """Which ones are learned from. The experts have been taught the `taught` ones, and their drafts of these are better
-    than they will ever be of a picture in use; so the fusion pass learns from the `fresh` ones."""
     needs_drafts: bool = False
     """The experts write a draft for every picture before the phase begins."""
     average: float = 0.0
@@ -133,18 +129,6 @@ STAGES: dict[str, Stage] = {
                 learning_rate=5e-4,
                 images_per_step=32,
                 weight_decay=0.01,
-                average=0.98,
-                needs_drafts=True,
-            ),
-            Phase(
-                name="polish",
-                objective="reward",
-                trains=(FUSION,),
-                lessons=("fuse",),
-                epochs=1,
-                learning_rate=2e-4,
-                images_per_step=32,
-                weight_decay=0.0,
                 average=0.98,
                 needs_drafts=True,
             ),

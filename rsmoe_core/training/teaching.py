@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rsmoe_core.instructions import CAPTION
-from rsmoe_core.metrics.cider import CiderReward
+from rsmoe_core.metrics.cider import PictureCider
 from rsmoe_core.model import lora
 from rsmoe_core.model.language import answer_loss
 from rsmoe_core.model.rsmoe import RSMoE
@@ -117,5 +117,5 @@ def caption_figures(model: RSMoE, phase: Phase, material: Material) -> dict[str,
             else:
                 written = model.answer(tokens_BQH, instructions)
         captions += [model.codec.decode(w.ids) for w in written]
-    cider = CiderReward([study.sample.captions for study in material.studies])
+    cider = PictureCider([study.sample.captions for study in material.studies])
     return {"validation_cider": float(np.mean([cider(picture, text) for picture, text in enumerate(captions)]))}

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rsmoe_core.answer_evaluation import Answer, ask_samples, evaluate_answers
+from rsmoe_core import types
+from rsmoe_core.answer_evaluation import ask_samples, evaluate_answers
 from rsmoe_core.data import Dataset, Question, Sample
 
 TREES, COUNT = "are there trees?", "how many ships are there?"
@@ -33,8 +34,8 @@ def dataset(tmp_path: Path) -> Dataset:
 def test_every_question_is_asked_of_its_picture(dataset: Dataset) -> None:
     batches: list[int] = []
 
-    def ask(images: Sequence[np.ndarray], questions: Sequence[str]) -> list[Answer]:
-        return [(f"{image[0, 0, 0]} {question}", 0.5) for image, question in zip(images, questions, strict=True)]
+    def ask(images: Sequence[np.ndarray], questions: Sequence[str]) -> list[types.Answer]:
+        return [types.Answer(f"{i[0, 0, 0]} {question}", 0.5) for i, question in zip(images, questions, strict=True)]
 
     said = ask_samples(dataset.split("test"), ask, batch_size=3, progress=batches.append)
     assert batches == [3, 1]

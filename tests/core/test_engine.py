@@ -6,6 +6,7 @@ from rsmoe_core import Request, load
 from rsmoe_core.engine import as_sentence
 from rsmoe_core.errors import ImageError, ModelError, UsageError
 from rsmoe_core.instructions import DEFAULT_PROMPTS
+from rsmoe_core.question_reader import read_inquiry
 from rsmoe_core.types import EXPERTS
 from rsmoe_core.variants import ablations
 from tests.core.conftest import make_tiny
@@ -134,3 +135,44 @@ def test_every_variant_leaves_out_its_part_and_nothing_else(engine, images):
         as_sentence(", ".join(filter(None, (s.theme, s.objects, s.relations)))).lower().rstrip(".") for s in whole
     ]
     assert [s.caption for s in said["stage 1 only"]] != [s.caption for s in whole]
+
+
+def test_every_question_about_a_picture_gets_an_answer(engine, images):
+    answers = engine.ask(images, "Is there a bridge?")
+    assert [answer.text for answer in answers] == [answer.text for answer in engine.ask(images, "any bridges?")]
+    for answer in answers:
+        assert answer.text in ("yes", "no")
+        assert 0.5 <= answer.confidence <= 1
+        assert answer.evidence
+        assert set(answer.prompts) <= set(EXPERTS)
+
+
+def test_answers_come_in_the_order_of_the_questions(engine, images):
+    questions = ["what kind of place is this?", "who owns the port?", "describe the picture"]
+    theme, owner, words = engine.ask([images[0]] * 3, questions)
+    assert owner.text == "unknown"
+    assert "who" in owner.evidence
+    assert words.text == engine.caption(images[:1])[0].caption
+    assert theme == engine.ask([images[0]], questions[0])[0]
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_batch_size_does_not_change_answers(engine, images, size):
+    inquiry = read_inquiry("what color is the building?")
+    requests = [Request(image, inquiry=inquiry) for image in images]
+    assert [a.text for a in engine.answer(requests, size)] == [a.text for a in engine.answer(requests)]
+
+
+def test_what_a_pixel_hides_is_not_answered(engine, images):
+    (answer,) = engine.ask(images[:1], "how many cars are there?", metres_per_pixel=300.0)
+    assert (answer.text, answer.evidence) == (
+        "unknown",
+        "a car cannot be told from its surroundings at 300 m per pixel",
+    )
+
+
+def test_questions_and_pictures_must_match(engine, images):
+    with pytest.raises(UsageError, match="2 questions for 7 pictures"):
+        engine.ask(images, ["any ships?", "any cars?"])
+    with pytest.raises(UsageError, match="empty"):
+        engine.ask(images, " ")

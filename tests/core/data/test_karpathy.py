@@ -73,7 +73,7 @@ def test_unusable_entries_are_listed(tmp_path: Path) -> None:
     dataset = karpathy.read(path)
     assert [sample.image.name for sample in dataset.samples] == ["d.jpg"]
     assert [f"{path}: entry {n}:" in problem for n, problem in zip((0, 1, 2, 4), dataset.problems, strict=True)]
-    assert "a.jpg has no sentence, no question and no scene" in dataset.problems[0]
+    assert "a.jpg has no sentence, question, scene or marks" in dataset.problems[0]
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"images": 5}', "\xff\xfe"])

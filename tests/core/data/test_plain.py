@@ -60,7 +60,7 @@ def test_unusable_lines_are_listed_with_their_number(tmp_path: Path) -> None:
     dataset = plain.read(path)
     assert [sample.captions for sample in dataset.samples] == [("a road .",)]
     assert [problem.split(": ")[0] for problem in dataset.problems] == [f"{path}:{number}" for number in range(3, 8)]
-    expected = ["no sentence, no question and no scene", "has no 'split'", f"a.png is there already, at {path}:2"]
+    expected = ["no sentence, question, scene or marks", "has no 'split'", f"a.png is there already, at {path}:2"]
     assert all(text in problem for text, problem in zip(expected, dataset.problems[2:], strict=True))
 
 

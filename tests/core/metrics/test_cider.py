@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rsmoe_core.metrics.cider import CiderReward
+from rsmoe_core.metrics.cider import PictureCider
 
 REFERENCES = [
     ["many green trees are near a pond .", "a pond is among green trees .", "there is a pond ."],
@@ -22,12 +22,12 @@ def test_it_is_the_figure_of_pycocoevalcap(said: tuple[str, str, str]) -> None:
     for caption, references in zip(said, REFERENCES, strict=True):
         scorer += (caption, references)
     _, expected = scorer.compute_score()
-    reward = CiderReward(REFERENCES)
+    reward = PictureCider(REFERENCES)
     assert [reward(picture, caption) for picture, caption in enumerate(said)] == pytest.approx(expected.tolist())
 
 
 def test_the_own_sentence_is_worth_more_than_any_other_pictures() -> None:
-    reward = CiderReward(REFERENCES)
+    reward = PictureCider(REFERENCES)
     for picture, references in enumerate(REFERENCES):
         scores = [reward(other, references[0]) for other in range(len(REFERENCES))]
         assert max(range(len(scores)), key=scores.__getitem__) == picture

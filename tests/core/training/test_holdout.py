@@ -19,12 +19,6 @@ def test_a_series_is_held_out_whole_and_always_the_same() -> None:
     assert np.array_equal(held_out(samples[200:], 0.3), chosen[200:]), "by name, not by place"
 
 
-def test_two_purposes_hold_out_different_series() -> None:
-    samples = [Sample(Path(f"{n}.jpg"), "train", ("x",), series=f"s{n}") for n in range(400)]
-    chosen, other = held_out(samples, 0.5), held_out(samples, 0.5, "fresh/")
-    assert 0.4 < (chosen == other).mean() < 0.6
-
-
 def test_pictures_of_one_series_are_held_out_one_by_one() -> None:
     samples = [Sample(Path(f"{n}.png"), "train", ("x",), series="all") for n in range(30)]
     chosen = held_out(samples, 0.15)

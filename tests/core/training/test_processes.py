@@ -60,15 +60,15 @@ def test_two_processes_train_the_model_that_one_does(two: Path, tmp_path: Path) 
 def test_two_processes_end_every_phase_with_the_same_weights(two: Path) -> None:
     first, second = results(two, "digests")
     assert first == second
-    phases = ["adapt of recognise", "align of teach", "experts of teach", "fusion of teach", "polish of reward"]
+    phases = ["adapt of recognise", "align of teach", "experts of teach", "fusion of teach"]
     assert list(first) == ["alike", *phases]
 
 
 def test_one_process_writes_and_talks(two: Path) -> None:
     first, second = results(two, "said")
-    assert sum("trains" in line for line in first) == 5
+    assert sum("trains" in line for line in first) == 4
     assert second == []
-    for phase in ("stage1-work/adapt", "stage1-work/align", "stage2-work/experts", "stage2-work/polish"):
+    for phase in ("stage1-work/adapt", "stage1-work/align", "stage2-work/experts", "stage2-work/fusion"):
         assert [row["step"] for row in read_log(two / phase) if "loss" in row] == [1, 2]
         assert len(list((two / phase / "tensorboard").iterdir())) == 1
     assert json.loads((two / "stage1-work" / "settings.json").read_text())["processes x accumulate"] == 2

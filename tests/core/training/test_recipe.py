@@ -5,19 +5,16 @@ import json
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from rsmoe_core.checkpoint import fingerprint, load_model
-from rsmoe_core.data import read_dataset
 from rsmoe_core.data.targets import derive
 from rsmoe_core.errors import DataError, TrainingError
 from rsmoe_core.model.rsmoe import build
 from rsmoe_core.presets import tiny
 from rsmoe_core.training import keeper, loop, recipe
-from rsmoe_core.training.holdout import held_out
 from rsmoe_core.training.recipe import Recipe, run_stage
 from rsmoe_core.training.stages import Stage, stage
 
@@ -80,16 +77,6 @@ def test_stage_1_may_start_from_the_image_encoder_of_a_model(
         run_stage(aligned, dataclasses.replace(chosen, out=tmp_path / "wider"), config=wider, backbone=stage_1)
 
 
-def test_the_fusion_pass_learns_from_pictures_that_the_experts_do_not_know(karpathy_folder: Path) -> None:
-    samples = read_dataset(karpathy_folder).split("train")
-    aside = held_out(samples, 0.2)
-    pictures = {p.name: set(recipe._learned_from(p, samples, aside)) for s in (STAGE_1, STAGE_2) for p in s.phases}
-    assert pictures["adapt"] == set(np.flatnonzero(~aside))
-    assert pictures["align"] == pictures["experts"] == pictures["adapt"] - pictures["fusion"]
-    assert pictures["fusion"] == pictures["polish"]
-    assert 0 < len(pictures["fusion"]) < len(pictures["align"])
-
-
 def test_the_best_epoch_is_kept(stage_1: Path) -> None:
     work = stage_1.parent / "stage1-work" / "align"
     best = json.loads((work / "best.json").read_text())
@@ -142,7 +129,6 @@ def test_stage_2_trains_nothing_but_adapters(karpathy_folder: Path, stage_1: Pat
     assert "trains router, theme, objects, relations: " in trained[0]
     assert "trains fusion: " in trained[1]
     assert len(log(folder.parent / "stage2-work" / "fusion")) > 0
-    assert len(log(folder.parent / "stage2-work" / "polish")) > 0
 
 
 def test_a_finished_stage_is_not_run_again(

@@ -24,7 +24,7 @@ def test_stage_1_trains_no_adapter_and_stage_2_every_adapter_and_nothing_else() 
 
 def test_fine_tuning_leaves_all_but_adapters_alone_and_is_a_run_by_itself() -> None:
     assert {part for phase in STAGES["finetune"].phases for part in phase.trains} <= set(roles(EXPERTS))
-    assert [s.folder for s in STAGES.values()] == ["stage1", "stage2", ""]
+    assert [s.folder for s in STAGES.values()] == ["stage1", "stage2", "stagecount", ""]
 
 
 def test_every_lesson_is_known() -> None:
@@ -33,18 +33,18 @@ def test_every_lesson_is_known() -> None:
 
 def test_epochs_can_be_set_for_every_phase() -> None:
     longer = stage("2").with_epochs(7)
-    assert [phase.epochs for phase in longer.phases] == [7, 7, 7]
+    assert [phase.epochs for phase in longer.phases] == [7, 7]
     assert longer.phases[0].learning_rate == stage("2").phases[0].learning_rate
     assert stage("2").with_epochs(None) is stage("2")
 
 
 def test_patience_can_be_set_for_every_phase() -> None:
     patient = stage("2").with_epochs(None, patience=3)
-    assert [phase.patience for phase in patient.phases] == [3, 3, 3]
+    assert [phase.patience for phase in patient.phases] == [3, 3]
     assert [phase.epochs for phase in patient.phases] == [phase.epochs for phase in stage("2").phases]
-    assert [phase.patience for phase in stage("2").with_epochs(7).phases] == [None, None, None]
+    assert [phase.patience for phase in stage("2").with_epochs(7).phases] == [None, None]
 
 
 def test_an_unknown_stage_lists_the_stages() -> None:
-    with pytest.raises(UsageError, match="no stage '3'; choose one of: 1, 2, finetune"):
+    with pytest.raises(UsageError, match="no stage '3'; choose one of: 1, 2, count, finetune"):
         stage("3")
