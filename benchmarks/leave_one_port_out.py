@@ -2,10 +2,10 @@
 
     python benchmarks/leave_one_port_out.py PORTS -o RUN --near RUN/near --data AIRPORT --data SHIPS ...
 
-PORTS holds `NAME.tif` with `NAME.vessels.json`. For each port the phase `far` of stage `count` is trained without it,
-from a model that has been through phase `near` and so has not seen any port; then ships are looked for on the
-whole port. What heat means a ship is settled for each port on the six others, as they were found when each of them was
-left out. A run that was broken off goes on where it stopped. Writes RUN/ports.json, and prints a Markdown table.
+PORTS holds `NAME.tif` with `NAME.vessels.json`. For each port the phases `far` and `keen` of stage `count` are run
+without it, from a model that has been through phase `near` and so has not seen any port; then ships are looked for on
+the whole port. What heat means a ship is settled for each port on the six others, as they were found when each of them
+was left out. A run that was broken off goes on where it stopped. Writes RUN/ports.json, and prints a Markdown table.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def _searched(arguments: argparse.Namespace, name: str) -> Searched:
         if not pictures.is_dir():
             prepare_ports(arguments.ports, pictures, leave_out=(name,))
         stage = STAGES["count"]
-        far = dataclasses.replace(stage, name="far", phases=tuple(p for p in stage.phases if p.name == "far"))
+        far = dataclasses.replace(stage, name="far", phases=tuple(p for p in stage.phases if p.trains == ("far",)))
         recipe = Recipe(data=(pictures, *arguments.data), out=run, holdout=_HOLDOUT)
         folder = run_stage(far, recipe, start=arguments.near)
         record.write_text(json.dumps(dataclasses.asdict(_search(folder, pictures))) + "\n")
