@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = (
     "README.md",
     "docs/RESULTS.md",
+    "docs/ASKING.md",
     "docs/EVALUATION.md",
     "docs/EXPERIMENTS.md",
     "docs/TRAINING.md",

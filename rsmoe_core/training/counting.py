@@ -42,7 +42,7 @@ class Counting:
     """See `objectives.Objective`."""
 
     def __init__(self, model: RSMoE, phase: Phase, train: Material, validation: Material, session: Session) -> None:
-        (self._name,), self._side = phase.trains, phase.side
+        (self._name,) = phase.trains
         self._counter: Counter = model.counters[self._name]
         self.trained = select_parameters(model, phase)
         self.statistics = [(name, b) for name, b in self._counter.named_buffers()]
@@ -62,7 +62,7 @@ class Counting:
         self._counter.train()
         pictures = [self._draws[number] for number in images.tolist()]
         with ThreadPoolExecutor(_READERS) as readers:
-            windows = list(readers.map(draw_window, pictures, [self._side] * len(pictures), rng.spawn(len(pictures))))
+            windows = list(readers.map(draw_window, pictures, rng.spawn(len(pictures))))
         images_BHWC, truth_Bhw = batch_of(windows)
         device = next(self._counter.parameters()).device
         pixels_BCHW = normalise(images_BHWC).to(device, memory_format=torch.channels_last)

@@ -61,7 +61,7 @@ OBJECTIVES: dict[str, Callable[[RSMoE, Phase, Material, Material, Session], Obje
 
 _VALIDATION_PICTURES = 400
 _WRITING_BATCH = 64
-_LATER_SETTINGS = {"average": 0.0, "windows": (), "side": 256, "patience": None, "processes x accumulate": 1}
+_LATER_SETTINGS = {"average": 0.0, "windows": (), "patience": None, "processes x accumulate": 1}
 """Settings that came later, with the value that all runs had before: kept where it is another, so that those go on."""
 
 

@@ -6,7 +6,6 @@
                fusion   the fusion adapter, on drafts that those experts wrote for the training pictures
     count      near     the counter of aerial pictures, from the image encoder's first layers
                far      the counter of satellite scenes, from the near one
-               keen     the same on smaller windows, in more and smaller steps
     finetune   experts  adapters of theme, objects and relations of a finished model, on a few pictures of its user's
                fusion   its fusion adapter, on drafts that those experts wrote
 
@@ -46,8 +45,6 @@ class Phase:
     """Decay of a moving average of the parameters, which is what is validated and kept; 0 for none."""
     windows: tuple[int, ...] = ()
     """Windows that show something, in an epoch of a counter, for each of its sights."""
-    side: int = 256
-    """Pixels along a window's side, in the enlarged picture; a multiple of 16."""
     patience: int | None = None
     """Epochs without a better score after which the phase ends early; the rate falls as if it did not."""
 
@@ -161,17 +158,6 @@ STAGES: dict[str, Stage] = {
                 epochs=1,
                 learning_rate=1e-3,
                 images_per_step=16,
-                average=0.998,
-            ),
-            Phase(
-                name="keen",
-                objective="count",
-                trains=("far",),
-                windows=(4000,),
-                side=192,
-                epochs=1,
-                learning_rate=7e-4,
-                images_per_step=8,
                 average=0.998,
             ),
         ),

@@ -2,7 +2,7 @@
 
     MarkedPicture ─cut─▶ Window(image, centres) ─turned, recoloured─▶ Window ─heat─▶ heat_hw
 
-Shapes: H = W pixels of the enlarged picture, h = w = H / CELL cells, N things.
+Shapes: H = W = SIDE pixels of the enlarged picture, h = w = SIDE / CELL cells, N things.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from rsmoe_core.data import read_image
 from rsmoe_core.data.augment import recoloured, stretched
 from rsmoe_core.model.counter import CELL, SIGHTS
 
+SIDE = 256
+"""Pixels of a window's side, in the enlarged picture."""
 _KEPT = 1024
 """Decoded pictures that are kept in memory."""
 _AT_A_THING = 0.6
@@ -54,16 +56,16 @@ class Window:
     """Centre x, centre y, width and height, in pixels of the window; only things whose centre lies in it."""
 
 
-def draw_window(picture: MarkedPicture, side: int, rng: np.random.Generator) -> Window:
-    """A random window of `side` pixels, seen anew; the same generator state gives the same window."""
-    window = _turned(_cut(picture, side, rng), rng)
+def draw_window(picture: MarkedPicture, rng: np.random.Generator) -> Window:
+    """A random window of the picture, seen anew; the same generator state gives the same window."""
+    window = _turned(_cut(picture, rng), rng)
     image = stretched(window.image_HWC, rng) if rng.random() < _STRETCH_SHARE else window.image_HWC
     return Window(recoloured(image, rng), window.boxes_N4)
 
 
-def heat_of(boxes_N4: NDArray[np.float64], side: int) -> NDArray[np.float32]:
+def heat_of(boxes_N4: NDArray[np.float64]) -> NDArray[np.float32]:
     """heat_hw: 1 in the cell of each thing's centre, falling off around it."""
-    cells = side // CELL
+    cells = SIDE // CELL
     heat = np.zeros((cells, cells), np.float32)
     rows, columns = np.mgrid[:cells, :cells]
     for x, y, width, height in boxes_N4:
@@ -79,13 +81,13 @@ def _pixels(path: Path) -> NDArray[np.uint8]:
     return read_image(path)
 
 
-def _cut(picture: MarkedPicture, side: int, rng: np.random.Generator) -> Window:
+def _cut(picture: MarkedPicture, rng: np.random.Generator) -> Window:
     image = _pixels(picture.image)
     boxes_N4 = np.array(picture.boxes, np.float64).reshape(-1, 4)
     height, width = image.shape[:2]
     wanted = SIGHTS[picture.sight].enlargement(picture.metres_per_pixel) * rng.uniform(*_SCALES)
-    extent = min(side / wanted, height, width)
-    scale = side / extent
+    extent = min(SIDE / wanted, height, width)
+    scale = SIDE / extent
     if len(boxes_N4) and rng.random() < _AT_A_THING:
         middle = boxes_N4[rng.integers(len(boxes_N4)), :2] + rng.uniform(-0.4, 0.4, 2) * extent
         corner = middle - extent / 2
@@ -93,26 +95,25 @@ def _cut(picture: MarkedPicture, side: int, rng: np.random.Generator) -> Window:
         corner = rng.uniform(0, 1, 2) * (width - extent, height - extent)
     left, top = np.clip(corner, 0, (width - extent, height - extent))
     box = (left, top, left + extent, top + extent)
-    cut = Image.fromarray(image).resize((side, side), Image.Resampling.BICUBIC, box=box)
+    cut = Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.BICUBIC, box=box)
     placed = (boxes_N4 - (left, top, 0, 0)) * scale
-    inside = ((placed[:, :2] >= 0) & (placed[:, :2] < side)).all(axis=1)
+    inside = ((placed[:, :2] >= 0) & (placed[:, :2] < SIDE)).all(axis=1)
     return Window(np.asarray(cut), placed[inside])
 
 
 def _turned(window: Window, rng: np.random.Generator) -> Window:
     """Mirrored or not, then turned by 0 to 3 quarters; each of the eight ways is as likely."""
     image, boxes = window.image_HWC, window.boxes_N4.copy()
-    side = len(image)
     if rng.random() < 0.5:
         image = image[:, ::-1]
-        boxes[:, 0] = side - boxes[:, 0]
+        boxes[:, 0] = SIDE - boxes[:, 0]
     for _ in range(int(rng.integers(4))):
         image = np.rot90(image)  # anticlockwise: the right edge becomes the top one
         x, y, width, height = boxes.T.copy()
-        boxes = np.stack([y, side - x, height, width], axis=1)
+        boxes = np.stack([y, SIDE - x, height, width], axis=1)
     return Window(np.ascontiguousarray(image), boxes)
 
 
 def batch_of(windows: Sequence[Window]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """images_BHWC and heat_Bhw."""
-    return np.stack([w.image_HWC for w in windows]), np.stack([heat_of(w.boxes_N4, len(w.image_HWC)) for w in windows])
+    return np.stack([w.image_HWC for w in windows]), np.stack([heat_of(w.boxes_N4) for w in windows])
