@@ -44,6 +44,9 @@ class Sight:
     reach: float = 6.0
     """Pixels of the enlarged picture within which two peaks are of one thing."""
 
+    turns: int = 1
+    """Quarter turns in which the picture is looked at; the heat is their mean. Cheap where a scene has few pixels."""
+
     def enlargement(self, metres_per_pixel: float | None) -> float:
         """Pixels of the enlarged picture for one of a picture with this ground sample distance."""
         return self.scale if metres_per_pixel is None else metres_per_pixel / self.metres
@@ -52,7 +55,7 @@ class Sight:
 SIGHTS: dict[str, Sight] = {
     "airplane": Sight("airplane", scale=1.5, metres=1.0, coarsest=5.0, reach=8.0),
     "ship": Sight("ship", scale=1.0, metres=1.0, coarsest=3.0, reach=8.0),
-    "distant ship": Sight("ship", scale=2.0, metres=5.0, finest=3.0, coarsest=20.0),
+    "distant ship": Sight("ship", scale=2.0, metres=5.0, finest=3.0, coarsest=20.0, turns=4),
     "tree": Sight("tree", scale=2.0, metres=0.3, coarsest=2.0),
 }
 """Every sight that can be learned, by name: `distant` ones are for satellites that see ten metres as one pixel."""

@@ -1,0 +1,62 @@
+"""The model that ships really answers: questions about real scenes by the user's command."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import geopandas
+import pytest
+from typer.testing import CliRunner
+
+from rsmoe_cli.main import app
+
+
+def ask(*arguments: str) -> list[dict]:
+    """The JSON objects that `rsmoe ask` prints."""
+    done = CliRunner().invoke(app, ["ask", *arguments, "--json", "-q"])
+    assert done.exit_code == 0, done.output
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def algiers(shared: Path) -> str:
+    return str(shared / "scenes" / "sentinel2_ports" / "algiers.tif")
+
+
+def test_ships_of_a_port_are_counted_and_shown(algiers: str, tmp_path: Path) -> None:
+    """The port was learned from; how well ports are counted that were not stands in docs/RESULTS.md."""
+    out = tmp_path / "ships.gpkg"
+    (answer,) = ask(algiers, "How many ships?", "-o", str(out))
+    assert answer["kind"] == "count"
+    low, high = answer["interval"]
+    assert low <= int(answer["answer"]) <= high
+    assert 13 <= int(answer["answer"]) <= 54  # 27 are labelled
+    found = geopandas.read_file(out, layer="found")
+    assert len(found) == int(answer["answer"])
+    assert found.within(geopandas.read_file(out, layer="answers").union_all()).all()
+
+
+def test_other_words_and_another_grid_count_the_same(algiers: str, tmp_path: Path) -> None:
+    questions = tmp_path / "questions.txt"
+    questions.write_text("How many ships?\nwhat is the number of vesels in the harbour\nCount the boats, please.\n")
+    answers = [answer["answer"] for answer in ask(algiers, "--questions", str(questions))]
+    assert len(answers) == 3
+    assert len(set(answers)) == 1
+    (shifted,) = ask(algiers, "How many ships?", "--tile-size", "300", "--overlap", "100")
+    assert abs(int(shifted["answer"]) - int(answers[0])) <= max(1, 0.1 * int(answers[0]))
+
+
+@pytest.mark.parametrize("folder", ["mixed", "naip"])
+def test_every_scene_is_answered_or_refused_clearly(shared: Path, folder: str) -> None:
+    scenes = sorted(map(str, (shared / "scenes" / folder).glob("*.tif")))
+    for answer in ask(*scenes, "How many ships are there?"):
+        assert answer["answer"] == "unknown" or answer["answer"].isdigit()
+        assert answer["reason"] or answer["answer"] != "unknown"
+        assert 0 <= answer["confidence"] <= 1
+
+
+def test_a_ship_of_300_metres_is_no_pixel_of_300_metres(shared: Path) -> None:
+    (answer,) = ask(str(shared / "scenes" / "mixed" / "RGB.byte.tif"), "How many ships are there?")
+    assert (answer["answer"], answer["interval"]) == ("unknown", None)
+    assert "300 m per pixel" in answer["reason"]
