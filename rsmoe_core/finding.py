@@ -72,9 +72,7 @@ class Finder:
         """x and y in pixels of the request's picture, and heat, of every peak on a pixel that was observed."""
         sight = SIGHTS[name]
         pixels_1CHW, scales = _enlarged(request, _scale(request, sight))
-        heats = [
-            self._heat(pixels_1CHW.rot90(turn, (2, 3)), name).rot90(-turn, (0, 1)) for turn in range(sight.turns)
-        ]
+        heats = [self._heat(pixels_1CHW.rot90(turn, (2, 3)), name).rot90(-turn, (0, 1)) for turn in range(sight.turns)]
         heat_hw = torch.stack(heats).mean(dim=0)
         found = [(x / scales[0], y / scales[1], h) for x, y, h in peaks(heat_hw, _FAINT, sight.reach).tolist()]
         return tuple((x, y, heat) for x, y, heat in found if _is_observed(request, x, y))
