@@ -2,8 +2,8 @@
 
     python benchmarks/answers.py AIRPORT SHIPS TREES UCM --split val
 
-Each argument is a folder of annotated pictures with questions, or with outlined objects, which are one question each: for
-their number. Prints a Markdown table. (Whole ports, which take an hour of training, have `leave_one_port_out.py`.)
+Each argument is a folder of annotated pictures with questions, or with outlined objects, which are one question each:
+for their number. Prints a Markdown table. (Whole ports, which take an hour of training, have `leave_one_port_out.py`.)
 """
 
 from __future__ import annotations
@@ -54,13 +54,13 @@ def table_rows(name: str, found: AnswerEvaluation) -> Iterator[tuple[str, ...]]:
     if scores.counts is not None and blind.counts is not None:
         counts, usual = scores.counts, blind.counts
         asked = f"{counts.questions:,}"
-        for what, own, other in (
+        for what, value, other in (
             ("MAPE", counts.mape, usual.mape),
             ("MAE", counts.mae, usual.mae),
             ("exact", counts.exact, usual.exact),
             ("within one", counts.within_one, usual.within_one),
         ):
-            yield name, f"count, {what}", asked, _figure(own), _figure(other)
+            yield name, f"count, {what}", asked, _figure(value), _figure(other)
 
 
 def _figure(value: float | None) -> str:
