@@ -97,15 +97,17 @@ def prepared(scenes: Path) -> Path:
 
 
 def _of(prepared: Path, port: str) -> list[Sample]:
-    return [sample for sample in read_dataset(prepared).samples if sample.series == port]
+    """The windows of a port."""
+    return [sample for sample in read_dataset(prepared).samples if sample.series == port and sample.captions]
 
 
 def test_labelled_ports_become_a_data_set_that_training_reads(prepared: Path) -> None:
     dataset = read_dataset(prepared)
     assert dataset.problems == ()
-    assert len(dataset.samples) == 2 * (SIDE * SIDE // 8000)
-    assert {(s.series, s.split) for s in dataset.samples} == {("east", "train"), ("west", "val")}
-    assert {Image.open(s.image).size for s in dataset.samples} == {(224, 224)}
+    windows = [sample for sample in dataset.samples if sample.captions]
+    assert len(windows) == 2 * (SIDE * SIDE // 8000)
+    assert {(s.series, s.split) for s in windows} == {("east", "train"), ("west", "val")}
+    assert {Image.open(s.image).size for s in windows} == {(224, 224)}
     assert len(list(prepared.iterdir())) == len(dataset.samples) + 1
     assert [path.name for path in prepared.parent.iterdir()] == ["ports"]
 
@@ -130,6 +132,17 @@ def test_sentences_agree_with_what_is_in_the_window(scenes: Path, prepared: Path
     assert {"sea", "port"} < checked, "the windows show little"
 
 
+def test_whole_ports_are_there_with_every_ship_marked(prepared: Path) -> None:
+    dataset = read_dataset(prepared)
+    (east,), (west,) = dataset.marked("train"), dataset.marked("val")
+    assert Image.open(east.image).size == (SIDE, SIDE)
+    assert east.metres_per_pixel == pytest.approx(10, abs=0.1)
+    assert east.marks is not None
+    assert sorted(east.marks.boxes) == sorted((x + 4.0, y + 3.0, 8.0, 6.0) for x, y, _, _ in SHIPS)
+    assert west.marks is not None
+    assert west.marks.boxes == ()
+
+
 def test_without_ships_no_ship_is_spoken_of(prepared: Path) -> None:
     for sample in _of(prepared, "west"):
         assert sample.objects is None
@@ -148,7 +161,7 @@ def test_the_seed_decides_every_window(scenes: Path, prepared: Path, tmp_path: P
 def test_an_even_scene_is_described_all_the_same(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "a.tif", np.full((4, 120, 100), 7, np.uint16), descriptions=BANDS)
     Path(path).with_suffix(".vessels.json").write_text('{"bbox_xywh_px": []}')
-    assert prepare_ports(tmp_path, tmp_path / "out") == 1
+    assert prepare_ports(tmp_path, tmp_path / "out") == 2
 
 
 def test_values_below_zero_are_dark(tmp_path: Path) -> None:
