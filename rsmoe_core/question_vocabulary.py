@@ -29,7 +29,7 @@ _THINGS = {
     "ship": "boat, yacht, craft, watercraft, cargo ship, cargo vessel, container ship, tanker, oil tanker, "
     "fishing boat, sailing boat, sailboat, motorboat",
     "storage tank": "water tank, fuel tank",
-    "water": "water body, body of water, bodies of water",
+    "water": "water body, water bodies, body of water, bodies of water",
 }
 
 _RELATIONS = {
@@ -48,16 +48,16 @@ _PADDING = (
     "visible, present, shown, located, situated, standing, placed, parked, docked, moored, anchored, berthed, floating",
     "sailing, happening, going on, main, whole, entire, satellite, aerial",
     "now, right now, currently, at the moment, at present, exactly, approximately, roughly, just, also, actually",
-    "really, clearly, altogether, overall, total, in total, in all, at all",
+    "really, clearly, altogether, overall, total, in total, in all, at all, or not",
     "hi, hello, hey, ok, okay, please, kindly, thanks, thank you, excuse me, tell me, show me, give me, let me know",
     "do you know, do you think, would you say, i wonder, i want to know, i would like to know, i'd like to know",
 )
 
-# Symbols that stand for themselves only; an adjective that a thing may have is one too.
+# Words that are symbols as they are, and stand for no others.
 _ALONE = (
-    "about, and, as, classify, count, for, from, how, if, locate, many, more, of, or, outnumber, presence, same, to"
+    "about, and, as, classify, count, for, from, how, locate, many, more, of, or, outnumber, presence, same, to, when",
+    "where, why",
 )
-_ALONE += ", when, where, why"
 
 _ALIKE = {
     "can": "could, would, will, may",
@@ -114,7 +114,7 @@ _NAMES = {spelling: name for spelling, name in NAMES.items() if spelling not in 
 _NAMES |= {spelling + ending: name for spelling, name in _spellings(_THINGS) for ending in ("", "s")}
 _NAMES |= {"lorries": "car"}
 
-MEANINGS: dict[str, str] = {symbol: symbol for symbol in (*ATTRIBUTES, *_ALONE.split(", "), *_ALIKE)}
+MEANINGS: dict[str, str] = {symbol: symbol for symbol in (*ATTRIBUTES, *", ".join(_ALONE).split(", "), *_ALIKE)}
 """Every spelling, of one word or more → its meaning."""
 MEANINGS |= dict(_spellings(_ALIKE))
 MEANINGS |= dict.fromkeys(", ".join(_PADDING).split(", "), "")

@@ -24,7 +24,6 @@ carts bride waiter gardener maintain towel palace count county store truth cat m
         ("buildigns", "buildings"),
         ("brigde", "bridge"),
         ("runwey", "runway"),
-        ("trafic", "trafic"),
         ("mny", "many"),
         ("wher", "where"),
         ("locaton", "location"),
