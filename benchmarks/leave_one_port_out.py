@@ -51,7 +51,7 @@ def main() -> None:
 
 def _calibrate(folder: Path, fit: Fit) -> None:
     config = load_config(folder)
-    counting = config.counting.calibrated(SIGHT, fit.threshold, fit.slope)
+    counting = config.counting.calibrated(SIGHT, fit.threshold, fit.slope, fit.spread)
     changed = dataclasses.replace(config, counting=counting)
     write_whole(folder / CONFIG, json.dumps(changed.to_dict(), indent=2) + "\n")
 

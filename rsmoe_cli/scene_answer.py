@@ -19,7 +19,7 @@ from rsmoe_core.inquiry import Inquiry, Kind
 _VERDICTS: Mapping[Kind, Callable[[Case], Verdict | None]] = {
     "count": counting.count,
     "presence": counting.presence,
-    "comparison": counting.comparison,
+    "comparison": lambda case: counting.comparison(case) or voting.vote(case),
     "location": voting.location,
     "description": voting.description,
 }

@@ -23,7 +23,7 @@ from rsmoe_core import chances
 from rsmoe_core.data.asking import where
 from rsmoe_core.data.base import Marks
 from rsmoe_core.finding import Finder
-from rsmoe_core.grammar import plural
+from rsmoe_core.grammar import article, plural
 from rsmoe_core.inquiry import Inquiry
 from rsmoe_core.instructions import ANSWERING
 from rsmoe_core.model.language import Written, write
@@ -118,7 +118,7 @@ def unseen(inquiry: Inquiry, finder: Finder, metres: float | None) -> str | None
     for thing in filter(None, (inquiry.thing, inquiry.other)):
         too_coarse = metres >= _COARSEST.get(thing, float("inf"))
         if too_coarse or (finder.knows(thing) and finder.sight_of(thing, metres) is None):
-            return f"a {thing} cannot be told from its surroundings at {metres:.3g} m per pixel"
+            return f"{article(thing)} {thing} cannot be told from its surroundings at {metres:.3g} m per pixel"
     return None
 
 
@@ -166,7 +166,7 @@ def _by_finding(inquiry: Inquiry, found: Sequence[tuple[Found, ...]], request: R
         return ("yes", yes) if yes >= 0.5 else ("no", 1 - yes)
     number = _sure(found[0])
     if inquiry.kind == "count":
-        return str(number), float(known[0][number])
+        return str(number), min(float(known[0][number]), 1 - _NOTHING_FOUND)
     there = tuple((f.x, f.y, 0.0, 0.0) for f in found[0] if f.confidence >= 0.5)
     if not there:
         return "nowhere", 1 - max(confidences[0], default=_NOTHING_FOUND)

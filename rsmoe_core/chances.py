@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
+
+# Middles of forty equal parts of the standard normal distribution.
+_QUANTILES = np.array([NormalDist().inv_cdf((part + 0.5) / 40) for part in range(40)])
 
 Chances = NDArray[np.float64]
 """Probability of each whole number; they sum to 1."""
@@ -35,6 +39,19 @@ def of_told(number: float) -> Chances:
     k = np.arange(math.ceil(6 * number) + 40)
     chances = (k + 1) * (k + 2) * (k + 3) * share**k
     return chances / chances.sum()
+
+
+def blurred(chances: Chances, spread: float) -> Chances:
+    """The same where all counts are off by one unknown factor, log-normal around 1 with this deviation of its logarithm."""
+    if spread <= 0 or len(chances) == 1:
+        return chances
+    factors = np.exp(spread * _QUANTILES)
+    longest = round((len(chances) - 1) * float(factors[-1]))
+    spreadout = np.zeros(longest + 1)
+    for factor in factors:
+        places = np.round(np.arange(len(chances)) * factor).astype(int)
+        np.add.at(spreadout, places, chances / len(factors))
+    return spreadout
 
 
 def interval(chances: Chances, share: float) -> tuple[int, int]:

@@ -84,6 +84,8 @@ class CountingConfig:
     """For each sight the heat above which there is a thing."""
     slopes: tuple[float, ...] = ()
     """For each sight how fast confidence rises with the logarithm of the heat's odds."""
+    spreads: tuple[float, ...] = ()
+    """For each sight the standard deviation of the logarithm of counts to the truth, on pictures held out."""
     width: int = 64
     """Channels on the way from features to heat."""
 
@@ -95,13 +97,14 @@ class CountingConfig:
             sights=(*self.sights, *new),
             thresholds=(*self.thresholds, *(0.3 for _ in new)),
             slopes=(*self.slopes, *(1.0 for _ in new)),
+            spreads=(*self.spreads, *(0.5 for _ in new)),
         )
 
-    def calibrated(self, sight: str, threshold: float, slope: float) -> CountingConfig:
+    def calibrated(self, sight: str, threshold: float, slope: float, spread: float) -> CountingConfig:
         """The same with another reading of one sight's heat."""
-        known = dict(zip(self.sights, zip(self.thresholds, self.slopes, strict=True), strict=True))
-        thresholds, slopes = zip(*(known | {sight: (threshold, slope)}).values(), strict=True)
-        return dataclasses.replace(self, thresholds=thresholds, slopes=slopes)
+        known = dict(zip(self.sights, zip(self.thresholds, self.slopes, self.spreads, strict=True), strict=True))
+        thresholds, slopes, spreads = zip(*(known | {sight: (threshold, slope, spread)}).values(), strict=True)
+        return dataclasses.replace(self, thresholds=thresholds, slopes=slopes, spreads=spreads)
 
 
 @dataclass(frozen=True)

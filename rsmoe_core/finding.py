@@ -63,9 +63,8 @@ class Finder:
         sight = SIGHTS[name]
         reach = sight.reach / _scale(request, sight)
         sure = [(x, y, self._confidence(number, heat)) for x, y, heat in self.peaks(request, name)]
-        return tuple(
-            Found(sight.thing, x, y, confidence, reach) for x, y, confidence in sure if confidence >= _DOUBTFUL
-        )
+        spread = self._config.spreads[number]
+        return tuple(Found(sight.thing, x, y, share, reach, spread) for x, y, share in sure if share >= _DOUBTFUL)
 
     @torch.inference_mode()
     def peaks(self, request: Request, name: str) -> tuple[tuple[float, float, float], ...]:

@@ -10,3 +10,8 @@ def plural(name: str) -> str:
     if name.endswith("y") and name[-2] not in "aeiou":
         return name[:-1] + "ies"
     return name if name.endswith("s") else name + "s"
+
+
+def article(name: str) -> str:
+    """ "a" or "an", by the name's first letter."""
+    return "an" if name[0] in "aeiou" else "a"

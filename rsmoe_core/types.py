@@ -65,6 +65,9 @@ class Found:
     """Probability that it is one, 0-1."""
     reach: float
     """Pixels of the request's image within which no second one of its kind can have its centre."""
+    spread: float = 0.0
+    """How far counts of such things are off in whole scenes: the standard deviation of the logarithm of found to there.
+    Doubts about single things do not explain that, since a scene that looks unusual misleads all of them alike."""
 
 
 @dataclass(frozen=True)

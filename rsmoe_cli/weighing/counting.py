@@ -70,7 +70,12 @@ def number_of(case: Case, thing: str) -> Number:
         things=sure,
         doubtful=len(found) - len(sure),
         told=number,
-        chances=np.convolve(chances.of_candidates(one.confidence for one in found), chances.of_told(number)),
+        chances=np.convolve(
+            chances.blurred(
+                chances.of_candidates(one.confidence for one in found), max((one.spread for one in found), default=0.0)
+            ),
+            chances.of_told(number),
+        ),
         per_tile=per_tile,
     )
 
@@ -130,6 +135,8 @@ def comparison(case: Case) -> Verdict | None:
         return None
     names = case.thing, case.inquiry.other or "thing"
     first, second = (number_of(case, name) for name in names)
+    if not any(one.finds(name) or name in one.answer.counts for one in case.spoken for name in names):
+        return None  # nobody counted
     same = case.inquiry.relation == "equal"
     chance = (chances.equal if same else chances.more)(first.chances, second.chances)
     asked = f"as many as {names[1]}" if same else f"more {names[0]} than {names[1]}"

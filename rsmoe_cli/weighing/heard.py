@@ -63,6 +63,8 @@ class Thing:
     """Scene pixels within which no second one of its kind can have its centre."""
     tile: Tile
     """The tile that sees it best."""
+    spread: float = 0.0
+    """How far counts of such things are off in whole scenes; see `rsmoe_core.types.Found`."""
 
     @property
     def owned(self) -> bool:
@@ -95,7 +97,7 @@ def _sights(heard: Heard) -> Iterator[Thing]:
     tile, scale = heard.tile, heard.tile.size / heard.side
     for found in heard.answer.found:
         x, y = tile.x + found.x * scale, tile.y + found.y * scale
-        yield Thing(found.thing, x, y, found.confidence, found.reach * scale, tile)
+        yield Thing(found.thing, x, y, found.confidence, found.reach * scale, tile, found.spread)
 
 
 class _Once:

@@ -35,16 +35,25 @@ class Fit:
     """Heat of a thing that is as likely there as not."""
     slope: float
     """How fast the odds rise with the odds of the heat, on logarithmic scales."""
+    spread: float
+    """Root mean square over the pictures of the logarithm of found to there, each plus one."""
     error: float
     """Mean over the pictures of the counts' error, relative to the number of things (at least 1)."""
 
 
 def relative_error(searched: Sequence[Searched], threshold: float) -> float:
     """Mean over the pictures of |found - there| / max(there, 1)."""
-    errors = [
-        abs(sum(heat >= threshold for _, _, heat in s.peaks) - len(s.boxes)) / max(len(s.boxes), 1) for s in searched
-    ]
+    errors = [abs(_found(s, threshold) - len(s.boxes)) / max(len(s.boxes), 1) for s in searched]
     return float(np.mean(errors))
+
+
+def _spread(searched: Sequence[Searched], threshold: float) -> float:
+    ratios = [np.log((_found(s, threshold) + 1) / (len(s.boxes) + 1)) for s in searched]
+    return float(np.sqrt(np.mean(np.square(ratios))))
+
+
+def _found(searched: Searched, threshold: float) -> int:
+    return sum(heat >= threshold for _, _, heat in searched.peaks)
 
 
 def fit_heat(searched: Sequence[Searched]) -> Fit:
@@ -56,7 +65,8 @@ def fit_heat(searched: Sequence[Searched]) -> Fit:
     heat_N, hit_N = _hits(searched)
     odds_N = _log_odds(heat_N) - _log_odds(np.array(threshold))
     likelihood = [float(-np.logaddexp(0, np.where(hit_N, -1, 1) * slope * odds_N).sum()) for slope in _SLOPES]
-    return Fit(threshold, _SLOPES[int(np.argmax(likelihood))], errors[threshold])
+    slope = _SLOPES[int(np.argmax(likelihood))]
+    return Fit(threshold, slope, _spread(searched, threshold), errors[threshold])
 
 
 def _hits(searched: Sequence[Searched]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

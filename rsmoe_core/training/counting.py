@@ -83,7 +83,7 @@ class Counting:
         for name, pictures in found.items():
             fit = fit_heat(pictures)
             figures[f"validation_error_{name.replace(' ', '_')}"] = fit.error
-            counting = counting.calibrated(name, fit.threshold, fit.slope)
+            counting = counting.calibrated(name, fit.threshold, fit.slope, fit.spread)
         self._model.config = dataclasses.replace(self._model.config, counting=counting)
         errors = list(figures.values())
         return (-float(np.mean(errors)) if errors else 0.0), figures

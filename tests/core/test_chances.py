@@ -24,6 +24,18 @@ def test_candidates_add_up_as_in_all_their_combinations(probabilities: list[floa
     assert chances.between(distribution, low, high) >= 0.9 - 1e-9
 
 
+def test_a_common_error_widens_the_interval_and_keeps_the_middle() -> None:
+    sure = chances.of_candidates([0.99] * 30)
+    wide = chances.blurred(sure, 0.5)
+    assert wide.sum() == pytest.approx(1)
+    (low, high), (least, most) = chances.interval(sure, 0.9), chances.interval(wide, 0.9)
+    assert least < low <= high < most
+    assert least == pytest.approx(30 * math.exp(-1.645 * 0.5), abs=2)
+    assert most == pytest.approx(30 * math.exp(1.645 * 0.5), abs=5)
+    assert chances.between(wide, 0, 30) == pytest.approx(0.5, abs=0.05)
+    assert chances.blurred(np.ones(1), 0.5).tolist() == [1]
+
+
 def test_told_numbers_are_wide() -> None:
     distribution = chances.of_told(10)
     k = np.arange(len(distribution))

@@ -11,7 +11,7 @@ from rsmoe_core.finding import Finder
 from rsmoe_core.model.counter import CELL, SIGHTS
 from rsmoe_core.types import Request
 
-CONFIG = CountingConfig(sights=("ship",), thresholds=(0.5,), slopes=(1.0,))
+CONFIG = CountingConfig(sights=("ship",), thresholds=(0.5,), slopes=(1.0,), spreads=(0.2,))
 
 
 class Bright(nn.Module):
@@ -67,7 +67,7 @@ def test_what_was_not_observed_holds_nothing(finder):
 
 
 def test_a_threshold_is_where_doubt_is_even(finder):
-    strict = Finder({"near": Bright()}, CountingConfig(("ship",), (0.95,), (1.0,)), "cpu")  # type: ignore[dict-item]
+    strict = Finder({"near": Bright()}, CountingConfig(("ship",), (0.95,), (1.0,), (0.2,)), "cpu")  # type: ignore[dict-item]
     grey = (sea(64, 64, [(32, 32)], 12) * 0.62).astype(np.uint8)
     loose, tight = (f.find(Request(grey), "ship")[0].confidence for f in (finder, strict))
     assert loose > 0.5 > tight
