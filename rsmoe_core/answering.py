@@ -12,6 +12,7 @@ Shapes: R requests, Q vision tokens, H features.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -41,6 +42,15 @@ _COARSEST: Mapping[str, float] = MappingProxyType(
     | {"stadium": 30.0, "church": 20.0, "train": 10.0, "container": 10.0, "road": 30.0, "runway": 60.0}
 )
 """Metres per pixel from which on a thing cannot be seen, for things without a sight of their own."""
+_FITTING: Mapping[str, str] = MappingProxyType(
+    {
+        "count": r"^\d+$",
+        "location": r"\b(left|right|top|up|upper|bottom|lower|cent(er|re)|middle|corners?|diagonal|everywhere|see)\b",
+        "color": r"^(green|white|yellow|red|blue|gr[ae]y|brown|black|dark|light)\b",
+        "rural_urban": r"^(rural|urban)$",
+    }
+)
+"""What an answer of some kinds has to hold; an expert that says anything else did not understand the question."""
 _NOTHING_FOUND = 0.02
 """Probability that a thing is there although the counter found none."""
 
@@ -147,11 +157,9 @@ def settle(request: Request, said: Said, found: Mapping[str, tuple[Found, ...]])
         text, confidence = ("yes", yes) if yes >= 0.5 else ("no", 1 - yes)
     else:
         text, confidence = said.best()
-    counts = {}
-    if inquiry.kind == "count":
-        if not text.isdigit():
-            return Answer(UNKNOWN, confidence, f"the objects expert gives no number: {text}", prompts=said.prompts)
-        counts = {things[0]: float(text)}
+    if not re.search(_FITTING.get(inquiry.kind, ""), text):
+        return Answer(UNKNOWN, confidence, f"the experts do not answer that: {said.evidence()}", prompts=said.prompts)
+    counts = {things[0]: float(text)} if inquiry.kind == "count" else {}
     return Answer(text, confidence, said.evidence(), MappingProxyType(counts), prompts=said.prompts)
 
 

@@ -42,7 +42,7 @@ def of_told(number: float) -> Chances:
 
 
 def blurred(chances: Chances, spread: float) -> Chances:
-    """The same where all counts are off by one unknown factor, log-normal around 1 with this deviation of its logarithm."""
+    """The same where all counts are off by one unknown factor: log-normal, its logarithm of this standard deviation."""
     if spread <= 0 or len(chances) == 1:
         return chances
     factors = np.exp(spread * _QUANTILES)

@@ -75,6 +75,18 @@ def test_a_number_told_without_places_counts_too():
 
 
 @pytest.mark.parametrize(
+    ("kind", "right", "wrong"),
+    [("location", "left and right", "houses"), ("color", "white", "houses"), ("rural_urban", "rural", "2")],
+)
+def test_an_answer_to_another_question_is_none(kind, right, wrong):
+    asked = request(kind, None if kind == "rural_urban" else "building")
+    assert settle(asked, said(relations=(right, 0.4)), {}).text == right
+    refused = settle(asked, said(relations=(wrong, 0.4)), {})
+    assert refused.text == UNKNOWN
+    assert wrong in refused.evidence
+
+
+@pytest.mark.parametrize(
     ("thing", "metres", "seen"),
     [
         ("ship", None, True),
