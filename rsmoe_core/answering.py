@@ -27,6 +27,7 @@ from rsmoe_core.finding import Finder
 from rsmoe_core.grammar import article, plural
 from rsmoe_core.inquiry import Inquiry
 from rsmoe_core.instructions import ANSWERING
+from rsmoe_core.metrics import answer_text
 from rsmoe_core.model.language import Written, write
 from rsmoe_core.model.lora import ROUTER
 from rsmoe_core.model.rsmoe import RSMoE
@@ -157,6 +158,8 @@ def settle(request: Request, said: Said, found: Mapping[str, tuple[Found, ...]])
         text, confidence = ("yes", yes) if yes >= 0.5 else ("no", 1 - yes)
     else:
         text, confidence = said.best()
+    if inquiry.kind == "count" and (value := answer_text.number(text)) is not None:
+        text = f"{value:.0f}"
     if not re.search(_FITTING.get(inquiry.kind, ""), text):
         return Answer(UNKNOWN, confidence, f"the experts do not answer that: {said.evidence()}", prompts=said.prompts)
     counts = {things[0]: float(text)} if inquiry.kind == "count" else {}
@@ -172,14 +175,14 @@ def _by_finding(inquiry: Inquiry, found: Sequence[tuple[Found, ...]], request: R
     if inquiry.kind == "comparison":
         yes = chances.equal(*known) if inquiry.relation == "equal" else chances.more(*known)
         return ("yes", yes) if yes >= 0.5 else ("no", 1 - yes)
-    number = _sure(found[0])
+    there = _sure(found[0])
     if inquiry.kind == "count":
-        return str(number), min(float(known[0][number]), 1 - _NOTHING_FOUND)
-    there = tuple((f.x, f.y, 0.0, 0.0) for f in found[0] if f.confidence >= 0.5)
-    if not there:
+        return str(there), min(float(known[0][there]), 1 - _NOTHING_FOUND)
+    places = tuple((f.x, f.y, 0.0, 0.0) for f in found[0] if f.confidence >= 0.5)
+    if not places:
         return "nowhere", 1 - max(confidences[0], default=_NOTHING_FOUND)
     height, width = request.image.shape[:2]
-    return where(Marks(inquiry.thing or "", there), width, height), max(confidences[0])
+    return where(Marks(inquiry.thing or "", places), width, height), max(confidences[0])
 
 
 def _sure(found: Sequence[Found]) -> int:
@@ -189,9 +192,9 @@ def _sure(found: Sequence[Found]) -> int:
 
 def _told(found: Sequence[Found], thing: str) -> str:
     """ "3 ships found, the surest at x 120, y 81 (0.97)"."""
-    number = _sure(found)
-    if not number:
+    count = _sure(found)
+    if not count:
         return f"no {thing} found"
     surest = max(found, key=lambda f: f.confidence)
-    what = f"1 {thing}" if number == 1 else f"{number} {plural(thing)}"
+    what = f"1 {thing}" if count == 1 else f"{count} {plural(thing)}"
     return f"{what} found, the surest at x {surest.x:.0f}, y {surest.y:.0f} ({surest.confidence:.2f})"

@@ -29,6 +29,7 @@ from rsmoe_core.data.lexicon import MASS
 from rsmoe_core.data.targets import Told, told
 from rsmoe_core.errors import UsageError
 from rsmoe_core.inquiry import Kind, plain_question
+from rsmoe_core.metrics import answer_text
 from rsmoe_core.question_reader import read_inquiry
 
 _WATERSIDE = ("port", "river", "beach", "sea", "coast", "resort", "bridge", "pond", "lake")
@@ -178,7 +179,8 @@ def _of_people(sample: Sample) -> Iterator[Question]:
 
 
 def _in_digits(question: Question) -> str:
-    return _DIGITS.get(question.answer, question.answer) if question.kind == "count" else question.answer
+    value = answer_text.number(question.answer) if question.kind == "count" else None
+    return question.answer if value is None else f"{value:.0f}"
 
 
 def _question(kind: Kind, answer: str, thing: str | None = None, **parts: str) -> Question:
