@@ -13,8 +13,9 @@ from rsmoe_cli.tally import Tally
 from rsmoe_cli.tiling import Tile
 from rsmoe_cli.weighing import counting, voting
 from rsmoe_cli.weighing.case import Case, Verdict
-from rsmoe_cli.weighing.heard import UNKNOWN, Heard, Thing, things_of
+from rsmoe_cli.weighing.heard import Heard, Thing, things_of
 from rsmoe_core.inquiry import Inquiry, Kind
+from rsmoe_core.types import UNKNOWN
 
 _VERDICTS: Mapping[Kind, Callable[[Case], Verdict | None]] = {
     "count": counting.count,

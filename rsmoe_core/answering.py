@@ -1,11 +1,12 @@
 """Requests with a question → Answers.
 
     inquiry ─router─▶ prompts for the experts that can help ─experts─▶ drafts, each with its probability
-            ─counter─▶ things found, where single things are asked for and can be seen
             ─fusion by confidence─▶ Answer
+    inquiry ─counter─▶ things found, where single things are asked for and can be seen ─▶ Answer
 
 What was found one by one beats what an expert says of the picture as a whole: a ship of five pixels is not among the
-vision tokens. These are the tokens of the caption task, so that all questions about a picture share one look.
+vision tokens. So experts are asked only where the counters do not settle it. They read the tokens of the caption task:
+all questions about a picture share one look.
 
 Shapes: R requests, Q vision tokens, H features.
 """
@@ -31,9 +32,8 @@ from rsmoe_core.metrics import answer_text
 from rsmoe_core.model.language import Written, write
 from rsmoe_core.model.lora import ROUTER
 from rsmoe_core.model.rsmoe import RSMoE
-from rsmoe_core.types import Answer, Found, Request
+from rsmoe_core.types import SURE, UNKNOWN, Answer, Found, Request
 
-UNKNOWN = "unknown"
 _ANSWER_TOKENS = 16
 _SEEN_IN_DETAIL = ("presence", "count", "comparison", "location")
 """Kinds of question that the counter helps with."""
@@ -143,42 +143,46 @@ def find_things(request: Request, finder: Finder) -> dict[str, tuple[Found, ...]
     return {thing: finder.find(request, sight) for thing, sight in sights.items() if sight}
 
 
-def settle(request: Request, said: Said, found: Mapping[str, tuple[Found, ...]]) -> Answer:
-    """Weigh what was found and what the experts say."""
+def settle_by_finding(request: Request, found: Mapping[str, tuple[Found, ...]]) -> Answer | None:
+    """The answer by what was found; None where not everything that is asked for was looked for."""
     inquiry = inquiry_of(request)
     things = [thing for thing in (inquiry.thing, inquiry.other) if thing]
-    if found and all(thing in found for thing in things):
-        text, confidence = _by_finding(inquiry, [found[thing] for thing in things], request)
-        evidence = "; ".join(_told(found[thing], thing) for thing in things)
-        counts = {thing: float(_sure(found[thing])) for thing in things}
-        every = tuple(f for thing in things for f in found[thing])
-        return Answer(text, confidence, evidence, MappingProxyType(counts), every, MappingProxyType(dict(said.prompts)))
-    if inquiry.kind in ("presence", "comparison"):
-        yes = said.yes()
-        text, confidence = ("yes", yes) if yes >= 0.5 else ("no", 1 - yes)
-    else:
-        text, confidence = said.best()
+    if not found or not all(thing in found for thing in things):
+        return None
+    text, confidence = _by_finding(inquiry, [found[thing] for thing in things], request)
+    evidence = "; ".join(_told(found[thing], thing) for thing in things)
+    counts = {thing: float(_sure(found[thing])) for thing in things}
+    return Answer(text, confidence, evidence, MappingProxyType(counts), tuple(f for t in things for f in found[t]))
+
+
+def settle_by_experts(request: Request, said: Said) -> Answer:
+    """The answer by what the experts say."""
+    inquiry = inquiry_of(request)
+    text, confidence = _yes_or_no(said.yes()) if inquiry.kind in ("presence", "comparison") else said.best()
     if inquiry.kind == "count" and (value := answer_text.number(text)) is not None:
         text = f"{value:.0f}"
     if not re.search(_FITTING.get(inquiry.kind, ""), text):
         return Answer(UNKNOWN, confidence, f"the experts do not answer that: {said.evidence()}", prompts=said.prompts)
-    counts = {things[0]: float(text)} if inquiry.kind == "count" else {}
+    counts = {inquiry.thing: float(text)} if inquiry.kind == "count" and inquiry.thing else {}
     return Answer(text, confidence, said.evidence(), MappingProxyType(counts), prompts=said.prompts)
+
+
+def _yes_or_no(yes: float) -> tuple[str, float]:
+    """By the probability of yes."""
+    return ("yes", yes) if yes >= SURE else ("no", 1 - yes)
 
 
 def _by_finding(inquiry: Inquiry, found: Sequence[tuple[Found, ...]], request: Request) -> tuple[str, float]:
     confidences = [[f.confidence for f in own] for own in found]
     if inquiry.kind == "presence":
-        yes = max(confidences[0], default=_NOTHING_FOUND)
-        return ("yes", yes) if yes >= 0.5 else ("no", 1 - yes)
+        return _yes_or_no(max(confidences[0], default=_NOTHING_FOUND))
     known = [chances.of_candidates(own) for own in confidences]
     if inquiry.kind == "comparison":
-        yes = chances.equal(*known) if inquiry.relation == "equal" else chances.more(*known)
-        return ("yes", yes) if yes >= 0.5 else ("no", 1 - yes)
+        return _yes_or_no(chances.equal(*known) if inquiry.relation == "equal" else chances.more(*known))
     there = _sure(found[0])
     if inquiry.kind == "count":
         return str(there), min(float(known[0][there]), 1 - _NOTHING_FOUND)
-    places = tuple((f.x, f.y, 0.0, 0.0) for f in found[0] if f.confidence >= 0.5)
+    places = tuple((f.x, f.y, 0.0, 0.0) for f in found[0] if f.confidence >= SURE)
     if not places:
         return "nowhere", 1 - max(confidences[0], default=_NOTHING_FOUND)
     height, width = request.image.shape[:2]
@@ -187,7 +191,7 @@ def _by_finding(inquiry: Inquiry, found: Sequence[tuple[Found, ...]], request: R
 
 def _sure(found: Sequence[Found]) -> int:
     """How many are more likely there than not."""
-    return sum(f.confidence >= 0.5 for f in found)
+    return sum(f.confidence >= SURE for f in found)
 
 
 def _told(found: Sequence[Found], thing: str) -> str:

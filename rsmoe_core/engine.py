@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from rsmoe_core.answering import UNKNOWN, ask_experts, find_things, inquiry_of, settle, unseen
+from rsmoe_core.answering import ask_experts, find_things, inquiry_of, settle_by_experts, settle_by_finding, unseen
 from rsmoe_core.catalogue import find_model
 from rsmoe_core.checkpoint import fingerprint, load_model
 from rsmoe_core.devices import find_device
@@ -35,7 +35,7 @@ from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.model.vision import folded
 from rsmoe_core.preprocess import to_pixels
 from rsmoe_core.question_reader import read_inquiry
-from rsmoe_core.types import Answer, Description, Request
+from rsmoe_core.types import UNKNOWN, Answer, Description, Request
 from rsmoe_core.variants import WHOLE, Variant
 
 _BATCH = 32
@@ -117,7 +117,7 @@ class Engine:
         settled: dict[int, Answer] = {}
         by_picture: dict[int, list[int]] = defaultdict(list)
         for number, request in enumerate(requests):
-            if (early := self._without_looking(request)) is not None:
+            if (early := self._without_experts(request)) is not None:
                 settled[number] = early
             else:
                 by_picture[id(request.image)].append(number)
@@ -127,12 +127,14 @@ class Engine:
             settled |= self._answers([[(n, requests[n]) for n in own] for own in numbers])
         return [settled[number] for number in range(len(requests))]
 
-    def _without_looking(self, request: Request) -> Answer | None:
-        """The answer to what no picture, or not this one, can tell."""
+    def _without_experts(self, request: Request) -> Answer | None:
+        """The answer to what no picture, or not this one, can tell, and to what the counters settle."""
         inquiry = inquiry_of(request)
         reason = inquiry.reason if inquiry.kind == "unknown" else None
         reason = reason or unseen(inquiry, self._finder, request.metres_per_pixel)
-        return Answer(UNKNOWN, 1.0, reason) if reason else None
+        if reason:
+            return Answer(UNKNOWN, 1.0, reason)
+        return settle_by_finding(request, find_things(request, self._finder))
 
     @torch.inference_mode()
     def _answers(self, pictures: Sequence[Sequence[tuple[int, Request]]]) -> dict[int, Answer]:
@@ -140,7 +142,7 @@ class Engine:
         tokens_BQH = self._look([own[0][1] for own in pictures])
         asked = [(row, number, request) for row, own in enumerate(pictures) for number, request in own]
         told = [one for one in asked if inquiry_of(one[2]).kind == "description"]
-        put = [one for one in asked if one not in told]
+        put = [one for one in asked if inquiry_of(one[2]).kind != "description"]
         answers = {}
         if told:
             words = self._describe_tokens(tokens_BQH[[row for row, _, _ in told]], [WHOLE])[0]
@@ -152,7 +154,7 @@ class Engine:
             tokens_RQH = tokens_BQH[[row for row, _, _ in put]]
             heard = ask_experts(self._model, tokens_RQH, [inquiry_of(request) for _, _, request in put])
             for (_, number, request), said in zip(put, heard, strict=True):
-                answers[number] = settle(request, said, find_things(request, self._finder))
+                answers[number] = settle_by_experts(request, said)
         return answers
 
     def compare(

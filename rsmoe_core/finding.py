@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from rsmoe_core.config import CountingConfig
 from rsmoe_core.model.counter import CELL, SIGHTS, Counter, Sight, counter_of, peaks
 from rsmoe_core.model.vision import folded
-from rsmoe_core.preprocess import fill_unobserved, normalise
+from rsmoe_core.preprocess import filled, normalise
 from rsmoe_core.types import Found, Request
 
 _BLOCK, _MARGIN = 640, 64
@@ -102,7 +102,7 @@ def _scale(request: Request, sight: Sight) -> float:
 
 def _enlarged(request: Request, scale: float) -> tuple[Tensor, tuple[float, float]]:
     """Normalised pixels_1CHW with sides that the counter takes, and the two scales that whole pixels allow."""
-    image = request.image if request.valid is None else fill_unobserved(request.image, request.valid)
+    image = filled(request)
     height, width = image.shape[:2]
     size = max(1, round(width * scale)), max(1, round(height * scale))
     picture = Image.fromarray(image)

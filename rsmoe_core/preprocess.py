@@ -38,6 +38,11 @@ def resize(image_HWC: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
 
 
 def _squared(request: Request, size: int) -> NDArray[np.uint8]:
+    return resize(filled(request), size)
+
+
+def filled(request: Request) -> NDArray[np.uint8]:
+    """The request's image with what was not observed filled in. Raises ImageError where image or mask is none."""
     image, valid = request.image, request.valid
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise ImageError(f"an image must be HxWx3 uint8 with at least one pixel, not {image.shape} {image.dtype}")
@@ -45,7 +50,7 @@ def _squared(request: Request, size: int) -> NDArray[np.uint8]:
         if valid.shape != image.shape[:2]:
             raise ImageError(f"the mask is {valid.shape}, its image is {image.shape[:2]}: give them the same size")
         image = fill_unobserved(image, valid)
-    return resize(image, size)
+    return image
 
 
 def fill_unobserved(image_HWC: NDArray[np.uint8], valid_HW: NDArray[np.bool_]) -> NDArray[np.uint8]:

@@ -19,6 +19,12 @@ EXPERTS: tuple[str, ...] = ("theme", "objects", "relations")
 """The sub-tasks of the paper, in the order in which drafts are listed everywhere."""
 
 
+UNKNOWN = "unknown"
+"""The answer where there is none."""
+SURE = 0.5
+"""Confidence from which a thing is counted, and a tile says yes."""
+
+
 @dataclass(frozen=True, eq=False)
 class Request:
     """One image to be described, or to be asked about."""

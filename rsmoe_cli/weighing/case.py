@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rsmoe_cli.tiling import Tile
-from rsmoe_cli.weighing.heard import UNKNOWN, Heard, Thing
+from rsmoe_cli.weighing.heard import Heard, Thing
 from rsmoe_core.inquiry import Inquiry
+from rsmoe_core.types import UNKNOWN
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ import numpy as np
 
 from rsmoe_cli.tiling import Tile
 from rsmoe_cli.weighing.case import Case, Verdict, strongest_first
-from rsmoe_cli.weighing.heard import SURE, Thing
+from rsmoe_cli.weighing.heard import Thing
 from rsmoe_core import chances
+from rsmoe_core.types import SURE
 
 _INTERVAL = 0.9
 """Probability that the true number lies in the interval of a count."""

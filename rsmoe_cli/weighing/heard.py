@@ -13,11 +13,6 @@ from dataclasses import dataclass
 from rsmoe_cli.tiling import Tile
 from rsmoe_core.types import Answer
 
-SURE = 0.5
-"""Confidence from which a thing is counted, and a tile says yes."""
-UNKNOWN = "unknown"
-"""What the engine and the command say where there is no answer."""
-
 
 @dataclass(frozen=True)
 class Heard:

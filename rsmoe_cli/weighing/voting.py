@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 
-from rsmoe_cli.weighing import places
 from rsmoe_cli.weighing.case import Case, Verdict, mean_confidence, strongest_first
 from rsmoe_cli.weighing.counting import number_of
 from rsmoe_cli.weighing.heard import Heard
+from rsmoe_core import places
 
 _MOST = 3
 """Choices that the evidence tells of, and sentences of a description."""

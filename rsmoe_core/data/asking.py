@@ -19,11 +19,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from rsmoe_core import places
 from rsmoe_core.data.base import Marks, Question, Sample, read_size
 from rsmoe_core.data.lexicon import MASS
 from rsmoe_core.data.targets import Told, told
@@ -105,14 +106,6 @@ _ONE_NAME = {"boat": "ship"}
 """Things that sentences tell apart and questions do not."""
 
 _COLORS = frozenset(("green", "white", "yellow", "red", "blue", "gray", "grey", "brown", "black"))
-_NUMBERS = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-_DIGITS = {word: str(number) for number, word in enumerate(_NUMBERS, start=2)}
-# In this order, where several parts of a picture hold as many things.
-_PARTS = (
-    ("upper left", "top", "upper right"),
-    ("left", "center", "right"),
-    ("lower left", "bottom", "lower right"),
-)
 _MOST_PARTS = 3
 
 
@@ -154,18 +147,16 @@ def questions_of(samples: Sequence[Sample], seed: int = 0) -> list[tuple[Questio
     return [tuple({q.text: q for q in reversed(own)}.values())[::-1] for own in asked]
 
 
-def lacking(samples: Sequence[Sample], thing: str) -> list[int]:
-    """Numbers of the samples whose pictures lack a thing for certain."""
-    return [number for number, s in enumerate(samples) if _Facts(s, told(s.captions)).lacks(thing)]
+def lacking(sample: Sample, things: Iterable[str]) -> list[str]:
+    """Those of the things that a picture lacks for certain."""
+    facts = _Facts(sample, told(sample.captions))
+    return [thing for thing in things if facts.lacks(thing)]
 
 
 def where(marks: Marks, width: int, height: int) -> str:
     """The parts of a picture of this size that hold the most things: "upper left, center"."""
-    counts: Counter[str] = Counter()
-    for x, y, _, _ in marks.boxes:
-        row, column = (min(2, max(0, int(3 * v / extent))) for v, extent in ((y, height), (x, width)))
-        counts[_PARTS[row][column]] += 1
-    return ", ".join(part for part, _ in counts.most_common(_MOST_PARTS))
+    named = places.words(((x, y) for x, y, _, _ in marks.boxes), width, height)
+    return ", ".join(named[:_MOST_PARTS])
 
 
 def _of_people(sample: Sample) -> Iterator[Question]:
@@ -214,9 +205,11 @@ def _of_sentences(said: Told) -> Iterator[Question]:
         if colors:
             yield _question("color", Counter(colors).most_common(1)[0][0], _ONE_NAME.get(name, name))
     for name, words in said.amounts.items():
-        number, times = Counter(words).most_common(1)[0]
-        if number in _DIGITS and 2 * times >= said.named[name]:
-            yield _question("count", _DIGITS[number], _ONE_NAME.get(name, name))
+        word, times = Counter(words).most_common(1)[0]
+        number = answer_text.number(word)
+        # "one" and "a" are said of what is told of, and not of how many there are
+        if number is not None and number > 1 and 2 * times >= said.named[name]:
+            yield _question("count", f"{number:.0f}", _ONE_NAME.get(name, name))
     for left, relation, right in said.relations:
         thing = re.sub(r"^the ", "", right)
         if thing in said.singular:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rsmoe_core.data.base import Box
+
 _THRESHOLDS = tuple(np.round(np.arange(0.08, 0.81, 0.02), 2).tolist())
 _SLOPES = tuple(np.round(np.geomspace(0.25, 4.0, 25), 3).tolist())
 _NEAR = 6.0
@@ -23,8 +25,8 @@ class Searched:
 
     peaks: tuple[tuple[float, float, float], ...]
     """x and y in pixels of the picture, and heat, 0-1."""
-    boxes: tuple[tuple[float, float, float, float], ...]
-    """What is there: centre x, centre y, width, height."""
+    boxes: tuple[Box, ...]
+    """What is there."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def _hits(searched: Sequence[Searched]) -> tuple[NDArray[np.float64], NDArray[np
     return np.array(heats, np.float64), np.array(hits, bool)
 
 
-def _lies_on(x: float, y: float, box: tuple[float, float, float, float]) -> bool:
+def _lies_on(x: float, y: float, box: Box) -> bool:
     centre_x, centre_y, width, height = box
     return abs(x - centre_x) <= max(width / 2, _NEAR) and abs(y - centre_y) <= max(height / 2, _NEAR)
 

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from rsmoe_core.data import Sample, read_image
 from rsmoe_core.data.asking import lacking
+from rsmoe_core.errors import TrainingError
 from rsmoe_core.finding import Finder
 from rsmoe_core.metrics.counting import Searched, fit_heat
 from rsmoe_core.model.counter import SIGHTS, Counter
@@ -52,6 +53,8 @@ class Counting:
         self._draws = draws_of(
             marked_pictures([s.sample for s in train.studies], sights), dict(zip(sights, phase.windows, strict=True))
         )
+        if not self._draws:
+            raise TrainingError(f"no picture shows {' or '.join(sights)} marked one by one; give --data that does")
         self._held_out = marked_pictures([s.sample for s in validation.studies], sights)
 
     def __len__(self) -> int:
@@ -108,10 +111,10 @@ def marked_pictures(samples: Sequence[Sample], sights: Sequence[str]) -> list[Ma
             sight = next((s for s in sights if _shows(s, sample)), None)
             if sight is not None:
                 marked.append(MarkedPicture(sample.image, sight, sample.marks.boxes, sample.metres_per_pixel))
-    aerial = [name for name in sights if not SIGHTS[name].finest]
-    for name in aerial:
-        for number in lacking(samples, SIGHTS[name].thing):
-            marked.append(MarkedPicture(samples[number].image, name, (), samples[number].metres_per_pixel))
+    aerial = {SIGHTS[name].thing: name for name in sights if not SIGHTS[name].finest}
+    for sample in samples:
+        for thing in lacking(sample, aerial):
+            marked.append(MarkedPicture(sample.image, aerial[thing], (), sample.metres_per_pixel))
     return marked
 
 

@@ -18,6 +18,7 @@ from PIL import Image
 
 from rsmoe_core.data import read_image
 from rsmoe_core.data.augment import recoloured, stretched
+from rsmoe_core.data.base import Box
 from rsmoe_core.model.counter import CELL, SIGHTS
 
 SIDE = 256
@@ -41,8 +42,8 @@ class MarkedPicture:
     """The picture's file."""
     sight: str
     """A name of `SIGHTS`."""
-    boxes: tuple[tuple[float, float, float, float], ...]
-    """Centre x, centre y, width and height of each thing, in pixels of the picture; sizes are 0 where nobody knows."""
+    boxes: tuple[Box, ...]
+    """Every one of its things."""
     metres_per_pixel: float | None = None
     """Ground sample distance, where it is known."""
 

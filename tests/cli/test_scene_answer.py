@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from rsmoe_cli.scene_answer import SceneAnswer, scene_answer
 from rsmoe_cli.tally import Tally
 from rsmoe_cli.tiling import Grid, Tile
-from rsmoe_cli.weighing import places
 from rsmoe_cli.weighing.heard import Heard, Thing, things_of
+from rsmoe_core import places
 from rsmoe_core.inquiry import Inquiry, Kind
 from rsmoe_core.types import Answer, Found
 

@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rsmoe_core.answering import UNKNOWN, Said, settle, unseen
+from rsmoe_core.answering import Said, settle_by_experts, settle_by_finding, unseen
 from rsmoe_core.config import CountingConfig
 from rsmoe_core.finding import Finder
 from rsmoe_core.inquiry import Inquiry, plain_question
-from rsmoe_core.types import Found, Request
+from rsmoe_core.types import UNKNOWN, Answer, Found, Request
 
 IMAGE = np.zeros((90, 90, 3), np.uint8)
 FINDER = Finder({}, CountingConfig().with_sights(("ship", "distant ship", "airplane")), "cpu")
@@ -24,6 +24,11 @@ def ships(*confidences: float, thing: str = "ship") -> tuple[Found, ...]:
 
 def said(**drafts: tuple[str, float]) -> Said:
     return Said(dict.fromkeys(drafts, "a prompt"), drafts)
+
+
+def settle(asked: Request, heard: Said, found: dict[str, tuple[Found, ...]]) -> Answer:
+    """As the engine does: what was found goes first."""
+    return settle_by_finding(asked, found) or settle_by_experts(asked, heard)
 
 
 def test_things_found_are_counted():

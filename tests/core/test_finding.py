@@ -7,6 +7,7 @@ from PIL import Image
 from torch import nn
 
 from rsmoe_core.config import CountingConfig
+from rsmoe_core.errors import ImageError
 from rsmoe_core.finding import Finder
 from rsmoe_core.model.counter import CELL, SIGHTS
 from rsmoe_core.types import Request
@@ -83,3 +84,8 @@ def test_pictures_from_files_are_looked_at_alike(finder, tmp_path):
     image = sea(64, 64, [(32, 32)])
     Image.fromarray(image).save(tmp_path / "a.png")
     assert places(finder, Request(np.asarray(Image.open(tmp_path / "a.png")))) == places(finder, Request(image))
+
+
+def test_what_is_no_picture_is_refused(finder):
+    with pytest.raises(ImageError, match="HxWx3 uint8"):
+        finder.find(Request(np.zeros((5, 5), np.uint8)), "ship")
