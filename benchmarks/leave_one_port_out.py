@@ -1,11 +1,12 @@
-"""Ships on whole ports that the counter never saw: leaves out one port after the other.
+"""Ships on whole ports: leaves out one port after the other from the training of the counters.
 
-    python benchmarks/leave_one_port_out.py PORTS -o RUN --near RUN/near --data AIRPORT --data SHIPS ...
+    python benchmarks/leave_one_port_out.py PORTS -o RUN --from RUN/stage2 --data AIRPORT --data SHIPS ...
 
-PORTS holds `NAME.tif` with `NAME.vessels.json`. For each port the phase `far` of stage `count` is run
-without it, from a model that has been through phase `near` and so has not seen any port; then ships are looked for on
-the whole port. What heat means a ship is settled for each port on the six others, as they were found when each of them
-was left out. A run that was broken off goes on where it stopped. Writes RUN/ports.json, and prints a Markdown table.
+PORTS holds `NAME.tif` with `NAME.vessels.json`; the other data must not hold them. Phase `near` of stage `count` is run
+once, without any port, then `far` for each port without that port, and ships are looked for on the whole of it. What heat
+means a ship is settled for each port on the six others, as they were found when each of them was left out. Counters that
+the model has are not used. A run that was broken off goes on where it stopped. Writes RUN/ports.json, and prints a
+Markdown table.
 
 `--calibrate MODEL` writes what heat means a ship, settled on all ports, into the configuration of a model whose counter
 learned from all of them: on a port that it knows it would be too sure.
@@ -20,15 +21,18 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from torch import nn
 
 from rsmoe_cli.ports import prepare_ports
 from rsmoe_core.checkpoint import CONFIG, load_config, load_model
+from rsmoe_core.config import CountingConfig
 from rsmoe_core.data import read_dataset, read_image
 from rsmoe_core.files import write_whole
 from rsmoe_core.finding import Finder
 from rsmoe_core.metrics.counting import Fit, Searched, fit_heat
+from rsmoe_core.training.files import save_whole
 from rsmoe_core.training.recipe import Recipe, run_stage
-from rsmoe_core.training.stages import STAGES
+from rsmoe_core.training.stages import STAGES, Stage
 from rsmoe_core.types import Request
 
 SIGHT = "distant ship"
@@ -41,7 +45,8 @@ def main() -> None:
     """Train, search and print."""
     arguments = _arguments()
     names = sorted(path.name.removesuffix(".vessels.json") for path in arguments.ports.glob("*.vessels.json"))
-    searched = {name: _searched(arguments, name) for name in names}
+    near = _near(arguments)
+    searched = {name: _searched(arguments, near, name) for name in names}
     fits = {name: fit_heat([own for other, own in searched.items() if other != name]) for name in names}
     (arguments.out / "ports.json").write_text(json.dumps(_figures(searched, fits), indent=2) + "\n")
     print(table(searched, fits))
@@ -60,23 +65,37 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("ports", type=Path, metavar="PORTS")
     parser.add_argument("-o", "--out", type=Path, required=True)
-    parser.add_argument("--near", type=Path, required=True, help="model folder after phase near of stage count")
+    parser.add_argument("--from", dest="start", type=Path, required=True, help="model folder after stage 2")
     parser.add_argument("--data", type=Path, action="append", default=[], help="other marked pictures to learn from")
     parser.add_argument("--calibrate", type=Path, help="model folder whose configuration is to be changed")
     return parser.parse_args()
 
 
-def _searched(arguments: argparse.Namespace, name: str) -> Searched:
+def _near(arguments: argparse.Namespace) -> Path:
+    """The model with a counter of aerial pictures, and none of satellite scenes."""
+    start = arguments.out / "start"
+    if not start.is_dir():
+        model = load_model(arguments.start)
+        model.counters, model.config = nn.ModuleDict(), dataclasses.replace(model.config, counting=CountingConfig())
+        save_whole(model, start)
+    return run_stage(_only("near"), Recipe(data=tuple(arguments.data), out=arguments.out), start=start)
+
+
+def _only(phase: str) -> Stage:
+    """Stage `count` with one of its phases."""
+    stage = STAGES["count"]
+    return dataclasses.replace(stage, name=phase, phases=tuple(p for p in stage.phases if p.name == phase))
+
+
+def _searched(arguments: argparse.Namespace, near: Path, name: str) -> Searched:
     """What is found on a port by a counter that did not learn from it."""
     pictures, run = arguments.out / f"pictures-{name}", arguments.out / f"without-{name}"
     record = run / "searched.json"
     if not record.is_file():
         if not pictures.is_dir():
             prepare_ports(arguments.ports, pictures, leave_out=(name,))
-        stage = STAGES["count"]
-        far = dataclasses.replace(stage, name="far", phases=tuple(p for p in stage.phases if p.trains == ("far",)))
         recipe = Recipe(data=(pictures, *arguments.data), out=run, holdout=_HOLDOUT)
-        folder = run_stage(far, recipe, start=arguments.near)
+        folder = run_stage(_only("far"), recipe, start=near)
         record.write_text(json.dumps(dataclasses.asdict(_search(folder, pictures))) + "\n")
     known = json.loads(record.read_text())
     return Searched(tuple(map(tuple, known["peaks"])), tuple(map(tuple, known["boxes"])))
