@@ -2,11 +2,11 @@
 
     python benchmarks/leave_one_port_out.py PORTS -o RUN --from RUN/stage2 --data AIRPORT --data SHIPS ...
 
-PORTS holds `NAME.tif` with `NAME.vessels.json`; the other data must not hold them. Phase `near` of stage `count` is run
-once, without any port, then `far` for each port without that port, and ships are looked for on the whole of it. What heat
-means a ship is settled for each port on the six others, as they were found when each of them was left out. Counters that
-the model has are not used. A run that was broken off goes on where it stopped. Writes RUN/ports.json, and prints a
-Markdown table.
+PORTS holds `NAME.tif` with `NAME.vessels.json`; the other data must not hold them. Phase `near` of stage `count` is
+run once, without any port, then `far` for each port without that port, and ships are looked for on the whole of it.
+What heat means a ship is settled for each port on the six others, as they were found when each of them was left out.
+Counters that the model has are not used. A run that was broken off goes on where it stopped. Writes RUN/ports.json, and
+prints a Markdown table.
 
 `--calibrate MODEL` writes what heat means a ship, settled on all ports, into the configuration of a model whose counter
 learned from all of them: on a port that it knows it would be too sure.
