@@ -133,14 +133,28 @@ def unseen(inquiry: Inquiry, finder: Finder, metres: float | None) -> str | None
     return None
 
 
-def find_things(request: Request, finder: Finder) -> dict[str, tuple[Found, ...]]:
-    """The things asked for that the counter knows, by name, with all that was found of each."""
+Looked = dict[tuple[int, str], tuple[Found, ...]]
+"""What was found in pictures, by the picture's identity and the sight."""
+
+
+def find_things(request: Request, finder: Finder, looked: Looked) -> dict[str, tuple[Found, ...]]:
+    """The things asked for that the counter knows, by name, with all that was found of each.
+
+    What was looked for in a picture before stands in `looked`, and what is new is added to it.
+    """
     inquiry = inquiry_of(request)
     if inquiry.kind not in _SEEN_IN_DETAIL or inquiry.attribute:
         return {}
     things = [thing for thing in (inquiry.thing, inquiry.other) if thing]
     sights = {thing: finder.sight_of(thing, request.metres_per_pixel) for thing in things}
-    return {thing: finder.find(request, sight) for thing, sight in sights.items() if sight}
+    found = {}
+    for thing, sight in sights.items():
+        if sight is not None:
+            key = id(request.image), sight
+            if key not in looked:
+                looked[key] = finder.find(request, sight)
+            found[thing] = looked[key]
+    return found
 
 
 def settle_by_finding(request: Request, found: Mapping[str, tuple[Found, ...]]) -> Answer | None:

@@ -22,7 +22,15 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from rsmoe_core.answering import ask_experts, find_things, inquiry_of, settle_by_experts, settle_by_finding, unseen
+from rsmoe_core.answering import (
+    Looked,
+    ask_experts,
+    find_things,
+    inquiry_of,
+    settle_by_experts,
+    settle_by_finding,
+    unseen,
+)
 from rsmoe_core.catalogue import find_model
 from rsmoe_core.checkpoint import fingerprint, load_model
 from rsmoe_core.devices import find_device
@@ -115,9 +123,10 @@ class Engine:
         """
         size = batch_size or self.batch_size
         settled: dict[int, Answer] = {}
+        looked: Looked = {}
         by_picture: dict[int, list[int]] = defaultdict(list)
         for number, request in enumerate(requests):
-            if (early := self._without_experts(request)) is not None:
+            if (early := self._without_experts(request, looked)) is not None:
                 settled[number] = early
             else:
                 by_picture[id(request.image)].append(number)
@@ -127,14 +136,14 @@ class Engine:
             settled |= self._answers([[(n, requests[n]) for n in own] for own in numbers])
         return [settled[number] for number in range(len(requests))]
 
-    def _without_experts(self, request: Request) -> Answer | None:
+    def _without_experts(self, request: Request, looked: Looked) -> Answer | None:
         """The answer to what no picture, or not this one, can tell, and to what the counters settle."""
         inquiry = inquiry_of(request)
         reason = inquiry.reason if inquiry.kind == "unknown" else None
         reason = reason or unseen(inquiry, self._finder, request.metres_per_pixel)
         if reason:
             return Answer(UNKNOWN, 1.0, reason)
-        return settle_by_finding(request, find_things(request, self._finder))
+        return settle_by_finding(request, find_things(request, self._finder, looked))
 
     @torch.inference_mode()
     def _answers(self, pictures: Sequence[Sequence[tuple[int, Request]]]) -> dict[int, Answer]:

@@ -14,7 +14,7 @@ from rsmoe_cli.main import app
 
 def ask(*arguments: str) -> list[dict]:
     """The JSON objects that `rsmoe ask` prints."""
-    done = CliRunner().invoke(app, ["ask", *arguments, "--json", "-q"])
+    done = CliRunner().invoke(app, ["ask", *arguments, "--json"])
     assert done.exit_code == 0, done.output
     return [json.loads(line) for line in done.stdout.splitlines()]
 

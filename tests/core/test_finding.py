@@ -6,10 +6,12 @@ import torch
 from PIL import Image
 from torch import nn
 
+from rsmoe_core.answering import Looked, find_things
 from rsmoe_core.config import CountingConfig
 from rsmoe_core.errors import ImageError
 from rsmoe_core.finding import Finder
 from rsmoe_core.model.counter import CELL, SIGHTS
+from rsmoe_core.question_reader import read_inquiry
 from rsmoe_core.types import Request
 
 CONFIG = CountingConfig(sights=("ship",), thresholds=(0.5,), slopes=(1.0,), spreads=(0.2,))
@@ -84,6 +86,21 @@ def test_pictures_from_files_are_looked_at_alike(finder, tmp_path):
     image = sea(64, 64, [(32, 32)])
     Image.fromarray(image).save(tmp_path / "a.png")
     assert places(finder, Request(np.asarray(Image.open(tmp_path / "a.png")))) == places(finder, Request(image))
+
+
+def test_a_picture_is_looked_at_once_whatever_is_asked_about_it():
+    counter = Bright()
+    passes = []
+    counter.register_forward_hook(lambda *_: passes.append(1))
+    own = Finder({"near": counter}, CONFIG, "cpu")  # type: ignore[dict-item]
+    image, other = sea(64, 64, [(32, 32)]), sea(64, 64, [])
+    looked: Looked = {}
+    asked = [read_inquiry(text) for text in ("any ships?", "how many ships?", "where are the vessels?")]
+    found = [find_things(Request(image, inquiry=inquiry), own, looked) for inquiry in asked]
+    assert found[0] == found[1] == found[2] != {}
+    assert len(passes) == 1
+    assert find_things(Request(other, inquiry=asked[0]), own, looked) == {"ship": ()}
+    assert len(passes) == 2
 
 
 def test_what_is_no_picture_is_refused(finder):
