@@ -32,7 +32,7 @@ from rsmoe_core.answering import (
     unseen,
 )
 from rsmoe_core.catalogue import find_model
-from rsmoe_core.checkpoint import fingerprint, load_model
+from rsmoe_core.checkpoint import fingerprint
 from rsmoe_core.devices import find_device
 from rsmoe_core.errors import ModelError, UsageError
 from rsmoe_core.finding import Finder
@@ -43,6 +43,7 @@ from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.model.vision import folded
 from rsmoe_core.preprocess import to_pixels
 from rsmoe_core.question_reader import read_inquiry
+from rsmoe_core.ready import load_ready
 from rsmoe_core.types import UNKNOWN, Answer, Description, Request
 from rsmoe_core.variants import WHOLE, Variant
 
@@ -238,7 +239,7 @@ def load(model: str | Path = "nano", *, device: str = "auto", revision: str | No
     """
     folder = find_model(str(model), revision)
     where = find_device(device)
-    loaded = load_model(folder, where)
+    loaded = load_ready(folder, where)
     if not loaded.has_experts:
         raise ModelError(f"{folder} {_EXPERTS_NEEDED}")
     return Engine(loaded, str(model), fingerprint(folder), where)

@@ -44,6 +44,11 @@ def _scaled_channels(channels: int, width: float) -> int:
     return rounded if rounded >= 0.9 * scaled else rounded + 8
 
 
+def _relu6(x: Tensor) -> Tensor:
+    """In place: a copy of what was just computed would cost as much as a convolution."""
+    return F.relu6(x, inplace=True)
+
+
 class SameConv(nn.Conv2d):
     """A convolution with TensorFlow's SAME padding: output side = ceil(input side / stride)."""
 
@@ -80,9 +85,9 @@ class InvertedResidual(nn.Module):
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Same height and width divided by the stride, rounded up."""
-        y = F.relu6(self.expand(x_BCHW)) if self.expand is not None else x_BCHW
-        y = self.project(F.relu6(self.depthwise(y)))
-        return x_BCHW + y if self.has_skip else y
+        y = _relu6(self.expand(x_BCHW)) if self.expand is not None else x_BCHW
+        y = self.project(_relu6(self.depthwise(y)))
+        return y.add_(x_BCHW) if self.has_skip else y
 
 
 class EfficientNetLite(nn.Module):
@@ -106,7 +111,7 @@ class EfficientNetLite(nn.Module):
 
     def forward(self, pixels_BCHW: Tensor) -> Tensor:
         """Normalised pixels (see `rsmoe_core.preprocess`) → patches_BPD, P = (H/32)·(W/32)."""
-        features_BDhw = F.relu6(self.head(self.blocks(F.relu6(self.stem(pixels_BCHW)))))
+        features_BDhw = _relu6(self.head(self.blocks(_relu6(self.stem(pixels_BCHW)))))
         return features_BDhw.flatten(2).transpose(1, 2)
 
 
