@@ -112,6 +112,11 @@ def trainable_count(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters() if p.requires_grad)
 
 
+def _is_empty(module: nn.Module) -> bool:
+    """Whether the module has shapes only, and waits for tensors to take over."""
+    return any(parameter.is_meta for parameter in module.parameters())
+
+
 def _save_copies(model: RSMoE, folder: Path, half: bool) -> None:
     from rsmoe_core.model import lora  # here, as peft and transformers take seconds to import
 
@@ -151,7 +156,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 def fill(module: nn.Module, state: dict[str, Tensor], path: Path) -> None:
     """Fill a module with the tensors of the weight file at `path`. Raises ModelError where they do not fit."""
     try:
-        keys = module.load_state_dict(state, strict=False)
+        keys = module.load_state_dict(state, strict=False, assign=_is_empty(module))
     except RuntimeError as error:  # torch's own, a line for each tensor
         reason = str(error).splitlines()[0]
         raise ModelError(f"{path}: does not fit {CONFIG} ({reason}); copy the model folder again") from error

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from rsmoe_core.checkpoint import (
@@ -27,7 +28,7 @@ from rsmoe_core.model.decoder import Decoder
 from rsmoe_core.model.qformer import QFormer
 from rsmoe_core.model.roles import ADAPTER_WEIGHTS, ADAPTERS, NO_ROLE, roles
 from rsmoe_core.model.rsmoe import RSMoE, counters_of
-from rsmoe_core.model.vision import EfficientNetLite
+from rsmoe_core.model.vision import EfficientNetLite, fold
 from rsmoe_core.model.writing import Voices
 from rsmoe_core.tokenizer import TextCodec
 
@@ -47,15 +48,18 @@ def load_ready(folder: Path, device: str = "cpu") -> RSMoE:
     path = folder / WEIGHTS
     state = read_tensors(path)
     language = {key.removeprefix(_LANGUAGE): state.pop(key) for key in list(state) if key.startswith(_LANGUAGE)}
-    model = RSMoE(config, codec, EfficientNetLite(config.vision), QFormer(config), nn.Identity())
+    with torch.device("meta"):  # no memory and no random numbers for what the files hold
+        model = RSMoE(config, codec, EfficientNetLite(config.vision), QFormer(config), nn.Identity())
+        counters = counters_of(config)
     fill(model, state, path)
+    fold(model.vision)
     model.language = Voices(
         {
             role: _decoder(config, own, source)
             for role, (own, source) in {NO_ROLE: (language, path), **_states(folder, config, language)}.items()
         }
     )
-    model.counters = counters_of(config)
+    model.counters = counters
     for name, counter in model.counters.items():
         load_weights(counter, folder / COUNTERS / f"{name}.safetensors")
     return model.to(device).eval().requires_grad_(False)
