@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import rasterio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rsmoe_cli import reading
+from rsmoe_cli import pieces, reading, reduced
 from rsmoe_cli.raster import Scene, open_scene
 from rsmoe_cli.reading import TileFailure, TileImage, read_tiles
 from rsmoe_cli.tiling import Grid
@@ -104,26 +105,34 @@ def test_a_file_that_vanishes_gives_failures(tmp_path: Path) -> None:
     assert all(isinstance(result, TileFailure) and "there is no file" in result.error for result in results)
 
 
-def test_tiles_in_flight_are_bounded_and_ordered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    scene = open_scene(rgb(tmp_path / "a.tif", 320, 320))
-    monkeypatch.setattr(reading, "RUN_PIXELS", 2 * 16 * 16)
+@pytest.mark.parametrize(("max_side", "tiles_of_a_job"), [(1000, 4), (8, 2)])
+def test_tiles_in_flight_are_bounded_and_ordered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, max_side: int, tiles_of_a_job: int
+) -> None:
+    scene = open_scene(rgb(tmp_path / "a.tif", 320, 320, tiled=True, blockxsize=32, blockysize=32))
+    monkeypatch.setattr(pieces, "_PIECE_BYTES", 1)
+    monkeypatch.setattr(reading, "_HELD_PIXELS", 0)
+    monkeypatch.setattr(reduced, "_RUN_WIDTH", 32)
     finished = 0
-    original = reading.read_run
 
-    def counted(*arguments: object) -> list[object]:
-        nonlocal finished
-        results = original(*arguments)
-        finished += len(results)
-        return results
+    def counted(original: Callable[..., object]) -> Callable[..., object]:
+        def read(*arguments: object) -> object:
+            nonlocal finished
+            finished += tiles_of_a_job
+            return original(*arguments)
 
-    monkeypatch.setattr(reading, "read_run", counted)
+        return read
+
+    monkeypatch.setattr(reading, "read_piece", counted(reading.read_piece))
+    monkeypatch.setattr(reading, "read_reduced", counted(reading.read_reduced))
     most, places = 0, []
-    for taken, result in enumerate(read_tiles(scene, Grid(320, 320, 16), 1000)):
+    for taken, result in enumerate(read_tiles(scene, Grid(320, 320, 16), max_side, readers=3)):
         most = max(most, finished - taken)
         places.append((result.tile.row, result.tile.col))
     assert len(places) == 400
     assert places == sorted(places)
-    assert most <= 2 * (reading.READERS + reading.RUNS_AHEAD + 1)
+    # A row of blocks has two rows of tiles, one of which is held.
+    assert most <= tiles_of_a_job * (3 + 1) + 20
 
 
 def test_leaving_early_stops_the_readers(tmp_path: Path) -> None:
