@@ -44,7 +44,7 @@ class Piece:
     box: Box
     """Where they lie."""
     pixels: NDArray[np.uint8]
-    """HxWx3, red-green-blue; of no meaning where they are not valid."""
+    """HxWx3, red-green-blue; black where they are not valid."""
     valid: NDArray[np.bool_]
     """HxW, true where the scene has a valid pixel."""
 
@@ -124,7 +124,9 @@ def read_piece(dataset: DatasetReader, scene: Scene, box: Box) -> Piece:
     """
     window = Window(*box)
     valid = scene.mask.read(dataset, window)
-    pixels = read_pixels(dataset, scene, window) if valid.any() else np.zeros((*valid.shape, 3), np.uint8)
+    pixels = np.zeros((*valid.shape, 3), np.uint8)
+    if valid.any():
+        np.copyto(pixels, read_pixels(dataset, scene, window), where=valid[..., None])
     return Piece(box, pixels, valid)
 
 
@@ -155,7 +157,7 @@ def join_all(
 
 
 def join(tile: Tile, pieces: Iterable[Piece | Hole]) -> TileResult:
-    """The picture of a tile, padded to its full size; a failure if there is a hole in it. Invalid pixels are black."""
+    """The picture of a tile, padded to its full size; a failure if there is a hole in it."""
     pixels, valid = np.zeros((tile.size, tile.size, 3), np.uint8), np.zeros((tile.size, tile.size), bool)
     for piece in pieces:
         x, y, width, height = piece.box
@@ -168,5 +170,5 @@ def join(tile: Tile, pieces: Iterable[Piece | Hole]) -> TileResult:
         there = slice(top - tile.y, bottom - tile.y), slice(left - tile.x, right - tile.x)
         here = slice(top - y, bottom - y), slice(left - x, right - x)
         valid[there] = piece.valid[here]
-        np.copyto(pixels[there], piece.pixels[here], where=valid[there][..., None])
+        pixels[there] = piece.pixels[here]
     return TileImage(tile, pixels, valid, int(valid.sum()), int(valid[tile.own_slices()].sum()))
