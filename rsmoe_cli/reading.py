@@ -47,7 +47,7 @@ def read_tiles(
     try:
         with quiet_gdal(), open_dataset(scene.path) as dataset:
             layout = layout_of(dataset, scene.choice.indexes[0])
-            pauses = PAUSES if is_remote([scene.path, *dataset.files]) else ()
+            pauses = PAUSES if is_remote(dataset, scene.path) else ()
     except Exception as error:  # it could be opened a moment ago; every tile is told what happened since
         yield from (TileFailure(tile, why(error)) for tile in grid if wanted is None or wanted(tile))
         return

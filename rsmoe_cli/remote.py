@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rasterio.io import DatasetReader
 
 _CACHE_BYTES = 128 * 2**20
 """Decoded blocks that GDAL keeps, all readers together. Each block is asked for once, for its mask and its colours."""
@@ -15,7 +18,7 @@ _SETTINGS: dict[str, object] = {
     "GDAL_HTTP_RETRY_DELAY": 0.5,
     # A connection that falls silent is given up, and so is one that never ends; a slow one is not.
     "GDAL_HTTP_CONNECTTIMEOUT": 15,
-    "GDAL_HTTP_LOW_SPEED_TIME": 30,
+    "GDAL_HTTP_LOW_SPEED_TIME": 20,
     "GDAL_HTTP_LOW_SPEED_LIMIT": 1,
     "GDAL_HTTP_TIMEOUT": 600,
 }
@@ -29,6 +32,7 @@ def gdal_settings() -> dict[str, object]:
     return {name: value for name, value in _SETTINGS.items() if name not in os.environ}
 
 
-def is_remote(names: Iterable[str]) -> bool:
-    """Whether any of the names that a raster consists of lies on a network."""
+def is_remote(dataset: DatasetReader, path: str) -> bool:
+    """Whether a raster that was opened as `path` lies on a network, or is a VRT of any that do."""
+    names = [path, *dataset.files] if dataset.driver == "VRT" else [path]
     return any(_NETWORK.search(name) for name in names)
