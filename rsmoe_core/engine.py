@@ -43,6 +43,7 @@ from rsmoe_core.instructions import CAPTION
 from rsmoe_core.model.experts import ExpertDrafts
 from rsmoe_core.model.router import RoutedPrompts
 from rsmoe_core.model.rsmoe import RSMoE
+from rsmoe_core.model.writing import Voices
 from rsmoe_core.preprocess import to_pixels
 from rsmoe_core.question_reader import read_inquiry
 from rsmoe_core.ready import load_ready
@@ -65,7 +66,8 @@ class Engine:
     def __init__(self, model: RSMoE, name: str, revision: str, device: str = "cpu") -> None:
         self._model = model
         self._finder = Finder(model.counters, model.config.counting, device)
-        self._workers = Workers.on(device)
+        # peft tells one model, for all threads, which adapters the rows at hand use: only decoders can be shared.
+        self._workers = Workers.on(device) if isinstance(model.language, Voices) else Workers(1)
         self._size = BatchSize(_FIRST * self._workers.count, _MOST * self._workers.count)
         self.name = name
         self.revision = revision
