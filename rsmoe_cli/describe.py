@@ -14,7 +14,7 @@ from rsmoe_cli.caption_rows import COLUMNS, PROMPT_COLUMNS, described, failed
 from rsmoe_cli.georeference import Footprints
 from rsmoe_cli.journey import Told, travel
 from rsmoe_cli.raster import Scene
-from rsmoe_cli.reading import TileImage
+from rsmoe_cli.reading import ReadingLog, TileImage
 from rsmoe_cli.records import Row, tile_layer
 from rsmoe_cli.sinks import Output, warn_unplaced
 from rsmoe_cli.tally import Summary, Tally
@@ -46,18 +46,19 @@ def describe_scene(
         OutputError: the output cannot be written.
     """
     start = time.monotonic()
-    tally = Tally()
+    tally, log, first = Tally(), ReadingLog(), 0.0
     crs = scene.georeference.crs
     target = output.target(crs)
     footprints = Footprints(scene.georeference, target)
     layer = tile_layer("captions", {**COLUMNS, **PROMPT_COLUMNS} if prompts else COLUMNS, target, crs)
     with output.open(layer) as sink:
-        for batch in travel(scene, grid, engine, _request, engine.describe, batch_size, "captioning", progress):
+        for batch in travel(scene, grid, engine, _request, engine.describe, batch_size, "captioning", progress, log):
             rows = [row for told in batch if (row := _row(told, footprints)) is not None]
             for told in batch:
                 tally.count(told.result, told.to(0))
             tally.unplaced += sum(row.geometry is None for row in rows)
             sink.write(rows)
+            first = first or time.monotonic() - start
         sink.finish(
             {
                 **provenance.of_scene(scene, grid),
@@ -81,6 +82,8 @@ def describe_scene(
         failed=tally.failed,
         seconds=round(seconds, 3),
         tiles_per_second=round(len(grid) / seconds, 2),
+        first_seconds=round(first, 3),
+        waited_seconds=round(log.waited_seconds, 3),
         coverage=tally.coverage,
     )
 

@@ -68,6 +68,10 @@ class Summary:
     """Wall time from the first read to the finished file."""
     tiles_per_second: float
     """All tiles of the grid / seconds."""
+    first_seconds: float
+    """The part of the seconds until the first tiles were written."""
+    waited_seconds: float
+    """The part of the seconds in which the engine waited for tiles."""
     coverage: float
     """Valid pixels described / valid pixels seen, 0-1."""
 
