@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from rsmoe_cli.raster import Scene, first_line
 from rsmoe_cli.reading import DETAIL, TileFailure, TileImage, TileResult, read_tiles
-from rsmoe_cli.tiling import Grid
+from rsmoe_cli.tiling import Grid, Tile
 from rsmoe_core.types import Request
 
 Words = TypeVar("Words")
@@ -77,14 +77,20 @@ def travel(
     batch_size: int,
     doing: str,
     progress: bool,
+    done: Sequence[int] | None = None,
 ) -> Iterator[list[Told[Words]]]:
     """Puts the same number of requests about each tile to the engine; yields all tiles in order, a batch at a time.
 
     A tile that cannot be read, or about which the engine says nothing, does not stop the others. `doing` names the work
-    beside the progress bar.
+    beside the progress bar. `done` says of each tile of the grid whether it is to be passed over.
     """
-    with tqdm(total=len(grid), unit="tile", desc=doing, disable=not progress) as bar:
-        for batch in batches(read_tiles(scene, grid, DETAIL * engine.image_size), batch_size):
+
+    def wanted(tile: Tile) -> bool:
+        return done is None or not done[grid.number(tile)]
+
+    earlier = 0 if done is None else sum(done)
+    with tqdm(total=len(grid), initial=earlier, unit="tile", desc=doing, disable=not progress) as bar:
+        for batch in batches(read_tiles(scene, grid, DETAIL * engine.image_size, wanted=wanted), batch_size):
             asked = [requests(result) if _is_visible(result) else [] for result in batch]
             said = iter(_say(say, [request for one in asked for request in one]))
             yield [Told(result, [next(said) for _ in one]) for result, one in zip(batch, asked, strict=True)]

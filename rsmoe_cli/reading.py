@@ -9,7 +9,7 @@ time, whatever the size of the scene.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -70,9 +70,15 @@ TileResult = TileImage | TileFailure
 """What comes of reading a tile."""
 
 
-def read_tiles(scene: Scene, grid: Grid, max_side: int, readers: int = READERS) -> Iterator[TileResult]:
-    """Yields every tile of the grid in order, as a picture of at most `max_side` pixels a side or as a failure."""
-    runs = grid.runs(RUN_PIXELS)
+def read_tiles(
+    scene: Scene,
+    grid: Grid,
+    max_side: int,
+    readers: int = READERS,
+    wanted: Callable[[Tile], bool] = lambda tile: True,
+) -> Iterator[TileResult]:
+    """Yields the wanted tiles of the grid in order, as pictures of at most `max_side` pixels a side or as failures."""
+    runs = filter(None, (tuple(filter(wanted, run)) for run in grid.runs(RUN_PIXELS)))
     with _Readers(scene, max_side, readers) as pool:
         waiting = deque(pool.submit(run) for run in islice(runs, readers + RUNS_AHEAD))
         while waiting:

@@ -24,14 +24,16 @@ def ask(
     scenes: Annotated[
         list[str],
         typer.Argument(
-            metavar='SCENE... "QUESTION"', help="Rasters that GDAL reads, then the question.", show_default=False
+            metavar='SCENE... "QUESTION"',
+            help="Rasters that GDAL reads (files, folders, patterns), then the question.",
+            show_default=False,
         ),
     ],
     questions: Annotated[
         Path | None, typer.Option(dir_okay=False, help="Ask what is in this file, one question a line, # for comments.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="Map of the answers to write: .gpkg or .geojson.")
+        Path | None, typer.Option("-o", "--out", help="Map of the answers to write: .gpkg, .geojson, .fgb or .parquet.")
     ] = None,
     model: options.Model = "nano",
     bands: options.Bands = None,
@@ -53,11 +55,13 @@ def ask(
     from rsmoe_cli.bands import parse_bands
     from rsmoe_cli.questions import told_apart
     from rsmoe_cli.raster import open_scene
+    from rsmoe_cli.scenes import find_scenes
     from rsmoe_cli.sinks import check_output
     from rsmoe_cli.tiling import parse_tile_size
     from rsmoe_core.question_reader import read_inquiry
 
-    paths, texts = told_apart(scenes, questions)
+    words, texts = told_apart(scenes, questions)
+    paths = find_scenes(words)
     inquiries = list(dict.fromkeys(read_inquiry(text) for text in texts))
     output = check_output(out, *paths, overwrite=overwrite, dst_crs=dst_crs) if out is not None else None
     chosen = parse_bands(bands) if bands is not None else None

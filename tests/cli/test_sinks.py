@@ -187,7 +187,7 @@ def test_several_scenes_share_a_map_in_longitude_and_latitude(tmp_path: Path, na
     assert output.target(CRS.from_epsg(32631)) == CRS.from_epsg(4326)
     with pytest.raises(OutputError, match=r"second.tif has no CRS, so it has no place on a map with others"):
         output.target(None, "second.tif")
-    with pytest.raises(OutputError, match="ask about it alone"):
+    with pytest.raises(OutputError, match="give it a run of its own"):
         output.target(CRS.from_wkt(SITE_CRS), "second.tif")
 
 
