@@ -31,7 +31,7 @@ class KeptScene:
     @property
     def signs(self) -> dict[str, object]:
         """What it is recognised by."""
-        return {"its files": self.stamp, **self.facts}
+        return {"the state of its files": self.stamp, **self.facts}
 
 
 @dataclass(frozen=True)

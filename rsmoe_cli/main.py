@@ -71,7 +71,7 @@ app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
 
 
-_PATIENCE = 1.5
+_PATIENCE = 2.0
 """Seconds between an interruption and the end, if something does not let go: a reader waiting for the network, say."""
 
 

@@ -76,5 +76,7 @@ def caption(
     if summary.failed or summary.lost_scenes:
         if summary.failed:
             log.warning("failed tiles: %d; their rows say why in the column 'error'", summary.failed)
+        if summary.lost_scenes:
+            log.warning("scenes left out: %d; the metadata say why", summary.lost_scenes)
         log.warning("%s stays for --retry-failed; without need of that, remove it", journal_path(output.path))
         raise typer.Exit(console.SOME_FAILED)
