@@ -39,9 +39,7 @@ class Engine(journey.Engine, Protocol):
         """Descriptions in the order of the requests."""
 
 
-def describe_scenes(
-    wish: Wish, engine: Engine, output: Output, journal: Journal, batch_size: int, progress: bool = False
-) -> Summary:
+def describe_scenes(wish: Wish, engine: Engine, output: Output, journal: Journal, progress: bool = False) -> Summary:
     """Describes every tile that has a valid pixel, and writes the rows to the output, in the order of scenes and tiles.
 
     A tile that cannot be read or described becomes a row with the status `failed` and does not stop the others, nor
@@ -68,7 +66,7 @@ def describe_scenes(
             continue
         _tell_notes(scene, output)
         done = journal.begin_scene(number, _kept_scene(scene, grid, mark))
-        for batch in travel(scene, grid, engine, _request, engine.describe, batch_size, "captioning", progress, done):
+        for batch in travel(scene, grid, engine, _request, engine.describe, "captioning", progress, done):
             journal.keep(number, [_kept_tile(told, grid, footprints) for told in batch])
     if len(lost := journal.lost_scenes()) == len(wish.scenes):
         raise SceneError(f"none of the {len(lost)} scenes can be captioned")

@@ -26,6 +26,9 @@ _HOLD = 4
 class Engine(Protocol):
     """What every journey asks of an engine; `rsmoe_core.load` gives one."""
 
+    batch_size: int
+    """Pictures that are best given to it at a time; may change while it works."""
+
     @property
     def name(self) -> str:
         """Name of the model."""
@@ -74,35 +77,34 @@ def travel(
     engine: Engine,
     requests: Callable[[TileImage], Sequence[Request]],
     say: Callable[[Sequence[Request]], Sequence[Words]],
-    batch_size: int,
     doing: str,
     progress: bool,
-    done: Sequence[int] | None = None,
+    done: Sequence[int] = (),
 ) -> Iterator[list[Told[Words]]]:
     """Puts the same number of requests about each tile to the engine; yields all tiles in order, a batch at a time.
 
     A tile that cannot be read, or about which the engine says nothing, does not stop the others. `doing` names the work
-    beside the progress bar. `done` says of each tile of the grid whether it is to be passed over.
+    beside the progress bar. `done` says of each tile of the grid, in order, whether it is to be passed over.
     """
 
     def wanted(tile: Tile) -> bool:
-        return done is None or not done[grid.number(tile)]
+        return not done or not done[grid.number(tile)]
 
-    earlier = 0 if done is None else sum(done)
-    with tqdm(total=len(grid), initial=earlier, unit="tile", desc=doing, disable=not progress) as bar:
-        for batch in batches(read_tiles(scene, grid, DETAIL * engine.image_size, wanted=wanted), batch_size):
+    with tqdm(total=len(grid), initial=sum(done), unit="tile", desc=doing, disable=not progress) as bar:
+        results = read_tiles(scene, grid, DETAIL * engine.image_size, wanted=wanted)
+        for batch in batches(results, lambda: engine.batch_size):
             asked = [requests(result) if _is_visible(result) else [] for result in batch]
             said = iter(_say(say, [request for one in asked for request in one]))
             yield [Told(result, [next(said) for _ in one]) for result, one in zip(batch, asked, strict=True)]
             bar.update(len(batch))
 
 
-def batches(results: Iterable[TileResult], size: int) -> Iterator[list[TileResult]]:
-    """Groups tiles, in order, so that at most `size` of a group are for the engine."""
+def batches(results: Iterable[TileResult], size: Callable[[], int]) -> Iterator[list[TileResult]]:
+    """Groups tiles, in order, so that as many of a group are for the engine as it wants by then, or fewer."""
     batch: list[TileResult] = []
     for result in results:
         batch.append(result)
-        if sum(map(_is_visible, batch)) == size or len(batch) == _HOLD * size:
+        if sum(map(_is_visible, batch)) >= size() or len(batch) >= _HOLD * size():
             yield batch
             batch = []
     if batch:

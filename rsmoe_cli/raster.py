@@ -5,7 +5,6 @@ path ──▶ open_scene ──▶ Scene;   open_dataset + Scene + window ─�
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from rsmoe_cli.bands import Band, BandChoice, choose_bands
 from rsmoe_cli.errors import SceneError
 from rsmoe_cli.georeference import Georeference, read_georeference
 from rsmoe_cli.masks import ValidMask, find_mask, is_alpha
+from rsmoe_cli.remote import gdal_settings
 from rsmoe_cli.stretch import AS_STORED, Stretch, fit_stretch, parse_stretch
 from rsmoe_cli.truncation import missing_bytes
 
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 # A missing georeference is told to the user once, as a note of the scene.
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
 
-_CACHE_BYTES = 256 * 2**20
-"""Decoded blocks that GDAL keeps, all readers together; enough for a row of strips of a wide scene."""
 _SAMPLE_SIDE = 1024
 """Longest side of the decimated picture that statistics are taken from."""
 _LARGE = 2**26
@@ -74,11 +72,8 @@ class Scene:
 
 
 def quiet_gdal() -> rasterio.Env:
-    """A context in which GDAL does not talk to the terminal; for the calling thread, around every read.
-
-    GDAL's block cache is kept small, since each block is asked for once or twice, unless GDAL_CACHEMAX says otherwise.
-    """
-    return rasterio.Env() if "GDAL_CACHEMAX" in os.environ else rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES)
+    """A context in which GDAL does not talk to the terminal; for the calling thread, around every read."""
+    return rasterio.Env(**gdal_settings())
 
 
 def open_dataset(path: str) -> DatasetReader:

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 
 from rsmoe_core.config import ModelConfig
 from rsmoe_core.errors import ModelError
-from rsmoe_core.model import lora
-from rsmoe_core.model.language import RoleCopies, build_language_model
+from rsmoe_core.model.roles import ADAPTERS, NO_ROLE
 from rsmoe_core.model.rsmoe import RSMoE, build
+from rsmoe_core.model.writing import RoleCopies
 from rsmoe_core.tokenizer import TextCodec
 
 CONFIG, WEIGHTS, COUNTERS = "config.json", "model.safetensors", "counters"
@@ -50,8 +50,10 @@ def save_model(model: RSMoE, folder: Path, *, half: bool = False, merged: bool =
     if merged:
         _save_copies(model, folder / EXPERTS, half)
     elif model.has_experts:
+        from rsmoe_core.model import lora  # here, as peft and transformers take seconds to import
+
         lora.save_adapters(model.language, folder)
-        for path in (folder / lora.FOLDER).glob("*/*.safetensors"):
+        for path in (folder / ADAPTERS).glob("*/*.safetensors"):
             save_file(_stored(load_file(str(path)), half), str(path), metadata={"format": "pt"})
 
 
@@ -64,13 +66,15 @@ def load_model(folder: Path, device: str = "cpu") -> RSMoE:
     codec = TextCodec.load(folder, config.experts)
     model = build(config, codec)
     model.counters, counters = nn.ModuleDict(), model.counters  # their weights lie in files of their own
-    _load_weights(model, folder / WEIGHTS)
+    load_weights(model, folder / WEIGHTS)
     for name, counter in counters.items():
-        _load_weights(counter, folder / COUNTERS / f"{name}.safetensors")
+        load_weights(counter, folder / COUNTERS / f"{name}.safetensors")
     model.counters = counters
     if not config.share_base:
         model.language = _load_copies(model, folder / EXPERTS)
-    elif (folder / lora.FOLDER).is_dir():
+    elif (folder / ADAPTERS).is_dir():
+        from rsmoe_core.model import lora  # here, as peft and transformers take seconds to import
+
         model.language = lora.load_adapters(model.language, folder, model.roles)
     return model.to(device).eval()
 
@@ -108,7 +112,14 @@ def trainable_count(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters() if p.requires_grad)
 
 
+def _is_empty(module: nn.Module) -> bool:
+    """Whether the module has shapes only, and waits for tensors to take over."""
+    return any(parameter.is_meta for parameter in module.parameters())
+
+
 def _save_copies(model: RSMoE, folder: Path, half: bool) -> None:
+    from rsmoe_core.model import lora  # here, as peft and transformers take seconds to import
+
     for role in model.roles:
         state = lora.merged(model.language, role).state_dict()
         (folder / role).mkdir(parents=True)
@@ -117,23 +128,38 @@ def _save_copies(model: RSMoE, folder: Path, half: bool) -> None:
 
 
 def _load_copies(model: RSMoE, folder: Path) -> RoleCopies:
-    copies = {lora.NO_ROLE: model.language}
+    from rsmoe_core.model.language import build_language_model  # here, as peft and transformers take seconds to import
+
+    copies = {NO_ROLE: model.language}
     for role in model.roles:
         copies[role] = build_language_model(model.config.language, model.codec)
-        _load_weights(copies[role], folder / role / WEIGHTS)
+        load_weights(copies[role], folder / role / WEIGHTS)
     return RoleCopies(copies)
 
 
-def _load_weights(module: nn.Module, path: Path) -> None:
+def load_weights(module: nn.Module, path: Path) -> None:
     """Fill a module from a weight file, in float32. Raises ModelError."""
+    fill(module, read_tensors(path), path)
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """All tensors of a weight file, in float32. Raises ModelError."""
     try:
-        state = {
+        return {
             key: value.float() if value.is_floating_point() else value for key, value in load_file(str(path)).items()
         }
-        keys = module.load_state_dict(state, strict=False)
-    except Exception as error:  # safetensors and torch each raise their own
+    except Exception as error:  # safetensors and the file system each raise their own
         reason = str(error).splitlines()[0]
         raise ModelError(f"{path}: missing or damaged ({reason}); copy the model folder again") from error
+
+
+def fill(module: nn.Module, state: dict[str, Tensor], path: Path) -> None:
+    """Fill a module with the tensors of the weight file at `path`. Raises ModelError where they do not fit."""
+    try:
+        keys = module.load_state_dict(state, strict=False, assign=_is_empty(module))
+    except RuntimeError as error:  # torch's own, a line for each tensor
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"{path}: does not fit {CONFIG} ({reason}); copy the model folder again") from error
     absent = [key for key in keys.missing_keys if not key.endswith(_TIED)]
     if absent or keys.unexpected_keys:
         odd = (absent or keys.unexpected_keys)[0]

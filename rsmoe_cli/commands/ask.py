@@ -76,6 +76,8 @@ def ask(
     from rsmoe_core import load
 
     engine = load(model, device=device) if any(inquiry.kind != "unknown" for inquiry in inquiries) else None
+    if engine is not None and batch_size is not None:
+        engine.batch_size = batch_size
     _tell_notes(sources, output)
     grids = [
         None if engine is None else _grid(source, size, overlap, engine.image_size)
@@ -87,7 +89,6 @@ def ask(
         inquiries,
         engine,
         output,
-        batch_size=batch_size or (engine.batch_size if engine else 1),
         progress=console.shows_progress(),
     ):
         _print(reply, engine, json, headed=len(sources) * len(inquiries) > 1)

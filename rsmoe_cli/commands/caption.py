@@ -65,11 +65,11 @@ def caption(
         from rsmoe_core import load
 
         engine = load(model, device=device)
+        if batch_size is not None:
+            engine.batch_size = batch_size
         wish = Wish(paths, cutting, dst_crs, prompts)
         journal.begin(wish.settings(engine), overwrite, retry_failed)
-        summary = describe_scenes(
-            wish, engine, output, journal, batch_size or engine.batch_size, console.shows_progress()
-        )
+        summary = describe_scenes(wish, engine, output, journal, console.shows_progress())
     console.note(str(summary))
     if json:
         typer.echo(json_format.dumps(dataclasses.asdict(summary)))

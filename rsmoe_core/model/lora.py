@@ -11,16 +11,7 @@ from torch import nn
 
 from rsmoe_core.config import LoraSettings
 from rsmoe_core.errors import ModelError
-
-ROUTER, FUSION = "router", "fusion"
-NO_ROLE = "__base__"
-"""peft's name for the model without any adapter."""
-FOLDER, WEIGHTS = "adapters", "adapter_model.safetensors"
-
-
-def roles(experts: Sequence[str]) -> tuple[str, ...]:
-    """Every role of a model with these experts, in the order in which they speak."""
-    return (ROUTER, *experts, FUSION)
+from rsmoe_core.model.roles import ADAPTER_WEIGHTS, ADAPTERS
 
 
 def add_adapters(language: nn.Module, names: Sequence[str], settings: LoraSettings) -> PeftModel:
@@ -58,20 +49,20 @@ def save_adapters(language: PeftModel, folder: Path) -> None:
     """Write each adapter to `folder/adapters/<role>/` in peft's own format."""
     for name in language.peft_config:
         language.peft_config[name].base_model_name_or_path = None
-    language.save_pretrained(str(folder / FOLDER), selected_adapters=list(language.peft_config))
-    (folder / FOLDER / "README.md").unlink(missing_ok=True)
+    language.save_pretrained(str(folder / ADAPTERS), selected_adapters=list(language.peft_config))
+    (folder / ADAPTERS / "README.md").unlink(missing_ok=True)
 
 
 def load_adapters(language: nn.Module, folder: Path, names: Sequence[str]) -> PeftModel:
     """Read the adapters of a model folder. Raises ModelError where one is missing or damaged."""
-    missing = [n for n in names if not (folder / FOLDER / n / WEIGHTS).is_file()]
+    missing = [n for n in names if not (folder / ADAPTERS / n / ADAPTER_WEIGHTS).is_file()]
     if missing:
-        raise ModelError(f"{folder / FOLDER}: lacks {', '.join(missing)}; copy the whole model folder again")
+        raise ModelError(f"{folder / ADAPTERS}: lacks {', '.join(missing)}; copy the whole model folder again")
     try:
-        model = PeftModel.from_pretrained(language, str(folder / FOLDER / names[0]), adapter_name=names[0])
+        model = PeftModel.from_pretrained(language, str(folder / ADAPTERS / names[0]), adapter_name=names[0])
         for name in names[1:]:
-            model.load_adapter(str(folder / FOLDER / name), adapter_name=name)
+            model.load_adapter(str(folder / ADAPTERS / name), adapter_name=name)
     except Exception as error:  # peft, safetensors and json each raise their own
         reason = str(error).splitlines()[0]
-        raise ModelError(f"{folder / FOLDER}: damaged ({reason}); copy the model folder again") from error
+        raise ModelError(f"{folder / ADAPTERS}: damaged ({reason}); copy the model folder again") from error
     return model

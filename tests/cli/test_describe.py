@@ -24,7 +24,7 @@ def run(path: str, out: Path, engine: FakeEngine, size: int = 32, overlap: int =
     output = check_output(out, path)
     with open_journal(out) as journal:
         journal.begin(wish.settings(engine))
-        return describe_scenes(wish, engine, output, journal, engine.batch_size)
+        return describe_scenes(wish, engine, output, journal)
 
 
 def test_every_tile_gets_its_own_words_in_tile_order(tmp_path: Path) -> None:
