@@ -10,6 +10,8 @@ import typer
 
 SOME_FAILED = 3
 """Exit code of a run in which some tiles failed."""
+INTERRUPTED = 130
+"""Exit code of a run that was told to stop."""
 _TALKERS = ("rsmoe_cli", "rsmoe_core")
 _MOST_LINES = 10
 _COLOURS = {logging.WARNING: typer.colors.YELLOW, logging.ERROR: typer.colors.RED}
