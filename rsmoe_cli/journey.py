@@ -85,8 +85,8 @@ def travel(
     """Puts the same number of requests about each tile to the engine; yields all tiles in order, a batch at a time.
 
     A tile that cannot be read, or about which the engine says nothing, does not stop the others. `doing` names the work
-    beside the progress bar. `done` says of each tile of the grid, in order, whether it is to be passed over; `log` is kept up to date on
-    the way.
+    beside the progress bar. `done` says of each tile of the grid, in order, whether it is to be passed over; `log` is
+    kept up to date on the way.
     """
 
     def wanted(tile: Tile) -> bool:
