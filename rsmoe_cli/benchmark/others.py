@@ -79,13 +79,12 @@ def load(model: str) -> Engine:
 
 def whole_scene(scene: Scene, tile_size: int) -> Iterator[TileImage]:
     """Reads the whole raster, then cuts out one tile after the other, without the blank ones."""
-    import rasterio
-
     from rsmoe_cli.pieces import join, read_piece
+    from rsmoe_cli.raster import open_dataset
     from rsmoe_cli.tile_images import TileImage
     from rsmoe_cli.tiling import Grid
 
-    with rasterio.open(scene.path) as dataset:
+    with open_dataset(scene.path) as dataset:
         everything = read_piece(dataset, scene, (0, 0, scene.width, scene.height))
     tiles = (join(tile, [everything]) for tile in Grid(scene.width, scene.height, tile_size))
     return (tile for tile in tiles if isinstance(tile, TileImage) and tile.valid_pixels)
