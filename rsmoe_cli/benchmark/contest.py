@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
@@ -18,6 +19,8 @@ class Contest:
     """Each round's run of each loop."""
     captions: dict[str, dict[str, str]]
     """What each loop said of each tile, by tile id."""
+    product_flops: tuple[float, ...]
+    """Floating-point operations a second of large matrix products, before each round and after the last."""
 
     def median_of(self, loop: str, figure: Callable[[Measured], float]) -> float:
         """The median of a figure of a loop over the rounds."""
@@ -26,6 +29,11 @@ class Contest:
     def ratios(self, loop: str, other: str) -> list[float]:
         """How many times as fast as another loop one was, in each round."""
         return [runs[loop].speed / runs[other].speed for runs in self.rounds]
+
+    def efficiencies(self, loop: str, tile_flops: float) -> list[float]:
+        """What a loop made of the speed that the machine had around each round, if a tile needs `tile_flops`."""
+        around = [(before + after) / 2 for before, after in pairwise(self.product_flops)]
+        return [tile_flops * runs[loop].speed / flops for runs, flops in zip(self.rounds, around, strict=True)]
 
     def alike(self, loop: str, other: str) -> float:
         """Share of the tiles of which two loops say the same, 0-1; a tile that one of them lacks differs."""
@@ -41,21 +49,22 @@ def hold(
     tile_size: int,
     rounds: int,
     folder: Path,
-    between: Callable[[], None],
+    product_flops: Callable[[], float],
     tell: Callable[[str], None],
 ) -> Contest:
-    """Runs every loop `rounds` times over a scene. `between` is called before each round, `tell` with a line after
-    each run; outputs go to `folder`. Raises RsmoeError if a loop fails.
+    """Runs every loop `rounds` times over a scene. `product_flops` tells how fast the machine is at that moment, `tell`
+    gets a line after each run; outputs go to `folder`. Raises RsmoeError if a loop fails.
     """
     done: list[dict[str, Measured]] = []
+    flops = [product_flops()]
     for number in range(rounds):
-        between()
         done.append({})
         for loop in loops:
             found = measure(loop, scene, _output(folder, loop), model, tile_size)
             tell(f"round {number + 1} of {rounds}, {loop}: {found.speed:.2f} captions/s")
             done[-1][loop] = found
-    return Contest(tuple(done), {loop: _captions(_output(folder, loop)) for loop in loops})
+        flops.append(product_flops())
+    return Contest(tuple(done), {loop: _captions(_output(folder, loop)) for loop in loops}, tuple(flops))
 
 
 def _output(folder: Path, loop: str) -> Path:

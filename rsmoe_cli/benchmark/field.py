@@ -43,10 +43,9 @@ def bench_scene(
     # After all refusals, as torch takes seconds to import.
     from rsmoe_cli.benchmark import machine
 
-    speeds: list[float] = []
-    contest = hold(chosen, path, model, tile_size, rounds, folder, lambda: speeds.append(machine.product_flops()), tell)
+    contest = hold(chosen, path, model, tile_size, rounds, folder, machine.product_flops, tell)
     tile_flops = machine.flops_per_tile(model, _sample(scene, tile_size))
-    return report(contest, path, machine.name(), max(speeds), tile_flops)
+    return report(contest, path, machine.name(), tile_flops)
 
 
 def _sample(scene: Scene, tile_size: int) -> list[Request]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
@@ -12,31 +13,31 @@ from rsmoe_cli.tables import Report, Table
 _COLUMNS = ("loop", "captions/s", "waiting for tiles", "peak RSS, MB", "start, s", "first caption, s")
 
 
-def report(contest: Contest, scene: str, machine: str, product_flops: float, tile_flops: float) -> Report:
-    """The figures of a contest on a machine that does `product_flops` a second, where a tile needs `tile_flops`."""
+def report(contest: Contest, scene: str, machine: str, tile_flops: float) -> Report:
+    """The figures of a contest with a model that needs `tile_flops` floating-point operations for a tile."""
     loops = {loop: _figures(contest, loop) for loop in contest.rounds[0]}
     last = list(loops)[-1]
     rows = [(loop, *_cells(figures), f"{contest.alike(loop, last):.1%}") for loop, figures in loops.items()]
     ratios = [
-        f"{loop} is {_ratio(values)} times as fast as {other}"
+        f"{loop} is {_spread(values, 1)} times as fast as {other}"
         for loop, figures in loops.items()
         for other, values in figures["times_as_fast_as"].items()
     ]
-    efficiency = tile_flops * loops[OURS]["captions_per_second"] / product_flops if OURS in loops else None
+    efficiencies = contest.efficiencies(OURS, tile_flops) if OURS in loops else []
     facts = [
         *ratios,
         f"medians of {len(contest.rounds)} rounds over {scene}, {loops[last]['captions']} captions each",
-        f"{machine}: {product_flops / 1e9:.0f} GFLOP/s in large float32 matrix products",
+        f"{machine}; large float32 matrix products: {_spread([f / 1e9 for f in contest.product_flops], 0)} GFLOP/s",
         f"the model needs {tile_flops / 1e9:.2f} GFLOP a tile",
-        *([] if efficiency is None else [f"efficiency of {OURS}: {efficiency:.2f} of those products' speed"]),
+        *([f"efficiency of {OURS}: {_spread(efficiencies, 2)} of those products' speed"] if efficiencies else []),
     ]
     figures = {
         "machine": machine,
         "scene": scene,
         "rounds": len(contest.rounds),
-        "product_flops": product_flops,
+        "product_flops": contest.product_flops,
         "tile_flops": tile_flops,
-        "efficiency": efficiency,
+        "efficiencies": efficiencies,
         "loops": loops,
     }
     columns = (*_COLUMNS, f"same as {last}")
@@ -66,5 +67,6 @@ def _cells(figures: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _ratio(values: list[float]) -> str:
-    return f"{median(values):.1f} ({min(values):.1f}-{max(values):.1f})"
+def _spread(values: Sequence[float], digits: int) -> str:
+    """Median, least and most."""
+    return f"{median(values):.{digits}f} ({min(values):.{digits}f}-{max(values):.{digits}f})"
