@@ -14,6 +14,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any
 
 import torch
@@ -52,6 +53,15 @@ class Work:
     """Times that a batch of rows got its next token."""
     written: int = 0
     """Tokens that were computed, those of rows that had ended already among them."""
+    _lock: Lock = field(default_factory=Lock, repr=False, compare=False)
+
+    def add(self, rows: int = 0, read: int = 0, steps: int = 0, written: int = 0) -> None:
+        """Count more, from any thread."""
+        with self._lock:
+            self.rows += rows
+            self.read += read
+            self.steps += steps
+            self.written += written
 
 
 class Decoder(nn.Module):
@@ -101,8 +111,7 @@ class Decoder(nn.Module):
         for group in _alike(prompts):
             ids = torch.tensor([prompts[row] for row in group], device=tokens_RQH.device)
             logits_RV[group] = self._prefill(torch.cat([tokens_RQH[group], self.embedding[ids]], dim=1), cache, group)
-        self.work.rows += len(prompts)
-        self.work.read += sum(cache.lengths)
+        self.work.add(rows=len(prompts), read=sum(cache.lengths))
         return cache, logits_RV
 
     def _prefill(self, x_RLH: Tensor, cache: _Cache, rows: Sequence[int]) -> Tensor:
@@ -130,8 +139,7 @@ class Decoder(nn.Module):
             keys, values = cache.add(number, k, v)
             seen = F.scaled_dot_product_attention(q, keys, values, attn_mask=cache.visible)
             x_RLH = layer.finished(x_RLH, seen)
-        self.work.steps += 1
-        self.work.written += len(ids_R)
+        self.work.add(steps=1, written=len(ids_R))
         return self._next(x_RLH[:, -1])
 
     def _next(self, x_RH: Tensor) -> Tensor:
