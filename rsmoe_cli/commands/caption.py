@@ -23,11 +23,13 @@ def caption(
     batch_size: options.BatchSize = None,
     device: options.Device = "auto",
     dst_crs: options.DstCrs = None,
+    allow_external: options.AllowExternal = False,
     overwrite: options.Overwrite = False,
     prompts: Annotated[bool, typer.Option("--prompts", help="Add columns with the router's prompts.")] = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
+    debug: options.Debug = False,
 ) -> None:
     """Caption every tile of a scene and write the captions with their footprints to a GeoPackage or GeoJSON."""
     import dataclasses
@@ -39,7 +41,7 @@ def caption(
     from rsmoe_cli.tiling import Grid, fitting_tile_size, parse_tile_size
 
     output = check_output(out, scene, overwrite=overwrite, dst_crs=dst_crs)
-    source = open_scene(scene, parse_bands(bands) if bands is not None else None, stretch)
+    source = open_scene(scene, parse_bands(bands) if bands is not None else None, stretch, allow_external)
     output.target(source.georeference.crs)
     size = parse_tile_size(tile_size, source.metres_per_pixel) if tile_size is not None else None
 

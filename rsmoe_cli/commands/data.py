@@ -91,9 +91,9 @@ def inspect(
     else:
         _print_tables(summary, f"{folder}: {name}")
         for line in _described(dataset, shown):
-            typer.echo(line)
+            console.say(line)
         for line in console.shortened(summary.problems):
-            typer.echo(f"problem: {line}")
+            console.say(f"problem: {line}")
 
 
 def _print_tables(summary: Summary, title: str) -> None:
@@ -110,7 +110,7 @@ def _print_tables(summary: Summary, title: str) -> None:
         if counted:
             listed = [f"{what} {count:,}" for what, count in counted.items()]
             rest = [f"{len(listed) - _MOST_SCENES} more"] if len(listed) > _MOST_SCENES else []
-            typer.echo(f"{name}: {', '.join(listed[:_MOST_SCENES] + rest)}")
+            console.say(f"{name}: {', '.join(listed[:_MOST_SCENES] + rest)}")
     typer.echo(f"problems: {len(summary.problems):,}")
 
 

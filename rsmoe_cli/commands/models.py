@@ -57,15 +57,15 @@ def show(model: options.ModelName, json: options.Json = False) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    typer.echo(f"{summary.name}: {_megabytes(summary.size)}, revision {summary.revision}, in {summary.folder}")
+    console.say(f"{summary.name}: {_megabytes(summary.size)}, revision {summary.revision}, in {summary.folder}")
     table = Table("part", "parameters")
     for part, count in {**summary.parts, "together": summary.parameters}.items():
         table.add_row(part, f"{count:,}")
     Console().print(table)
     for name, value in config.items():
-        typer.echo(f"{name}: {_plain(value)}")
+        console.say(f"{name}: {_plain(value)}")
     if summary.card:
-        typer.echo(f"\n{summary.card}")
+        console.say(f"\n{summary.card}")
 
 
 @app.command()

@@ -1,0 +1,149 @@
+"""Damages rasters, model folders and data sets in thousands of ways, and counts what becomes of them.
+
+    python benchmarks/fuzz.py [SCENE ...] [--mutants 1200] [--seed 0] [--keep FOLDER]
+
+A mutant may be taken, taken in part (some tiles fail, some rows are left out) or refused with one line. It must not crash
+the program, hang it, fill the memory, end in a traceback or leave half of an output. Prints a Markdown table, and what
+was wrong below it; the exit code is 1 if anything was. SCENES are real rasters to be damaged besides those that are made
+here. Mutants that went wrong are kept with --keep.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import random
+import shutil
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from fuzzing import seeds
+from fuzzing.mutants import mutant, value_mutant
+from fuzzing.targets import FINE
+from fuzzing.watch import watched
+
+_LOT = 50
+"""Mutants that lie on disk at a time."""
+
+Mutants = Iterator[tuple[str, Path]]
+"""A name of the seed, and the mutant to hand to the target."""
+
+
+def main() -> int:
+    """Damage, run, count."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("scenes", type=Path, nargs="*", metavar="SCENE")
+    parser.add_argument("--mutants", type=int, default=1200, help="of rasters; a fifth of it of each other target")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--keep", type=Path)
+    arguments = parser.parse_args()
+    shares = {"scene": 1.0, "caption": 0.2, "model": 0.2, "data": 0.5}
+    table, faults = [], []
+    for target, share in shares.items():
+        counts, wrong = fuzz(target, round(arguments.mutants * share), arguments.seed, arguments.scenes, arguments.keep)
+        table.append((target, counts))
+        faults += wrong
+    print(markdown(table))
+    print("\n".join(faults))
+    return 1 if faults else 0
+
+
+def fuzz(
+    target: str, number: int, seed: int, scenes: list[Path], keep: Path | None = None
+) -> tuple[Counter[str], list[str]]:
+    """How many mutants came to what, and a line for each that went wrong."""
+    counts: Counter[str] = Counter()
+    wrong: list[str] = []
+    with tempfile.TemporaryDirectory() as folder:
+        made = _MAKERS[target](Path(folder), scenes, random.Random(f"{target} {seed}"))
+        made = itertools.islice(made, number)
+        while lot := list(itertools.islice(made, _LOT)):
+            for (name, _), (path, (what, why)) in zip(lot, watched(target, [path for _, path in lot]), strict=True):
+                counts[what] += 1
+                if what not in FINE:
+                    wrong.append(f"{target}, {name}, {path.name}: {what}: {why}")
+                    _keep(path, keep, target)
+            print(f"{target}: {counts.total()} of {number}: {dict(counts)}", file=sys.stderr)
+    return counts, wrong
+
+
+def markdown(table: list[tuple[str, Counter[str]]]) -> str:
+    """One row for each target, one column for each outcome."""
+    columns = [*FINE, "crash", "hang", "memory", "traceback", "partial output", "file not named"]
+    rows = [
+        f"| {target} | {counts.total():,} | {' | '.join(f'{counts[c]:,}' for c in columns)} |"
+        for target, counts in table
+    ]
+    return "\n".join([f"| | mutants | {' | '.join(columns)} |", "|---" * (len(columns) + 2) + "|", *rows])
+
+
+def _keep(path: Path, keep: Path | None, target: str) -> None:
+    if keep is not None:
+        place = keep / target
+        place.mkdir(parents=True, exist_ok=True)
+        whole = next((parent for parent in path.parents if parent.name == "model"), path)
+        if whole.is_dir():
+            shutil.copytree(whole, place / f"{whole.parent.name}", dirs_exist_ok=True)
+        else:
+            shutil.copy(path, place)
+
+
+def _scenes(folder: Path, scenes: list[Path], chance: random.Random) -> Mutants:
+    """One damaged raster after the other, beside the raster that the VRT names."""
+    whole = folder / "whole"
+    whole.mkdir()
+    originals = [*seeds.rasters(whole), *scenes]
+    shutil.copy(originals[0], folder)
+    for number, original in enumerate(itertools.cycle(originals)):
+        path = folder / f"{number:05d}{original.suffix}"
+        path.write_bytes(mutant(original.read_bytes(), chance))
+        yield original.name, path
+        _remove(folder / f"{number - 2 * _LOT:05d}{original.suffix}")
+
+
+def _models(folder: Path, _: list[Path], chance: random.Random) -> Mutants:
+    """A model folder with one file that is damaged."""
+    whole = folder / "whole"
+    files = [path.relative_to(whole) for path in seeds.model(whole)]
+    for number, file in enumerate(itertools.cycle(files)):
+        copy = folder / f"{number:05d}" / "model"
+        shutil.copytree(whole, copy)
+        content = (whole / file).read_bytes()
+        if file.suffix == ".json" and chance.random() < 0.6:
+            changed = json.dumps(value_mutant(json.loads(content), chance)).encode()
+        else:
+            changed = mutant(content, chance)
+        (copy / file).write_bytes(changed)
+        yield str(file), copy / file
+
+
+def _datasets(folder: Path, _: list[Path], chance: random.Random) -> Mutants:
+    """A data set with other values in its annotations, or with damaged files."""
+    for number, (name, content) in enumerate(itertools.cycle(seeds.DATASETS.items())):
+        copy = folder / f"{number:05d}-{name}"
+        seeds.pictures(copy)
+        for file, value in content.items():
+            written = json.dumps(value_mutant(value, chance)).encode()
+            (copy / file).parent.mkdir(exist_ok=True)
+            (copy / file).write_bytes(mutant(written, chance) if chance.random() < 0.2 else written)
+        yield name, copy
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
+
+
+_MAKERS: dict[str, Callable[[Path, list[Path], random.Random], Mutants]] = {
+    "scene": _scenes,
+    "caption": _scenes,
+    "model": _models,
+    "data": _datasets,
+}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
