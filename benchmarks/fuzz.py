@@ -2,10 +2,10 @@
 
     python benchmarks/fuzz.py [SCENE ...] [--mutants 1200] [--seed 0] [--keep FOLDER]
 
-A mutant may be taken, taken in part (some tiles fail, some rows are left out) or refused with one line. It must not crash
-the program, hang it, fill the memory, end in a traceback or leave half of an output. Prints a Markdown table, and what
-was wrong below it; the exit code is 1 if anything was. SCENES are real rasters to be damaged besides those that are made
-here. Mutants that went wrong are kept with --keep.
+A mutant may be taken, taken in part (some tiles fail, some rows are left out) or refused with one line. It must not
+crash the program, hang it, fill the memory, end in a traceback or leave half of an output. Prints a Markdown table, and
+what was wrong below it; the exit code is 1 if anything was. SCENES are real rasters to be damaged besides those that
+are made here. Mutants that went wrong are kept with --keep.
 """
 
 from __future__ import annotations

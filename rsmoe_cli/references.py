@@ -24,20 +24,22 @@ if TYPE_CHECKING:
     from rasterio.io import DatasetReader
 
 _VRT = ("VRT",)
-_POINTING = set(_VRT) | {
-    "DAAS",
-    "DERIVED",
-    "ECRGTOC",
-    "EEDA",
-    "EEDAI",
-    "ESRIC",
-    "GTI",
-    "HTTP",
-    "KMLSUPEROVERLAY",
-    "MRF",
+_POINTING = {
+    *(
+        *_VRT,
+        "DERIVED",
+        "ECRGTOC",
+        "ESRIC",
+        "GTI",
+        "KMLSUPEROVERLAY",
+        "MRF",
+        "Rasterlite",
+        "RPFTOC",
+        "STACIT",
+        "STACTA",
+    ),
+    *("DAAS", "EEDA", "EEDAI", "HTTP", "OGCAPI", "PLMOSAIC", "PostGISRaster", "TIL", "WCS", "WMS", "WMTS"),
 }
-_POINTING |= {"OGCAPI", "PLMOSAIC", "PostGISRaster", "Rasterlite", "RPFTOC", "STACIT", "STACTA", "TIL"}
-_POINTING |= {"WCS", "WMS", "WMTS"}
 """Drivers of formats that name places where pixels are; some of them fetch from there as soon as they are opened."""
 _FILE_KEYS = {"OVERVIEW_FILE", "X_DATASET", "Y_DATASET", "RPC_DEM"}
 """Metadata that GDAL takes for names of files."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import json
 import resource
 import subprocess
@@ -49,7 +50,8 @@ def _run(target: str, paths: Sequence[Path]) -> Iterator[Outcome]:
                     process.stdin.flush()
                 line = _line(process, _SECONDS + (60 if number == 0 else 0))
                 if line is None:
-                    yield HANG, f"more than {_SECONDS} s"
+                    noise.seek(0)
+                    yield HANG, f"more than {_SECONDS} s: {noise.read()[-2000:].strip()}"
                     return
                 if not line:
                     noise.seek(0)
@@ -88,7 +90,9 @@ def work() -> None:
     os.dup2(2, 1)  # what libraries print must not look like an answer
     for line in sys.stdin:
         before = _peak()
+        faulthandler.dump_traceback_later(_SECONDS - 5)
         what, why = outcome(sys.argv[1], Path(line.rstrip("\n")))
+        faulthandler.cancel_dump_traceback_later()
         if _peak() - before > _MEMORY:
             what, why = MEMORY, f"{(_peak() - before) / 2**20:.0f} MiB more; {what}: {why}"
         answers.write(json.dumps([what, why]) + "\n")
