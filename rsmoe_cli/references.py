@@ -38,7 +38,8 @@ _POINTING = {
         "STACIT",
         "STACTA",
     ),
-    *("DAAS", "EEDA", "EEDAI", "HTTP", "OGCAPI", "PLMOSAIC", "PostGISRaster", "TIL", "WCS", "WMS", "WMTS"),
+    *("DAAS", "EEDA", "EEDAI", "HTTP", "OGCAPI", "PLMOSAIC", "PostGISRaster", "TIL"),
+    *("WCS", "WMS", "WMTS"),
 }
 """Drivers of formats that name places where pixels are; some of them fetch from there as soon as they are opened."""
 _FILE_KEYS = {"OVERVIEW_FILE", "X_DATASET", "Y_DATASET", "RPC_DEM"}

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -22,12 +23,16 @@ from rsmoe_core.errors import ModelError
 from rsmoe_core.model import lora
 from rsmoe_core.model.language import RoleCopies, build_language_model
 from rsmoe_core.model.rsmoe import RSMoE, build
+from rsmoe_core.shapes import read_json
 from rsmoe_core.tokenizer import TextCodec
+from rsmoe_core.weights import read_weights
 
 CONFIG, WEIGHTS, COUNTERS = "config.json", "model.safetensors", "counters"
 EXPERTS = "experts"
 """Folder of the roles in the merged form."""
 
+_LONGEST_CONFIG = 2**20
+"""Bytes."""
 _TIED = "lm_head.weight"
 """The output layer's weight, which is that of the input embeddings and is not stored again."""
 
@@ -58,38 +63,63 @@ def save_model(model: RSMoE, folder: Path, *, half: bool = False, merged: bool =
 def load_model(folder: Path, device: str = "cpu") -> RSMoE:
     """Read a model folder into float32 on `device`, in evaluation mode.
 
-    Raises ModelError that names the file which is missing, truncated or does not fit the others.
+    Every weight file is compared with the configuration before its numbers take any memory. Raises ModelError that
+    names the file which is missing, truncated or does not fit the others.
     """
     config = load_config(folder)
-    codec = TextCodec.load(folder, config.experts)
+    codec = TextCodec.load(folder, config.experts, config.language.vocab_size)
+    with torch.device("meta"):  # shapes without numbers
+        shell = build(config, codec)
+    counters = {name: counter.state_dict() for name, counter in shell.counters.items()}
+    language = {key: value for key, value in shell.language.state_dict().items() if not key.endswith(_TIED)}
+    base = read_weights(folder / WEIGHTS, base_state(shell))
+    counted = {name: read_weights(folder / COUNTERS / f"{name}.safetensors", own) for name, own in counters.items()}
     model = build(config, codec)
-    model.counters, counters = nn.ModuleDict(), model.counters  # their weights lie in files of their own
-    _load_weights(model, folder / WEIGHTS)
-    for name, counter in counters.items():
-        _load_weights(counter, folder / COUNTERS / f"{name}.safetensors")
-    model.counters = counters
+    model.load_state_dict(base, strict=False)  # read_weights has seen that nothing is missing
+    for name, state in counted.items():
+        model.counters[name].load_state_dict(state)
     if not config.share_base:
-        model.language = _load_copies(model, folder / EXPERTS)
+        model.language = _load_copies(model, folder / EXPERTS, language)
     elif (folder / lora.FOLDER).is_dir():
-        model.language = lora.load_adapters(model.language, folder, model.roles)
+        model.language = lora.load_adapters(model.language, folder, model.roles, config.lora)
     return model.to(device).eval()
 
 
 def load_config(folder: Path) -> ModelConfig:
-    """Read `config.json`. Raises ModelError."""
+    """Read `config.json`, of a folder that holds all of its files itself. Raises ModelError."""
     path = folder / CONFIG
+    if not path.is_file():
+        raise ModelError(f"{folder}: not a model folder ({CONFIG} is missing)")
+    _refuse_strangers(folder)
     try:
-        return ModelConfig.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        if path.stat().st_size > _LONGEST_CONFIG:
+            raise ValueError("far too long")
+        return ModelConfig.from_dict(read_json(path.read_text(encoding="utf-8")))
     except OSError as error:
-        raise ModelError(f"{folder}: not a model folder ({CONFIG} is missing)") from error
-    except (ValueError, TypeError) as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror}); copy the model folder again") from error
+    except ValueError as error:
         raise ModelError(f"{path}: damaged ({error}); copy the model folder again") from error
+    except ModelError as error:
+        raise ModelError(f"{folder}: {error}") from None
+
+
+def _refuse_strangers(folder: Path) -> None:
+    """Raise ModelError where something in the folder is a link that leads out of it, or no ordinary file."""
+    home = folder.resolve()
+    # The hub's cache keeps a model's files beside its snapshots, which hold links to them.
+    homes = (home, home.parent.parent / "blobs") if home.parent.name == "snapshots" else (home,)
+    for path in folder.rglob("*"):
+        real = path.resolve()
+        if not any(real.is_relative_to(own) for own in homes):
+            raise ModelError(f"{path}: is a link out of the model folder; copy the files themselves")
+        if not (real.is_file() or real.is_dir()):
+            raise ModelError(f"{path}: is no ordinary file; remove it")
 
 
 def fingerprint(folder: Path) -> str:
     """Twelve hexadecimal digits that change whenever a file that decides what the model says changes."""
     digest = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.suffix in (".json", ".safetensors")):
+    for path in sorted(p for p in folder.rglob("*") if p.suffix in (".json", ".safetensors") and p.is_file()):
         digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:12]
 
@@ -116,28 +146,13 @@ def _save_copies(model: RSMoE, folder: Path, half: bool) -> None:
         save_file(_stored(own, half), str(folder / role / WEIGHTS))
 
 
-def _load_copies(model: RSMoE, folder: Path) -> RoleCopies:
+def _load_copies(model: RSMoE, folder: Path, wanted: Mapping[str, Tensor]) -> RoleCopies:
     copies = {lora.NO_ROLE: model.language}
     for role in model.roles:
+        state = read_weights(folder / role / WEIGHTS, wanted)
         copies[role] = build_language_model(model.config.language, model.codec)
-        _load_weights(copies[role], folder / role / WEIGHTS)
+        copies[role].load_state_dict(state, strict=False)
     return RoleCopies(copies)
-
-
-def _load_weights(module: nn.Module, path: Path) -> None:
-    """Fill a module from a weight file, in float32. Raises ModelError."""
-    try:
-        state = {
-            key: value.float() if value.is_floating_point() else value for key, value in load_file(str(path)).items()
-        }
-        keys = module.load_state_dict(state, strict=False)
-    except Exception as error:  # safetensors and torch each raise their own
-        reason = str(error).splitlines()[0]
-        raise ModelError(f"{path}: missing or damaged ({reason}); copy the model folder again") from error
-    absent = [key for key in keys.missing_keys if not key.endswith(_TIED)]
-    if absent or keys.unexpected_keys:
-        odd = (absent or keys.unexpected_keys)[0]
-        raise ModelError(f"{path}: does not fit {CONFIG} (first difference: {odd}); copy the model folder again")
 
 
 def _stored(state: dict[str, Tensor], half: bool) -> dict[str, Tensor]:

@@ -49,7 +49,7 @@ def caption_scene(path: Path) -> Outcome:
     import rsmoe_core
     from rsmoe_cli.main import app
 
-    rsmoe_core.load = _engine  # type: ignore[assignment]
+    rsmoe_core.load = _engine
     folder = path.parent / "out"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()

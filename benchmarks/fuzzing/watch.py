@@ -9,14 +9,17 @@ import resource
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fuzzing.targets import Outcome, outcome
 
 CRASH, HANG, MEMORY = "crash", "hang", "memory"
-_SECONDS = 30
-"""For one mutant."""
+_SECONDS = 120
+"""For one mutant by the clock, which also runs while a busy machine does something else."""
+_CPU_SECONDS = 20
+"""For one mutant, of the processor's time."""
 _MEMORY = 1536 * 2**20
 """Bytes that a mutant may add to the memory in use."""
 _ADDRESSES = 12 * 2**30
@@ -89,12 +92,14 @@ def work() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print must not look like an answer
     for line in sys.stdin:
-        before = _peak()
+        before, start = _peak(), time.process_time()
         faulthandler.dump_traceback_later(_SECONDS - 5)
         what, why = outcome(sys.argv[1], Path(line.rstrip("\n")))
         faulthandler.cancel_dump_traceback_later()
         if _peak() - before > _MEMORY:
             what, why = MEMORY, f"{(_peak() - before) / 2**20:.0f} MiB more; {what}: {why}"
+        if (seconds := time.process_time() - start) > _CPU_SECONDS:
+            what, why = HANG, f"{seconds:.0f} s; {what}: {why}"
         answers.write(json.dumps([what, why]) + "\n")
         answers.flush()
 

@@ -17,8 +17,8 @@ from rsmoe_cli.raster import open_scene
 from tests.cli.rasters import noise, rgb
 
 VRT = """<VRTDataset rasterXSize="70" rasterYSize="50"><VRTRasterBand dataType="Byte" band="1"{kind}>
-<SimpleSource><SourceFilename relativeToVRT="{relative}">{name}</SourceFilename><SourceBand>1</SourceBand></SimpleSource>
-{more}</VRTRasterBand></VRTDataset>"""
+<SimpleSource><SourceFilename relativeToVRT="{relative}">{name}</SourceFilename><SourceBand>1</SourceBand>
+</SimpleSource>{more}</VRTRasterBand></VRTDataset>"""
 
 
 def vrt(path: Path, name: str, relative: int = 1, kind: str = "", more: str = "") -> str:
