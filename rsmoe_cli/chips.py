@@ -18,8 +18,9 @@ from PIL import Image
 from pyproj.exceptions import ProjError
 
 from rsmoe_cli.errors import SceneError
-from rsmoe_cli.raster import Scene, first_line, open_dataset, quiet_gdal
-from rsmoe_cli.reading import DETAIL, TileFailure, read_run
+from rsmoe_cli.opening import first_line, open_dataset, quiet_gdal
+from rsmoe_cli.raster import Scene
+from rsmoe_cli.reading import DETAIL, TileFailure, read_tile
 from rsmoe_cli.tiling import Tile
 from rsmoe_core.data import Sample, plain
 from rsmoe_core.errors import DataError, UsageError
@@ -110,7 +111,7 @@ def _window(scene: Scene, geometry: BaseGeometry | None, side: int) -> Tile | No
 
 def _cut(dataset: DatasetReader, scene: Scene, tile: Tile, side: int, image: Path) -> str | None:
     """Write the picture of a window; returns why not where there is none."""
-    (result,) = read_run(dataset, scene, [tile], DETAIL * side)
+    result = read_tile(dataset, scene, tile, DETAIL * side)
     if isinstance(result, TileFailure):
         return result.error
     if not result.valid_pixels:

@@ -18,23 +18,18 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOEr
 from rasterio.io import DatasetReader
 
 from rsmoe_cli.errors import SceneError
+from rsmoe_cli.remote import gdal_settings
 
 # A missing georeference is told to the user once, as a note of the scene.
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
-
-_CACHE_BYTES = 256 * 2**20
-"""Decoded blocks that GDAL keeps, all readers together; enough for a row of strips of a wide scene."""
 
 
 def quiet_gdal(*, offline: bool = False) -> rasterio.Env:
     """A context in which GDAL does not talk to the terminal; for the calling thread, around every read.
 
-    GDAL's block cache is kept small, since each block is asked for once or twice, unless GDAL_CACHEMAX says otherwise.
     Python code in a VRT is never run, whatever the environment says. `offline` keeps GDAL from fetching anything.
     """
-    options: dict[str, object] = {"GDAL_VRT_ENABLE_PYTHON": "NO"}
-    if "GDAL_CACHEMAX" not in os.environ:
-        options["GDAL_CACHEMAX"] = _CACHE_BYTES
+    options = {**gdal_settings(), "GDAL_VRT_ENABLE_PYTHON": "NO"}
     if offline:
         options["CPL_VSIL_CURL_ALLOWED_FILENAME"] = "none"  # the one name that GDAL may fetch, and there is none
     return rasterio.Env(**options)

@@ -137,12 +137,29 @@ class Grid:
         end = (place + 1) * self.step + self.overlap // 2 if place < places - 1 else extent
         return start, end - start
 
-    def runs(self, max_pixels: int) -> Iterator[tuple[Tile, ...]]:
-        """Neighbours of one row, grouped so that a run covers about `max_pixels` or is a single tile."""
-        length = max(1, max_pixels // self.size**2)
+    def runs(self, length: int) -> Iterator[tuple[Tile, ...]]:
+        """Neighbours of one row, in groups of at most `length` tiles."""
         for row in range(self.rows):
             for start in range(0, self.cols, length):
                 yield tuple(self.tile(row, col) for col in range(start, min(start + length, self.cols)))
+
+    def touching(self, box: tuple[int, int, int, int]) -> Iterator[Tile]:
+        """The tiles that share pixels with a box (left edge, top edge, width, height), row by row."""
+        x, y, width, height = box
+        cols, rows = self._touching(x, width, self.cols), self._touching(y, height, self.rows)
+        return (self.tile(row, col) for row in rows for col in cols)
+
+    def is_last(self, tile: Tile, box: tuple[int, int, int, int]) -> bool:
+        """Whether a tile that touches a box is the last one in the grid's order that does."""
+        x, y, width, height = box
+        return (tile.row, tile.col) == (
+            self._touching(y, height, self.rows)[-1],
+            self._touching(x, width, self.cols)[-1],
+        )
+
+    def _touching(self, start: int, length: int, places: int) -> range:
+        """Places along one axis whose tiles share pixels with a stretch of it."""
+        return range(max(0, (start - self.size) // self.step + 1), min(places, (start + length - 1) // self.step + 1))
 
 
 def _count(extent: int, size: int, step: int) -> int:

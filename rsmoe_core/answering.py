@@ -29,9 +29,10 @@ from rsmoe_core.grammar import article, plural
 from rsmoe_core.inquiry import Inquiry
 from rsmoe_core.instructions import ANSWERING
 from rsmoe_core.metrics import answer_text
-from rsmoe_core.model.language import Written, write
-from rsmoe_core.model.lora import ROUTER
+from rsmoe_core.model.decoder import Written
+from rsmoe_core.model.roles import ROUTER
 from rsmoe_core.model.rsmoe import RSMoE
+from rsmoe_core.model.writing import write
 from rsmoe_core.types import SURE, UNKNOWN, Answer, Found, Request
 
 _ANSWER_TOKENS = 16

@@ -10,7 +10,7 @@ from pathlib import Path
 from rsmoe_core.checkpoint import CONFIG, EXPERTS, WEIGHTS, fingerprint, load_config
 from rsmoe_core.config import ModelConfig
 from rsmoe_core.errors import ModelError, UsageError
-from rsmoe_core.model import lora
+from rsmoe_core.model.roles import ADAPTER_WEIGHTS, ADAPTERS, roles
 from rsmoe_core.weights import shapes_of
 
 BUILT_IN = Path(__file__).parent / "models"
@@ -76,12 +76,12 @@ def summarise(model: str) -> ModelSummary:
         revision=fingerprint(folder),
         size=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
         config=config,
-        parts=_parts(folder, lora.roles(config.experts)),
+        parts=_parts(folder, roles(config.experts)),
         card=_card_head(folder),
     )
 
 
-def _parts(folder: Path, roles: tuple[str, ...]) -> dict[str, int]:
+def _parts(folder: Path, names: tuple[str, ...]) -> dict[str, int]:
     """Parameters by part, from the heads of the weight files."""
     parts = dict.fromkeys(("vision", "qformer", "language"), 0)
     for key, count in _counts(folder / WEIGHTS).items():
@@ -89,8 +89,8 @@ def _parts(folder: Path, roles: tuple[str, ...]) -> dict[str, int]:
         if name not in parts:
             raise ModelError(f"{folder / WEIGHTS}: does not fit {CONFIG} (it holds {key}); copy the model folder again")
         parts[name] += count
-    for role in roles:
-        for path in (folder / lora.FOLDER / role / lora.WEIGHTS, folder / EXPERTS / role / WEIGHTS):
+    for role in names:
+        for path in (folder / ADAPTERS / role / ADAPTER_WEIGHTS, folder / EXPERTS / role / WEIGHTS):
             if path.is_file():
                 parts[role] = sum(_counts(path).values())
     return parts

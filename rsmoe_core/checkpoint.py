@@ -18,12 +18,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from rsmoe_core import contents
 from rsmoe_core.config import ModelConfig
 from rsmoe_core.errors import ModelError
-from rsmoe_core.model import lora
-from rsmoe_core.model.language import RoleCopies, build_language_model
+from rsmoe_core.model.roles import ADAPTERS, NO_ROLE, roles
 from rsmoe_core.model.rsmoe import RSMoE, build
-from rsmoe_core.shapes import read_json
+from rsmoe_core.model.writing import RoleCopies
+from rsmoe_core.shapes import read_json_file
 from rsmoe_core.tokenizer import TextCodec
 from rsmoe_core.weights import read_weights
 
@@ -31,8 +32,6 @@ CONFIG, WEIGHTS, COUNTERS = "config.json", "model.safetensors", "counters"
 EXPERTS = "experts"
 """Folder of the roles in the merged form."""
 
-_LONGEST_CONFIG = 2**20
-"""Bytes."""
 _TIED = "lm_head.weight"
 """The output layer's weight, which is that of the input embeddings and is not stored again."""
 
@@ -55,8 +54,10 @@ def save_model(model: RSMoE, folder: Path, *, half: bool = False, merged: bool =
     if merged:
         _save_copies(model, folder / EXPERTS, half)
     elif model.has_experts:
+        from rsmoe_core.model import lora  # here, as peft and transformers take seconds to import
+
         lora.save_adapters(model.language, folder)
-        for path in (folder / lora.FOLDER).glob("*/*.safetensors"):
+        for path in (folder / ADAPTERS).glob("*/*.safetensors"):
             save_file(_stored(load_file(str(path)), half), str(path), metadata={"format": "pt"})
 
 
@@ -68,21 +69,36 @@ def load_model(folder: Path, device: str = "cpu") -> RSMoE:
     """
     config = load_config(folder)
     codec = TextCodec.load(folder, config.experts, config.language.vocab_size)
-    with torch.device("meta"):  # shapes without numbers
-        shell = build(config, codec)
-    counters = {name: counter.state_dict() for name, counter in shell.counters.items()}
-    language = {key: value for key, value in shell.language.state_dict().items() if not key.endswith(_TIED)}
-    base = read_weights(folder / WEIGHTS, base_state(shell))
-    counted = {name: read_weights(folder / COUNTERS / f"{name}.safetensors", own) for name, own in counters.items()}
+    state = read_base(folder, contents.shell(config, codec))
     model = build(config, codec)
-    model.load_state_dict(base, strict=False)  # read_weights has seen that nothing is missing
-    for name, state in counted.items():
-        model.counters[name].load_state_dict(state)
+    model.load_state_dict(state, strict=False)  # nothing is missing but what is tied to the input embeddings
     if not config.share_base:
-        model.language = _load_copies(model, folder / EXPERTS, language)
-    elif (folder / lora.FOLDER).is_dir():
-        model.language = lora.load_adapters(model.language, folder, model.roles, config.lora)
+        model.language = _copies(model, read_copies(folder, config))
+    elif (folder / ADAPTERS).is_dir():
+        from rsmoe_core.model import lora  # here, as peft and transformers take seconds to import
+
+        model.language = lora.load_adapters(model.language, folder, config)
     return model.to(device).eval()
+
+
+def read_base(folder: Path, shell: RSMoE) -> dict[str, Tensor]:
+    """Image encoder, Q-Former, counters and stage-1 language model, by the names that a stage-1 model has for them.
+
+    `shell` is the model to be, by `contents.shell`. Raises ModelError.
+    """
+    own = {key: value for key, value in shell.state_dict().items() if not key.startswith("counters.")}
+    language = contents.language(shell.config.language)
+    state = read_weights(folder / WEIGHTS, own | {f"language.{key}": value for key, value in language.items()})
+    for name, counter in shell.counters.items():
+        counted = read_weights(folder / COUNTERS / f"{name}.safetensors", counter.state_dict())
+        state |= {f"counters.{name}.{key}": value for key, value in counted.items()}
+    return state
+
+
+def read_copies(folder: Path, config: ModelConfig) -> dict[str, dict[str, Tensor]]:
+    """Role → its whole language model, of a folder in the merged form. Raises ModelError."""
+    wanted = contents.language(config.language)
+    return {role: read_weights(folder / EXPERTS / role / WEIGHTS, wanted) for role in roles(config.experts)}
 
 
 def load_config(folder: Path) -> ModelConfig:
@@ -92,11 +108,7 @@ def load_config(folder: Path) -> ModelConfig:
         raise ModelError(f"{folder}: not a model folder ({CONFIG} is missing)")
     _refuse_strangers(folder)
     try:
-        if path.stat().st_size > _LONGEST_CONFIG:
-            raise ValueError("far too long")
-        return ModelConfig.from_dict(read_json(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read ({error.strerror}); copy the model folder again") from error
+        return ModelConfig.from_dict(read_json_file(path))
     except ValueError as error:
         raise ModelError(f"{path}: damaged ({error}); copy the model folder again") from error
     except ModelError as error:
@@ -139,6 +151,8 @@ def trainable_count(module: nn.Module) -> int:
 
 
 def _save_copies(model: RSMoE, folder: Path, half: bool) -> None:
+    from rsmoe_core.model import lora  # here, as peft and transformers take seconds to import
+
     for role in model.roles:
         state = lora.merged(model.language, role).state_dict()
         (folder / role).mkdir(parents=True)
@@ -146,10 +160,11 @@ def _save_copies(model: RSMoE, folder: Path, half: bool) -> None:
         save_file(_stored(own, half), str(folder / role / WEIGHTS))
 
 
-def _load_copies(model: RSMoE, folder: Path, wanted: Mapping[str, Tensor]) -> RoleCopies:
-    copies = {lora.NO_ROLE: model.language}
-    for role in model.roles:
-        state = read_weights(folder / role / WEIGHTS, wanted)
+def _copies(model: RSMoE, states: Mapping[str, Mapping[str, Tensor]]) -> RoleCopies:
+    from rsmoe_core.model.language import build_language_model  # here, as peft and transformers take seconds to import
+
+    copies = {NO_ROLE: model.language}
+    for role, state in states.items():
         copies[role] = build_language_model(model.config.language, model.codec)
         copies[role].load_state_dict(state, strict=False)
     return RoleCopies(copies)

@@ -47,3 +47,15 @@ def _product_seconds(dtype: torch.dtype, device: str) -> float:
         a.grad.sum().item()  # type: ignore[union-attr]  # waits for a GPU to be done
         seconds.append(time.perf_counter() - began)
     return min(seconds)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory does not suffice; on a processor torch has no kind of its own for it."""
+    lacking = isinstance(error, torch.OutOfMemoryError | MemoryError)
+    return lacking or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
+
+
+def release_memory(device: str) -> None:
+    """Give back what a GPU holds for computations to come."""
+    if device.startswith("cuda"):
+        torch.cuda.empty_cache()

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import math
 import re
+import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -31,36 +33,54 @@ from rsmoe_core.answering import (
     settle_by_finding,
     unseen,
 )
+from rsmoe_core.batch_size import BatchSize
 from rsmoe_core.catalogue import find_model
-from rsmoe_core.checkpoint import fingerprint, load_model
-from rsmoe_core.devices import find_device
+from rsmoe_core.checkpoint import fingerprint
+from rsmoe_core.devices import find_device, is_out_of_memory, release_memory
 from rsmoe_core.errors import ModelError, UsageError
 from rsmoe_core.finding import Finder
 from rsmoe_core.instructions import CAPTION
 from rsmoe_core.model.experts import ExpertDrafts
 from rsmoe_core.model.router import RoutedPrompts
 from rsmoe_core.model.rsmoe import RSMoE
-from rsmoe_core.model.vision import folded
+from rsmoe_core.model.writing import Voices
 from rsmoe_core.preprocess import to_pixels
 from rsmoe_core.question_reader import read_inquiry
+from rsmoe_core.ready import load_ready
 from rsmoe_core.types import UNKNOWN, Answer, Description, Request
 from rsmoe_core.variants import WHOLE, Variant
+from rsmoe_core.workers import Workers
 
-_BATCH = 32
+_FIRST, _MOST = 8, 32
+"""Pictures of each worker's first batch, and of its largest."""
+_VISION_BATCH = 2
+"""Pictures that a processor encodes at a time: what is in between then stays in its cache."""
+Asked = TypeVar("Asked")
+Said = TypeVar("Said")
 _EXPERTS_NEEDED = "holds a stage-1 model, which has no experts; train stage 2 from it first"
 
 
 class Engine:
     """A loaded model, ready to describe pictures. Use it from one thread at a time."""
 
-    def __init__(self, model: RSMoE, name: str, revision: str, device: str = "cpu", batch_size: int = _BATCH) -> None:
+    def __init__(self, model: RSMoE, name: str, revision: str, device: str = "cpu") -> None:
         self._model = model
-        self._encoder = folded(model.vision)
         self._finder = Finder(model.counters, model.config.counting, device)
+        # peft tells one model, for all threads, which adapters the rows at hand use: only decoders can be shared.
+        self._workers = Workers.on(device) if isinstance(model.language, Voices) else Workers(1)
+        self._size = BatchSize(_FIRST * self._workers.count, _MOST * self._workers.count)
         self.name = name
         self.revision = revision
         self.device = device
-        self.batch_size = batch_size
+
+    @property
+    def batch_size(self) -> int:
+        """Pictures that are best given to it at a time, as far as it knows by now; set it to keep it fixed."""
+        return self._size.now
+
+    @batch_size.setter
+    def batch_size(self, pictures: int) -> None:
+        self._size = BatchSize(pictures, pictures)
 
     @property
     def image_size(self) -> int:
@@ -88,8 +108,8 @@ class Engine:
         return self.describe([Request(as_array(image), mask) for image, mask in zip(images, masks, strict=True)])
 
     def describe(self, requests: Sequence[Request], batch_size: int | None = None) -> list[Description]:
-        """Answer requests in their order, `batch_size` pictures at a time; the size does not change the answers."""
-        return self.compare(requests, [WHOLE], batch_size)[0]
+        """Descriptions in the order of the requests, `batch_size` pictures at a time; the size does not change them."""
+        return [said[0] for said in self._in_batches(lambda part: self._batch(part, [WHOLE]), requests, batch_size)]
 
     def ask(
         self,
@@ -121,20 +141,32 @@ class Engine:
 
         Requests with the very same image share the look at it. The batch size does not change the answers.
         """
-        size = batch_size or self.batch_size
-        settled: dict[int, Answer] = {}
-        looked: Looked = {}
         by_picture: dict[int, list[int]] = defaultdict(list)
         for number, request in enumerate(requests):
-            if (early := self._without_experts(request, looked)) is not None:
-                settled[number] = early
-            else:
-                by_picture[id(request.image)].append(number)
-        pictures = list(by_picture.values())
-        for first in range(0, len(pictures), size):
-            numbers = pictures[first : first + size]
-            settled |= self._answers([[(n, requests[n]) for n in own] for own in numbers])
-        return [settled[number] for number in range(len(requests))]
+            by_picture[id(request.image)].append(number)
+        pictures = [[requests[number] for number in own] for own in by_picture.values()]
+        said = self._in_batches(self._answer_pictures, pictures, batch_size)
+        numbered = {
+            number: answer
+            for own, answers in zip(by_picture.values(), said, strict=True)
+            for number, answer in zip(own, answers, strict=True)
+        }
+        return [numbered[number] for number in range(len(requests))]
+
+    def _answer_pictures(self, pictures: Sequence[Sequence[Request]]) -> list[list[Answer]]:
+        """The answers to all questions about each picture."""
+        looked: Looked = {}
+        settled = [[self._without_experts(request, looked) for request in own] for own in pictures]
+        left = [
+            [(place, request) for place, request in enumerate(own) if answers[place] is None]
+            for own, answers in zip(pictures, settled, strict=True)
+        ]
+        heard = iter(self._ask_experts([own for own in left if own]))
+        said = [next(heard) if own else {} for own in left]
+        return [
+            [answer or by_experts[place] for place, answer in enumerate(answers)]
+            for answers, by_experts in zip(settled, said, strict=True)
+        ]
 
     def _without_experts(self, request: Request, looked: Looked) -> Answer | None:
         """The answer to what no picture, or not this one, can tell, and to what the counters settle."""
@@ -146,36 +178,54 @@ class Engine:
         return settle_by_finding(request, find_things(request, self._finder, looked))
 
     @torch.inference_mode()
-    def _answers(self, pictures: Sequence[Sequence[tuple[int, Request]]]) -> dict[int, Answer]:
-        """Answers by number, of the questions about a batch of pictures."""
+    def _ask_experts(self, pictures: Sequence[Sequence[tuple[int, Request]]]) -> list[dict[int, Answer]]:
+        """Answers by place, for each picture of a batch of which something is asked."""
+        if not pictures:
+            return []
         tokens_BQH = self._look([own[0][1] for own in pictures])
-        asked = [(row, number, request) for row, own in enumerate(pictures) for number, request in own]
+        asked = [(row, place, request) for row, own in enumerate(pictures) for place, request in own]
         told = [one for one in asked if inquiry_of(one[2]).kind == "description"]
         put = [one for one in asked if inquiry_of(one[2]).kind != "description"]
-        answers = {}
+        answers: list[dict[int, Answer]] = [{} for _ in pictures]
         if told:
-            words = self._describe_tokens(tokens_BQH[[row for row, _, _ in told]], [WHOLE])[0]
-            for (_, number, _), description in zip(told, words, strict=True):
-                answers[number] = Answer(
+            words = self._describe_tokens(tokens_BQH[[row for row, _, _ in told]], [WHOLE])
+            for (row, place, _), (description,) in zip(told, words, strict=True):
+                answers[row][place] = Answer(
                     description.caption, description.confidence, description.theme, prompts=description.prompts
                 )
         if put:
             tokens_RQH = tokens_BQH[[row for row, _, _ in put]]
             heard = ask_experts(self._model, tokens_RQH, [inquiry_of(request) for _, _, request in put])
-            for (_, number, request), said in zip(put, heard, strict=True):
-                answers[number] = settle_by_experts(request, said)
+            for (row, place, request), said in zip(put, heard, strict=True):
+                answers[row][place] = settle_by_experts(request, said)
         return answers
 
     def compare(
         self, requests: Sequence[Request], variants: Sequence[Variant], batch_size: int | None = None
     ) -> list[list[Description]]:
         """The answers of each variant of the model to the same requests; what variants share is computed once."""
-        size = batch_size or self.batch_size
-        described: list[list[Description]] = [[] for _ in variants]
-        for first in range(0, len(requests), size):
-            for so_far, more in zip(described, self._batch(requests[first : first + size], variants), strict=True):
-                so_far += more
-        return described
+        said = self._in_batches(lambda part: self._batch(part, variants), requests, batch_size)
+        return [[own[number] for own in said] for number in range(len(variants))]
+
+    def _in_batches(
+        self, compute: Callable[[Sequence[Asked]], list[Said]], asked: Sequence[Asked], size: int | None
+    ) -> list[Said]:
+        """`compute` for a batch after the other, all workers at each; batches shrink where memory does not suffice."""
+        said: list[Said] = []
+        while len(said) < len(asked):
+            batch = asked[len(said) : len(said) + (size or self.batch_size)]
+            began = time.perf_counter()
+            try:
+                said += self._workers.map(compute, batch)
+            except Exception as error:
+                if len(batch) == 1 or not is_out_of_memory(error):
+                    raise
+                self._size.was_too_large(len(batch))
+                size = self.batch_size
+                release_memory(self.device)
+            else:
+                self._size.took(len(batch), time.perf_counter() - began)
+        return said
 
     @torch.inference_mode()
     def _batch(self, requests: Sequence[Request], variants: Sequence[Variant]) -> list[list[Description]]:
@@ -183,15 +233,22 @@ class Engine:
 
     def _look(self, requests: Sequence[Request]) -> Tensor:
         """The vision tokens of each picture."""
-        pixels_BCHW = to_pixels(requests, self.image_size).to(self.device, memory_format=torch.channels_last)
-        return self._model.encode(self._encoder(pixels_BCHW), [CAPTION] * len(requests))
+        at_a_time = _VISION_BATCH if self.device == "cpu" else len(requests)
+        parts = [requests[first : first + at_a_time] for first in range(0, len(requests), at_a_time)]
+        patches_BPD = torch.cat([self._model.vision(self._pixels(part)) for part in parts])
+        return self._model.encode(patches_BPD, [CAPTION] * len(requests))
+
+    def _pixels(self, requests: Sequence[Request]) -> Tensor:
+        return to_pixels(requests, self.image_size).to(self.device, memory_format=torch.channels_last)
 
     def _describe_tokens(self, tokens_BQH: Tensor, variants: Sequence[Variant]) -> list[list[Description]]:
+        """For each picture, what each variant says of it."""
         instructions = [CAPTION] * len(tokens_BQH)
         asked = {
             routed: self._model.ask_experts(tokens_BQH, instructions, routed) for routed in {v.router for v in variants}
         }
-        return [self._finish(variant, tokens_BQH, instructions, *asked[variant.router]) for variant in variants]
+        said = [self._finish(variant, tokens_BQH, instructions, *asked[variant.router]) for variant in variants]
+        return [list(own) for own in zip(*said, strict=True)]
 
     def _finish(
         self,
@@ -238,7 +295,7 @@ def load(model: str | Path = "nano", *, device: str = "auto", revision: str | No
     """
     folder = find_model(str(model), revision)
     where = find_device(device)
-    loaded = load_model(folder, where)
+    loaded = load_ready(folder, where)
     if not loaded.has_experts:
         raise ModelError(f"{folder} {_EXPERTS_NEEDED}")
     return Engine(loaded, str(model), fingerprint(folder), where)

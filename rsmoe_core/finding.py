@@ -36,8 +36,8 @@ class Finder:
     """The counters of a finished model, ready for pictures of any size; without any it knows no thing."""
 
     def __init__(self, counters: Mapping[str, Counter], config: CountingConfig, device: str) -> None:
-        self._counters = {name: folded(counter) for name, counter in counters.items()}
-        self._config, self._device = config, device
+        self._counters, self._config, self._device = counters, config, device
+        self._folded: dict[str, Counter] = {}
 
     def sight_of(self, thing: str, metres_per_pixel: float | None) -> str | None:
         """The sight that shows the thing at this ground sample distance; None where it cannot be seen or was not
@@ -78,7 +78,7 @@ class Finder:
 
     def _heat(self, pixels_1CHW: Tensor, name: str) -> Tensor:
         """heat_hw of a whole picture, of which one block after the other is in memory."""
-        counter = self._counters[counter_of(name)]
+        counter = self._ready(counter_of(name))
         number = counter.sights.index(name)
         height, width = pixels_1CHW.shape[2:]
         whole_hw = torch.zeros(height // CELL, width // CELL)
@@ -89,6 +89,12 @@ class Finder:
                 inside = heat_hw[(top - n) // CELL : (bottom - n) // CELL, (left - w) // CELL : (right - w) // CELL]
                 whole_hw[top // CELL : bottom // CELL, left // CELL : right // CELL] = inside
         return whole_hw
+
+    def _ready(self, name: str) -> Counter:
+        """The counter, folded when it is first needed: captions need none."""
+        if name not in self._folded:
+            self._folded[name] = folded(self._counters[name])
+        return self._folded[name]
 
     def _confidence(self, number: int, heat: float) -> float:
         """Heat is no probability: one half is where, on pictures held out, as many are found as there are."""

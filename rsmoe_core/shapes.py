@@ -14,6 +14,7 @@ import types
 import typing
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 _LIMITS: dict[str, tuple[float, float]] = {
@@ -28,7 +29,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "intermediate_size": (1, 131_072),
     "cross_attention_every": (1, 128),
     "vocab_size": (1, 1_000_000),
-    "max_length": (1, 131_072),
+    "max_length": (1, 32_768),
     "dropout": (0, 0.99),
     "rank": (1, 4096),
     "alpha": (1, 65_536),
@@ -46,6 +47,8 @@ _RESERVED = {"router", "fusion", "base", "pad", "bos", "eos", "sep"}
 """Names of other roles, and of marks in texts."""
 _MOST_EXPERTS = 16
 _LONGEST = 200
+_LONGEST_FILE = 2**20
+"""Bytes of a file of settings."""
 _KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 
 
@@ -64,6 +67,16 @@ def read_json(content: str) -> Any:
         return json.loads(content, object_pairs_hook=once, parse_constant=refused)
     except RecursionError:
         raise ValueError("lists in lists without end") from None
+
+
+def read_json_file(path: Path, longest: int = _LONGEST_FILE) -> Any:
+    """`read_json` of a file of at most `longest` bytes. Raises ValueError, also where the file cannot be read."""
+    try:
+        if path.stat().st_size > longest:
+            raise ValueError("far too long")
+        return read_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(error.strerror) from error
 
 
 def built(cls: Any, values: Any, where: str, faults: list[str]) -> Any:

@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 GROUND = {"rasterio", "typer", "geopandas", "pyogrio", "shapely", "rsmoe_cli"}
 HEAVY = {"torch", "transformers", "rasterio", "geopandas", "pandas", "pyproj", "shapely"}
+SLOW = {"transformers", "peft", "accelerate"}
 
 
 def imported(path: Path) -> Iterator[str]:
@@ -57,3 +58,7 @@ def test_the_command_line_starts_without_heavy_libraries() -> None:
 
 def test_core_loads_no_ground() -> None:
     assert not GROUND & loaded_by("rsmoe_core, rsmoe_core.types, rsmoe_core.errors")
+
+
+def test_an_engine_starts_without_what_only_training_needs() -> None:
+    assert not SLOW & loaded_by("rsmoe_core.engine")

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from rsmoe_core.model.language import LanguageModel, write
 from rsmoe_core.model.router import RoutedPrompts
+from rsmoe_core.model.writing import LanguageModel, write
 from rsmoe_core.tokenizer import TextCodec
 
 ExpertDrafts = dict[str, str]

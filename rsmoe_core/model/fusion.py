@@ -9,9 +9,10 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from rsmoe_core.model.decoder import Written
 from rsmoe_core.model.experts import ExpertDrafts
-from rsmoe_core.model.language import LanguageModel, Written, write
-from rsmoe_core.model.lora import FUSION
+from rsmoe_core.model.roles import FUSION
+from rsmoe_core.model.writing import LanguageModel, write
 from rsmoe_core.tokenizer import TextCodec
 
 

@@ -1,15 +1,22 @@
 """patches_BPD → VisionTokens: the VLM encoder, an instruction-aware Q-Former (Dai et al. 2023, arXiv 2305.06500).
 
-Shapes: B images, P patches, D patch features, T instruction tokens, Q queries, H features of the language model.
+The parameters have the names and the meaning that they have in transformers' InstructBlipQFormerModel, so weights can
+be exchanged with it. It is written out here because importing transformers takes longer than describing a small scene.
+
+Shapes: B images, P patches, D patch features, T instruction tokens, Q queries, S = Q + T, H hidden features, N heads.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from transformers import InstructBlipQFormerConfig, InstructBlipQFormerModel
+from torch.nn import functional as F
 
-from rsmoe_core.config import ModelConfig
+from rsmoe_core.config import ModelConfig, QFormerConfig
+
+_EPSILON = 1e-12
+_INIT = 0.02
+"""Standard deviation of weights before training."""
 
 
 class QFormer(nn.Module):
@@ -20,31 +27,108 @@ class QFormer(nn.Module):
         vision, qformer, language = config.vision, config.qformer, config.language
         self.norm = nn.LayerNorm(vision.feature_size)
         self.positions = nn.Parameter(torch.zeros(1, vision.grid**2, vision.feature_size))
-        self.queries = nn.Parameter(torch.randn(1, qformer.queries, qformer.hidden_size) * 0.02)
-        self.encoder = InstructBlipQFormerModel(
-            InstructBlipQFormerConfig(
-                vocab_size=language.vocab_size,
-                hidden_size=qformer.hidden_size,
-                num_hidden_layers=qformer.layers,
-                num_attention_heads=qformer.heads,
-                intermediate_size=qformer.intermediate_size,
-                hidden_dropout_prob=qformer.dropout,
-                attention_probs_dropout_prob=0.0,
-                max_position_embeddings=language.max_length,
-                cross_attention_frequency=qformer.cross_attention_every,
-                encoder_hidden_size=vision.feature_size,
-            )
-        )
+        self.queries = nn.Parameter(torch.randn(1, qformer.queries, qformer.hidden_size) * _INIT)
+        self.encoder = _Encoder(qformer, vision.feature_size, language.vocab_size, language.max_length)
         self.project = nn.Linear(qformer.hidden_size, language.hidden_size)
 
     def forward(self, patches_BPD: Tensor, instruction_BT: Tensor, instruction_mask_BT: Tensor) -> Tensor:
         """Patches and instruction ids (mask 1 = real token) → VisionTokens tokens_BQH."""
-        queries_BQD = self.queries.expand(len(patches_BPD), -1, -1)
-        query_mask_BQ = instruction_mask_BT.new_ones(queries_BQD.shape[:2])
-        encoded = self.encoder(
-            input_ids=instruction_BT,
-            attention_mask=torch.cat([query_mask_BQ, instruction_mask_BT], dim=1),
-            query_embeds=queries_BQD,
-            encoder_hidden_states=self.norm(patches_BPD) + self.positions,
+        queries_BQH = self.queries.expand(len(patches_BPD), -1, -1)
+        mask_BS = F.pad(instruction_mask_BT.bool(), (queries_BQH.shape[1], 0), value=True)
+        encoded = self.encoder(queries_BQH, instruction_BT, mask_BS, self.norm(patches_BPD) + self.positions)
+        return self.project(encoded)
+
+
+class _Encoder(nn.Module):
+    """Queries and instruction → queries that have seen patches and instruction."""
+
+    def __init__(self, config: QFormerConfig, patch_size: int, vocab_size: int, max_length: int) -> None:
+        super().__init__()
+        self.embeddings = nn.ModuleDict(
+            {
+                "word_embeddings": nn.Embedding(vocab_size, config.hidden_size),
+                "position_embeddings": nn.Embedding(max_length, config.hidden_size),
+                "layernorm": nn.LayerNorm(config.hidden_size, _EPSILON),
+            }
         )
-        return self.project(encoded.last_hidden_state[:, : queries_BQD.shape[1]])
+        self.dropout = nn.Dropout(config.dropout)
+        layers = [_Layer(config, patch_size, number) for number in range(config.layers)]
+        self.encoder = nn.ModuleDict({"layer": nn.ModuleList(layers)})
+        self.apply(_start)
+
+    def forward(self, queries_BQH: Tensor, instruction_BT: Tensor, mask_BS: Tensor, patches_BPD: Tensor) -> Tensor:
+        places_T = torch.arange(instruction_BT.shape[1], device=instruction_BT.device)
+        words_BTH = self.embeddings["word_embeddings"](instruction_BT) + self.embeddings["position_embeddings"](
+            places_T
+        )
+        x_BSH = self.dropout(self.embeddings["layernorm"](torch.cat([queries_BQH, words_BTH], dim=1)))
+        for layer in self.encoder["layer"].children():
+            x_BSH = layer(x_BSH, mask_BS[:, None, None], patches_BPD, queries_BQH.shape[1])
+        return x_BSH[:, : queries_BQH.shape[1]]
+
+
+class _Layer(nn.Module):
+    """All look at all; the queries then look at the patches; queries and words have a perceptron each."""
+
+    def __init__(self, config: QFormerConfig, patch_size: int, number: int) -> None:
+        super().__init__()
+        self.attention = _Attention(config, config.hidden_size)
+        self.looks = number % config.cross_attention_every == 0
+        if self.looks:
+            self.crossattention = _Attention(config, patch_size)
+        self.intermediate, self.output = _widening(config), _Back(config.intermediate_size, config)
+        self.intermediate_query, self.output_query = _widening(config), _Back(config.intermediate_size, config)
+
+    def forward(self, x_BSH: Tensor, mask_B11S: Tensor, patches_BPD: Tensor, queries: int) -> Tensor:
+        x_BSH = self.attention(x_BSH, x_BSH, mask_B11S)
+        x_BQH, x_BTH = x_BSH[:, :queries], x_BSH[:, queries:]
+        if self.looks:
+            x_BQH = self.crossattention(x_BQH, patches_BPD, None)
+        x_BQH = self.output_query(F.gelu(self.intermediate_query["dense"](x_BQH)), x_BQH)
+        x_BTH = self.output(F.gelu(self.intermediate["dense"](x_BTH)), x_BTH)
+        return torch.cat([x_BQH, x_BTH], dim=1)
+
+
+class _Attention(nn.Module):
+    """Attention with its residual connection and norm; keys and values may be of another size than the queries."""
+
+    def __init__(self, config: QFormerConfig, seen_size: int) -> None:
+        super().__init__()
+        self.heads = config.heads
+        sizes = {"query": config.hidden_size, "key": seen_size, "value": seen_size}
+        self.attention = nn.ModuleDict({name: nn.Linear(size, config.hidden_size) for name, size in sizes.items()})
+        self.output = _Back(config.hidden_size, config)
+
+    def forward(self, x_BSH: Tensor, seen_BPD: Tensor, mask_B11P: Tensor | None) -> Tensor:
+        looking = {"query": x_BSH, "key": seen_BPD, "value": seen_BPD}
+        q, k, v = (
+            self.attention[name](source).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for name, source in looking.items()
+        )
+        found_BNSH = F.scaled_dot_product_attention(q, k, v, attn_mask=mask_B11P)
+        return self.output(found_BNSH.transpose(1, 2).flatten(2), x_BSH)
+
+
+class _Back(nn.Module):
+    """Back to the hidden size, added to what was there before, and normed."""
+
+    def __init__(self, size: int, config: QFormerConfig) -> None:
+        super().__init__()
+        self.dense = nn.Linear(size, config.hidden_size)
+        self.dropout = nn.Dropout(config.dropout)
+        self.LayerNorm = nn.LayerNorm(config.hidden_size, _EPSILON)
+
+    def forward(self, x: Tensor, before: Tensor) -> Tensor:
+        return self.LayerNorm(self.dropout(self.dense(x)) + before)
+
+
+def _widening(config: QFormerConfig) -> nn.ModuleDict:
+    return nn.ModuleDict({"dense": nn.Linear(config.hidden_size, config.intermediate_size)})
+
+
+def _start(module: nn.Module) -> None:
+    """Small random weights, no biases."""
+    if isinstance(module, nn.Linear | nn.Embedding):
+        nn.init.normal_(module.weight, std=_INIT)
+    if isinstance(module, nn.Linear):
+        nn.init.zeros_(module.bias)

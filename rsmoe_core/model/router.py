@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from rsmoe_core.instructions import DEFAULT_PROMPTS
-from rsmoe_core.model.language import LanguageModel, write
-from rsmoe_core.model.lora import ROUTER
+from rsmoe_core.model.roles import ROUTER
+from rsmoe_core.model.writing import LanguageModel, write
 from rsmoe_core.tokenizer import TextCodec
 
 RoutedPrompts = dict[str, str]

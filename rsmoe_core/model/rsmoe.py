@@ -6,21 +6,22 @@ pixels_BCHW ─vision─▶ patches_BPD ─qformer─▶ VisionTokens ─languag
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from rsmoe_core.config import ModelConfig
-from rsmoe_core.model import lora
 from rsmoe_core.model.counter import COUNTERS, Counter
+from rsmoe_core.model.decoder import Written
 from rsmoe_core.model.experts import ExpertDrafts, draft
 from rsmoe_core.model.fusion import fuse
-from rsmoe_core.model.language import LanguageModel, RoleCopies, Written, build_language_model, write
 from rsmoe_core.model.qformer import QFormer
+from rsmoe_core.model.roles import NO_ROLE, roles
 from rsmoe_core.model.router import RoutedPrompts, plain_prompts, route
 from rsmoe_core.model.vision import EfficientNetLite
+from rsmoe_core.model.writing import LanguageModel, RoleCopies, Voices, write
 from rsmoe_core.tokenizer import TextCodec
 
 
@@ -34,7 +35,7 @@ class RSMoE(nn.Module):
         vision: EfficientNetLite,
         qformer: QFormer,
         language: LanguageModel,
-        counters: Mapping[str, Counter] | None = None,
+        counters: nn.ModuleDict | None = None,
     ) -> None:
         super().__init__()
         self.config = config
@@ -42,20 +43,25 @@ class RSMoE(nn.Module):
         self.vision = vision
         self.qformer = qformer
         self.language: LanguageModel = language
-        self.counters: Any = nn.ModuleDict(counters or {})  # of Counters, which its type does not say
+        # A ModuleDict of Counters, which its type does not say.
+        self.counters: Any = nn.ModuleDict() if counters is None else counters
 
     @property
     def roles(self) -> tuple[str, ...]:
         """Router, experts and fusion of this model's experts."""
-        return lora.roles(self.config.experts)
+        return roles(self.config.experts)
 
     @property
     def has_experts(self) -> bool:
         """False after stage 1, when there is one language model and nobody to route to."""
+        if isinstance(self.language, Voices):
+            return len(self.language.decoders) > 1
         return hasattr(self.language, "peft_config") or isinstance(self.language, RoleCopies)
 
     def add_experts(self) -> None:
         """Start router, experts and fusion from the stage-1 language model."""
+        from rsmoe_core.model import lora  # here, as peft takes seconds to import and an engine does not need it
+
         self.language = lora.add_adapters(self.language, self.roles, self.config.lora)
 
     def add_counter(self, name: str) -> None:
@@ -103,21 +109,30 @@ class RSMoE(nn.Module):
     def answer(self, tokens_BQH: Tensor, prompts: Sequence[str], beams: int = 1) -> list[Written]:
         """What the stage-1 language model says by itself, without router, experts and fusion."""
         limit = self.config.decoding.caption_tokens
-        roles = [lora.NO_ROLE] * len(prompts) if self.has_experts else None
-        return write(self.language, self.codec, tokens_BQH, prompts, max_tokens=limit, beams=beams, roles=roles)
+        bare = [NO_ROLE] * len(prompts) if self.has_experts else None
+        return write(self.language, self.codec, tokens_BQH, prompts, max_tokens=limit, beams=beams, roles=bare)
 
 
 def build(config: ModelConfig, codec: TextCodec) -> RSMoE:
     """A model without experts, randomly initialised from torch's global generator."""
+    from rsmoe_core.model.language import build_language_model  # here, as transformers takes seconds to import
+
     return RSMoE(
         config,
         codec,
         vision=EfficientNetLite(config.vision),
         qformer=QFormer(config),
         language=build_language_model(config.language, codec),
-        counters={
+        counters=counters_of(config),
+    )
+
+
+def counters_of(config: ModelConfig) -> nn.ModuleDict:
+    """The counters that a configuration speaks of, randomly initialised."""
+    return nn.ModuleDict(
+        {
             name: Counter(config.vision, sights, config.counting.width)
             for name, sights in COUNTERS.items()
             if set(sights) <= set(config.counting.sights)
-        },
+        }
     )

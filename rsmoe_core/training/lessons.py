@@ -16,7 +16,7 @@ from rsmoe_core.data import Question, Sample
 from rsmoe_core.data.targets import Targets
 from rsmoe_core.instructions import ANSWERING, CAPTION, DEFAULT_PROMPTS
 from rsmoe_core.model.fusion import fusion_prompt
-from rsmoe_core.model.lora import FUSION, ROUTER
+from rsmoe_core.model.roles import FUSION, ROUTER
 from rsmoe_core.tokenizer import TextCodec
 
 # Weight of a sub-task's row beside a caption's, which is one.

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rsmoe_core.errors import UsageError
-from rsmoe_core.model.lora import FUSION, ROUTER
+from rsmoe_core.model.roles import FUSION, ROUTER
 
 
 @dataclass(frozen=True)

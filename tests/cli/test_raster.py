@@ -41,7 +41,7 @@ def test_the_cache_of_the_user_is_respected(tmp_path: Path, monkeypatch: pytest.
     if cache:
         monkeypatch.setenv("GDAL_CACHEMAX", cache)
     assert open_scene(rgb(tmp_path / "a.tif")).width == 70
-    assert quiet_gdal().options.get("GDAL_CACHEMAX") == (None if cache else 2**28)
+    assert quiet_gdal().options.get("GDAL_CACHEMAX") == (None if cache else 2**27)
 
 
 def test_one_band_is_drawn_grey(tmp_path: Path) -> None:

@@ -44,13 +44,28 @@ def test_with_overlap_every_pixel_is_covered_and_owned_once(grid: Grid) -> None:
 
 
 @settings(deadline=None)
-@given(grid=grids(), max_pixels=st.integers(1, 5000))
-def test_runs_hold_the_same_tiles_in_the_same_order(grid: Grid, max_pixels: int) -> None:
-    runs = list(grid.runs(max_pixels))
+@given(grid=grids(), length=st.integers(1, 9))
+def test_runs_hold_the_same_tiles_in_the_same_order(grid: Grid, length: int) -> None:
+    runs = list(grid.runs(length))
     assert [tile for run in runs for tile in run] == list(grid)
     assert len(list(grid)) == len(grid)
     assert all(len({tile.row for tile in run}) == 1 for run in runs)
-    assert all(len(run) == 1 or len(run) * grid.size**2 <= max_pixels for run in runs)
+    assert all(1 <= len(run) <= length for run in runs)
+    assert len(runs) == grid.rows * -(-grid.cols // length)
+
+
+@settings(deadline=None)
+@given(grid=grids(), data=st.data())
+def test_a_box_knows_the_tiles_that_it_touches(grid: Grid, data: st.DataObject) -> None:
+    x, y = data.draw(st.integers(0, grid.width - 1)), data.draw(st.integers(0, grid.height - 1))
+    width, height = data.draw(st.integers(1, grid.width - x)), data.draw(st.integers(1, grid.height - y))
+    touching = [
+        tile
+        for tile in grid
+        if tile.x < x + width and x < tile.x + tile.width and tile.y < y + height and y < tile.y + tile.height
+    ]
+    assert list(grid.touching((x, y, width, height))) == touching
+    assert [grid.is_last(tile, (x, y, width, height)) for tile in touching] == [False] * (len(touching) - 1) + [True]
 
 
 def test_neighbours_share_their_overlap_evenly() -> None:

@@ -6,7 +6,7 @@ import torch
 
 from rsmoe_core.checkpoint import fingerprint, load_model, save_model
 from rsmoe_core.errors import ModelError
-from rsmoe_core.model import lora
+from rsmoe_core.model.roles import ADAPTERS, NO_ROLE
 from tests.core.conftest import make_tiny
 
 
@@ -33,7 +33,7 @@ def test_half_precision_keeps_vectors_exact(tiny_model, tmp_path):
 
 def test_a_stage_1_model_has_no_experts(tmp_path):
     save_model(make_tiny(experts=False), tmp_path)
-    assert not (tmp_path / lora.FOLDER).exists()
+    assert not (tmp_path / ADAPTERS).exists()
     assert not load_model(tmp_path).has_experts
 
 
@@ -42,8 +42,8 @@ def test_the_merged_form_has_a_whole_language_model_for_each_role(tiny_model, tm
     again = load_model(tmp_path)
     assert again.has_experts
     assert not again.config.share_base
-    assert set(again.language.copies) == {lora.NO_ROLE, *tiny_model.roles}
-    assert not (tmp_path / lora.FOLDER).exists()
+    assert set(again.language.copies) == {NO_ROLE, *tiny_model.roles}
+    assert not (tmp_path / ADAPTERS).exists()
     assert tiny_model.has_experts, "the model itself keeps its adapters"
     assert tiny_model.config.share_base
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from rsmoe_core import Request, load
@@ -176,3 +177,37 @@ def test_questions_and_pictures_must_match(engine, images):
         engine.ask(images, ["any ships?", "any cars?"])
     with pytest.raises(UsageError, match="empty"):
         engine.ask(images, " ")
+
+
+class Scarce:
+    """Takes the place of the workers on a machine that has memory for so many pictures at a time."""
+
+    def __init__(self, pictures):
+        self.pictures, self.tried = pictures, []
+
+    def map(self, compute, batch):
+        self.tried.append(len(batch))
+        if len(batch) > self.pictures:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return compute(batch)
+
+
+def test_a_batch_too_large_for_memory_is_halved_and_nothing_is_lost(tiny_folder, images):
+    engine = load(tiny_folder, device="cpu")
+    requests = [Request(image) for image in [*images, *images, *images]]
+    expected = engine.describe(requests)
+    engine.batch_size = 8
+    engine._workers = Scarce(3)
+    said = engine.describe(requests)
+    assert [s.caption for s in said] == [s.caption for s in expected]
+    assert engine._workers.tried[:3] == [8, 4, 2]
+    assert max(engine._workers.tried[2:]) == 2, "what was too large once is not tried again"
+    assert sum(engine._workers.tried[2:]) == len(requests)
+    assert engine.batch_size == 2
+
+
+def test_one_picture_too_large_for_memory_is_an_error(tiny_folder, images):
+    engine = load(tiny_folder, device="cpu")
+    engine._workers = Scarce(0)
+    with pytest.raises(torch.OutOfMemoryError):
+        engine.describe([Request(images[0])])

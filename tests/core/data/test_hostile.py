@@ -81,7 +81,9 @@ def test_a_picture_must_lie_in_the_folder(tmp_path: Path, image: str) -> None:
     assert dataset.problems[0].startswith(f"{root / 'annotations.jsonl'}:1: ")
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"[" * 100_000, b"{" * 9, b"null", b"1e999", b'{"images": 5}'])
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff\xfe\x00", b"[" * 100_000, b"{" * 9, b"null", b"1e999", b'{"images": 5}']
+)
 @pytest.mark.parametrize("name", ["plain", "karpathy", "rsvqa", "boxes", "nwpu"])
 def test_a_file_that_is_none_is_refused_in_one_line(tmp_path: Path, name: str, content: bytes) -> None:
     write(tmp_path, name)

@@ -10,8 +10,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rsmoe_core.model import lora
-from rsmoe_core.model.language import LanguageModel, answer_loss, write
+from rsmoe_core.model.language import answer_loss
+from rsmoe_core.model.roles import NO_ROLE
 from rsmoe_core.model.rsmoe import RSMoE
+from rsmoe_core.model.writing import LanguageModel, write
 from rsmoe_core.training.lessons import Row
 from rsmoe_core.training.packing import pack
 from tests.core.conftest import SENTENCES, make_tiny
@@ -122,7 +124,7 @@ def test_the_language_model_learns(schooled: RSMoE) -> None:
 def test_what_a_row_says_does_not_depend_on_the_rows_beside_it(schooled: RSMoE, beams: int, experts: bool) -> None:
     model = with_random_experts(schooled) if experts else schooled
     tokens = vision_tokens(model, 4, seed=1)
-    roles = ["router", "objects", lora.NO_ROLE, "fusion"] if experts else None
+    roles = ["router", "objects", NO_ROLE, "fusion"] if experts else None
 
     def say(rows: list[int]) -> list[tuple[tuple[int, ...], float]]:
         chosen = [roles[row] for row in rows] if roles else None

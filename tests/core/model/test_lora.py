@@ -7,8 +7,10 @@ import torch
 
 from rsmoe_core.errors import ModelError
 from rsmoe_core.model import lora
-from rsmoe_core.model.language import answer_loss, write
+from rsmoe_core.model.language import answer_loss
+from rsmoe_core.model.roles import NO_ROLE, roles
 from rsmoe_core.model.rsmoe import RSMoE
+from rsmoe_core.model.writing import write
 from rsmoe_core.training.lessons import Row
 from rsmoe_core.training.packing import pack
 from tests.core.conftest import make_tiny
@@ -27,12 +29,12 @@ def loss(model: RSMoE) -> torch.Tensor:
 
 
 def test_roles_speak_in_order() -> None:
-    assert lora.roles(("a", "b")) == ("router", "a", "b", "fusion")
+    assert roles(("a", "b")) == ("router", "a", "b", "fusion")
 
 
 def test_a_batch_of_mixed_roles_equals_each_role_alone() -> None:
     model = make_tiny()
-    roles = [*model.roles, lora.NO_ROLE, "theme"]
+    roles = [*model.roles, NO_ROLE, "theme"]
     alone = [say(model, [role], 1)[0] for role in roles]
     assert len(set(alone)) > 3, "random adapters should say different things"
     assert say(model, roles, len(roles)) == alone

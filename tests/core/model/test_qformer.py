@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import torch
 
 from rsmoe_core.model.qformer import QFormer
@@ -43,3 +45,33 @@ def test_padding_and_neighbours_do_not_matter() -> None:
     together = model(seen, IDS, MASK)
     alone = model(seen[1:], IDS[1:, :3], MASK[1:, :3])
     assert torch.allclose(together[1:], alone, atol=1e-6)
+
+
+@torch.inference_mode()
+def test_it_is_the_q_former_of_instructblip() -> None:
+    from transformers import InstructBlipQFormerConfig, InstructBlipQFormerModel
+
+    ours = QFormer(dataclasses.replace(CONFIG, qformer=dataclasses.replace(CONFIG.qformer, layers=3))).eval()
+    for parameter in ours.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    theirs = InstructBlipQFormerModel(
+        InstructBlipQFormerConfig(
+            vocab_size=CONFIG.language.vocab_size,
+            hidden_size=CONFIG.qformer.hidden_size,
+            num_hidden_layers=3,
+            num_attention_heads=CONFIG.qformer.heads,
+            intermediate_size=CONFIG.qformer.intermediate_size,
+            max_position_embeddings=CONFIG.language.max_length,
+            cross_attention_frequency=CONFIG.qformer.cross_attention_every,
+            encoder_hidden_size=CONFIG.vision.feature_size,
+        )
+    ).eval()
+    theirs.load_state_dict(ours.encoder.state_dict())
+    seen, queries = patches(), ours.queries.expand(2, -1, -1)
+    expected = theirs(
+        input_ids=IDS,
+        attention_mask=torch.cat([MASK.new_ones(2, queries.shape[1]), MASK], dim=1),
+        query_embeds=queries,
+        encoder_hidden_states=ours.norm(seen) + ours.positions,
+    ).last_hidden_state[:, : queries.shape[1]]
+    assert torch.allclose(ours(seen, IDS, MASK), ours.project(expected), atol=1e-5)

@@ -5,8 +5,8 @@ import torch
 
 from rsmoe_core.instructions import DEFAULT_PROMPTS
 from rsmoe_core.model import router
-from rsmoe_core.model.language import Written
-from rsmoe_core.model.lora import ROUTER
+from rsmoe_core.model.decoder import Written
+from rsmoe_core.model.roles import ROUTER
 from rsmoe_core.model.rsmoe import RSMoE
 
 

@@ -1,0 +1,43 @@
+"""What comes of reading a tile: its picture, or why there is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsmoe_cli.tiling import Tile
+
+
+@dataclass(frozen=True, eq=False)
+class TileImage:
+    """The picture of one tile, padded to the full tile where the scene ends earlier."""
+
+    tile: Tile
+    pixels: NDArray[np.uint8]
+    """SxSx3, red-green-blue; S is the tile size, or less for tiles that are read in reduced resolution."""
+    valid: NDArray[np.bool_]
+    """SxS, true where the scene has a valid pixel; padding is false."""
+    valid_pixels: int
+    """Valid scene pixels under the tile, counted in full resolution."""
+    own_valid_pixels: int
+    """The part of them in the area that the tile owns; their sum over all tiles is the scene's number."""
+
+    @property
+    def valid_fraction(self) -> float:
+        """Share of the tile's pixels within the scene that are valid, 0-1."""
+        return self.valid_pixels / self.tile.pixels
+
+
+@dataclass(frozen=True)
+class TileFailure:
+    """A tile that could not be read."""
+
+    tile: Tile
+    error: str
+    """One line that says why."""
+
+
+TileResult = TileImage | TileFailure
+"""What comes of reading a tile."""

@@ -1,0 +1,47 @@
+"""ModelConfig → what each weight file of a model folder must hold: tensors with a shape, a type and no numbers.
+
+They lie on torch's `meta` device, so that a configuration may promise anything without taking any memory.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from rsmoe_core.config import LanguageConfig, ModelConfig
+from rsmoe_core.model.qformer import QFormer
+from rsmoe_core.model.rsmoe import RSMoE, counters_of
+from rsmoe_core.model.vision import EfficientNetLite
+from rsmoe_core.tokenizer import TextCodec
+
+
+def shell(config: ModelConfig, codec: TextCodec) -> RSMoE:
+    """Everything of a model but its language model and roles."""
+    with torch.device("meta"):
+        return RSMoE(
+            config, codec, EfficientNetLite(config.vision), QFormer(config), nn.Identity(), counters_of(config)
+        )
+
+
+def language(config: LanguageConfig) -> dict[str, Tensor]:
+    """A language model by the names of transformers' LlamaForCausalLM, whose output layer is that of the input."""
+    size, inner = config.hidden_size, config.intermediate_size
+    held = {"model.embed_tokens": (config.vocab_size, size), "model.norm": (size,)}
+    for layer in (f"model.layers.{number}" for number in range(config.layers)):
+        held |= {f"{layer}.self_attn.{name}_proj": (size, size) for name in "qkvo"}
+        held |= {f"{layer}.mlp.{name}_proj": (inner, size) for name in ("gate", "up")}
+        held |= {f"{layer}.mlp.down_proj": (size, inner)}
+        held |= {f"{layer}.{name}_layernorm": (size,) for name in ("input", "post_attention")}
+    return {f"{name}.weight": torch.empty(shape, device="meta") for name, shape in held.items()}
+
+
+def adapter(config: ModelConfig) -> dict[str, Tensor]:
+    """An adapter by the names that peft gives its two factors in a file."""
+    rank, held = config.lora.rank, {}
+    for name, weight in language(config.language).items():
+        place = name.removesuffix(".weight")
+        if place.split(".")[-1] in config.lora.targets:
+            rows, columns = weight.shape
+            held[f"base_model.model.{place}.lora_A.weight"] = torch.empty(rank, columns, device="meta")
+            held[f"base_model.model.{place}.lora_B.weight"] = torch.empty(rows, rank, device="meta")
+    return held

@@ -1,0 +1,63 @@
+"""Model folder → a model ready for use: each role's adapter merged into weights of its own, nothing left to train.
+
+`checkpoint.load_model` reads the same folders into the form that is trained, for which it needs transformers and peft.
+Here neither is imported, so that a single picture is described within seconds.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import Tensor
+
+from rsmoe_core import contents
+from rsmoe_core.adapters import read_adapters
+from rsmoe_core.checkpoint import load_config, load_model, read_base, read_copies
+from rsmoe_core.config import ModelConfig
+from rsmoe_core.model.decoder import Decoder
+from rsmoe_core.model.roles import ADAPTERS, NO_ROLE
+from rsmoe_core.model.rsmoe import RSMoE
+from rsmoe_core.model.vision import fold
+from rsmoe_core.model.writing import Voices
+from rsmoe_core.tokenizer import TextCodec
+
+_LANGUAGE = "language."
+
+
+def load_ready(folder: Path, device: str = "cpu") -> RSMoE:
+    """Read a model folder into float32 on `device`, for use only.
+
+    A model whose fused text is the best of several beams is read by `load_model`, as decoders write greedily.
+    Raises ModelError that names the file which is missing, truncated or does not fit the others.
+    """
+    config = load_config(folder)
+    if config.decoding.beams > 1:
+        return load_model(folder, device)
+    model = contents.shell(config, TextCodec.load(folder, config.experts, config.language.vocab_size))
+    state = read_base(folder, model)
+    language = {key.removeprefix(_LANGUAGE): state.pop(key) for key in list(state) if key.startswith(_LANGUAGE)}
+    model.load_state_dict(state, assign=True)
+    fold(model.vision)
+    states = {NO_ROLE: language, **_states(folder, config, language)}
+    model.language = Voices({role: Decoder(config.language, own) for role, own in states.items()})
+    return model.to(device).eval().requires_grad_(False)
+
+
+def _states(folder: Path, config: ModelConfig, language: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """Weights of each role's language model; none for a stage-1 model."""
+    if not config.share_base:
+        return read_copies(folder, config)
+    if not (folder / ADAPTERS).is_dir():
+        return {}
+    scale = config.lora.alpha / config.lora.rank
+    return {role: _merged(language, own, scale) for role, own in read_adapters(folder, config).items()}
+
+
+def _merged(language: dict[str, Tensor], adapter: dict[str, Tensor], scale: float) -> dict[str, Tensor]:
+    """The language model's weights with an adapter's low-rank products added to some of them."""
+    merged = dict(language)
+    for key in [key for key in adapter if key.endswith(".lora_A.weight")]:
+        # peft writes `base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight`
+        target = key.removeprefix("base_model.model.").replace(".lora_A", "")
+        merged[target] = language[target] + scale * adapter[key.replace("lora_A", "lora_B")] @ adapter[key]
+    return merged
