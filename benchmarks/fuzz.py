@@ -21,10 +21,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from fuzzing import seeds
-from fuzzing.mutants import mutant, value_mutant
-from fuzzing.targets import FINE
-from fuzzing.watch import watched
+from benchmarks.fuzzing import seeds
+from benchmarks.fuzzing.mutants import mutant, value_mutant
+from benchmarks.fuzzing.targets import FINE
+from benchmarks.fuzzing.watch import watched
 
 _LOT = 50
 """Mutants that lie on disk at a time."""

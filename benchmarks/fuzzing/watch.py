@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from fuzzing.targets import Outcome, outcome
+from benchmarks.fuzzing.targets import Outcome, outcome
 
 CRASH, HANG, MEMORY = "crash", "hang", "memory"
 _SECONDS = 120
@@ -39,7 +39,7 @@ def watched(target: str, paths: Sequence[Path]) -> Iterator[tuple[Path, Outcome]
 
 def _run(target: str, paths: Sequence[Path]) -> Iterator[Outcome]:
     """Outcomes until the process is through, or ended by one of them, which is then the last."""
-    command = [sys.executable, "-c", "from fuzzing.watch import work; work()", target]
+    command = [sys.executable, "-c", "from benchmarks.fuzzing.watch import work; work()", target]
     with tempfile.TemporaryFile("w+") as noise:
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=noise, text=True, cwd=_home()
@@ -80,7 +80,7 @@ def _line(process: subprocess.Popen[str], seconds: float) -> str | None:
 
 
 def _home() -> str:
-    return str(Path(__file__).parents[1])
+    return str(Path(__file__).parents[2])
 
 
 def work() -> None:
