@@ -1,11 +1,11 @@
 """Damages rasters, model folders and data sets in thousands of ways, and counts what becomes of them.
 
-    python benchmarks/fuzz.py [SCENE ...] [--mutants 1200] [--seed 0] [--keep FOLDER]
+    python -m benchmarks.fuzz [SCENE ...] [--mutants 1200] [--seed 0] [--keep FOLDER]
 
 A mutant may be taken, taken in part (some tiles fail, some rows are left out) or refused with one line. It must not
-crash the program, hang it, fill the memory, end in a traceback or leave half of an output. Prints a Markdown table, and
-what was wrong below it; the exit code is 1 if anything was. SCENES are real rasters to be damaged besides those that
-are made here. Mutants that went wrong are kept with --keep.
+crash the program, hang it, fill the memory, end in a traceback or leave half of an output. Prints the figures and what
+was wrong as JSON; the exit code is 1 if anything was. SCENES are real rasters to be damaged besides those that are made
+here. Mutants that went wrong are kept with --keep. The same seed makes the same mutants.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import random
 import shutil
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,8 +25,10 @@ from pathlib import Path
 from benchmarks.fuzzing import seeds
 from benchmarks.fuzzing.mutants import mutant, value_mutant
 from benchmarks.fuzzing.targets import FINE
-from benchmarks.fuzzing.watch import watched
+from benchmarks.fuzzing.watch import WRONG, watched
 
+SHARES = {"scene": 1.0, "caption": 0.2, "model": 0.3, "data": 0.5}
+"""Targets, and how many mutants each gets for one of the rasters'."""
 _LOT = 50
 """Mutants that lie on disk at a time."""
 
@@ -37,18 +40,25 @@ def main() -> int:
     """Damage, run, count."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scenes", type=Path, nargs="*", metavar="SCENE")
-    parser.add_argument("--mutants", type=int, default=1200, help="of rasters; a fifth of it of each other target")
+    parser.add_argument("--mutants", type=int, default=1200, help="of rasters, a share of it of each other target")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path)
     arguments = parser.parse_args()
-    shares = {"scene": 1.0, "caption": 0.2, "model": 0.2, "data": 0.5}
-    table, faults = [], []
-    for target, share in shares.items():
-        counts, wrong = fuzz(target, round(arguments.mutants * share), arguments.seed, arguments.scenes, arguments.keep)
-        table.append((target, counts))
+    figures: dict[str, dict[str, int]] = {}
+    faults: list[str] = []
+    started = time.monotonic()
+    for target, share in SHARES.items():
+        number = max(1, round(arguments.mutants * share))
+        counts, wrong = fuzz(target, number, arguments.seed, arguments.scenes, arguments.keep)
+        figures[target] = {"mutants": counts.total(), **{what: counts[what] for what in (*FINE, *WRONG)}}
         faults += wrong
-    print(markdown(table))
-    print("\n".join(faults))
+    together = {
+        "seed": arguments.seed,
+        "mutants": sum(counted["mutants"] for counted in figures.values()),
+        "seconds": round(time.monotonic() - started),
+        "faults": len(faults),
+    }
+    print(json.dumps({**together, "targets": figures, "wrong": faults}, indent=2))
     return 1 if faults else 0
 
 
@@ -59,8 +69,7 @@ def fuzz(
     counts: Counter[str] = Counter()
     wrong: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
-        made = _MAKERS[target](Path(folder), scenes, random.Random(f"{target} {seed}"))
-        made = itertools.islice(made, number)
+        made = itertools.islice(_MAKERS[target](Path(folder), scenes, random.Random(f"{target} {seed}")), number)
         while lot := list(itertools.islice(made, _LOT)):
             for (name, _), (path, (what, why)) in zip(lot, watched(target, [path for _, path in lot]), strict=True):
                 counts[what] += 1
@@ -69,16 +78,6 @@ def fuzz(
                     _keep(path, keep, target)
             print(f"{target}: {counts.total()} of {number}: {dict(counts)}", file=sys.stderr)
     return counts, wrong
-
-
-def markdown(table: list[tuple[str, Counter[str]]]) -> str:
-    """One row for each target, one column for each outcome."""
-    columns = [*FINE, "crash", "hang", "memory", "traceback", "partial output", "file not named"]
-    rows = [
-        f"| {target} | {counts.total():,} | {' | '.join(f'{counts[c]:,}' for c in columns)} |"
-        for target, counts in table
-    ]
-    return "\n".join([f"| | mutants | {' | '.join(columns)} |", "|---" * (len(columns) + 2) + "|", *rows])
 
 
 def _keep(path: Path, keep: Path | None, target: str) -> None:
@@ -102,7 +101,7 @@ def _scenes(folder: Path, scenes: list[Path], chance: random.Random) -> Mutants:
         path = folder / f"{number:05d}{original.suffix}"
         path.write_bytes(mutant(original.read_bytes(), chance))
         yield original.name, path
-        _remove(folder / f"{number - 2 * _LOT:05d}{original.suffix}")
+        (folder / f"{number - 2 * _LOT:05d}{original.suffix}").unlink(missing_ok=True)
 
 
 def _models(folder: Path, _: list[Path], chance: random.Random) -> Mutants:
@@ -123,18 +122,13 @@ def _models(folder: Path, _: list[Path], chance: random.Random) -> Mutants:
 
 def _datasets(folder: Path, _: list[Path], chance: random.Random) -> Mutants:
     """A data set with other values in its annotations, or with damaged files."""
-    for number, (name, content) in enumerate(itertools.cycle(seeds.DATASETS.items())):
+    for number, name in enumerate(itertools.cycle(seeds.FORMATS)):
         copy = folder / f"{number:05d}-{name}"
-        seeds.pictures(copy)
-        for file, value in content.items():
-            written = json.dumps(value_mutant(value, chance)).encode()
-            (copy / file).parent.mkdir(exist_ok=True)
-            (copy / file).write_bytes(mutant(written, chance) if chance.random() < 0.2 else written)
+        seeds.dataset(copy, name, lambda value: value_mutant(value, chance) if chance.random() < 0.7 else value)
+        for path in sorted(path for path in copy.rglob("*") if path.is_file()):
+            if chance.random() < 0.2:
+                path.write_bytes(mutant(path.read_bytes(), chance))
         yield name, copy
-
-
-def _remove(path: Path) -> None:
-    path.unlink(missing_ok=True)
 
 
 _MAKERS: dict[str, Callable[[Path, list[Path], random.Random], Mutants]] = {

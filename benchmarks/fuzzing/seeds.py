@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import rasterio
 from rasterio.control import GroundControlPoint
-from rasterio.shutil import copy
+from rasterio.shutil import copy as copy_raster
 
 WIDTH, HEIGHT = 128, 96
 
@@ -42,7 +45,7 @@ def rasters(folder: Path) -> list[Path]:
         written.append(folder / f"{name}.tif")
         _write(written[-1], values_CHW, {**_GEO, **profile})
     for name, driver in (("picture.png", "PNG"), ("mosaic.vrt", "VRT"), ("picture.jpg", "JPEG"), ("old.img", "HFA")):
-        copy(written[0], folder / name, driver=driver)
+        copy_raster(written[0], folder / name, driver=driver)
         written.append(folder / name)
     return written
 
@@ -82,7 +85,7 @@ def model(folder: Path) -> list[Path]:
     from rsmoe_core.tokenizer import TextCodec
 
     torch.manual_seed(0)
-    config = tiny()
+    config = dataclasses.replace(tiny(), decoding=dataclasses.replace(tiny().decoding, beams=1))
     codec = TextCodec.train(["many green trees are near a pond .", "a river"], 512, config.experts)
     language = dataclasses.replace(config.language, vocab_size=len(codec))
     made = build(dataclasses.replace(config, language=language), codec)
@@ -109,10 +112,15 @@ DATASETS: dict[str, dict[str, Any]] = {
     "nwpu": {"dataset_nwpu.json": {"road": [{"filename": "a.png", "split": "train", "raw": "a road ."}]}},
     "karpathy": {
         "dataset_a.json": {
-            "images": [{"filename": "a.png", "filepath": "", "split": "train", "sentences": [{"raw": "a road ."}]}]
+            "images": [
+                {"filename": "a.png", "filepath": "", "split": "train", "sentences": [{"raw": "a road ."}]},
+                {"filename": "b.jpg", "filepath": "", "split": "val", "sentences": [{"raw": "a bend ."}]},
+            ]
         }
     },
-    "rsicap": {"captions.json": {"annotations": [{"filename": "a.png", "text_output": "a road ."}]}},
+    "rsicap": {
+        "captions.json": {"annotations": [{"filename": f, "text_output": "a road ."} for f in ("a.png", "b.jpg")]}
+    },
     "rsieval": {
         "annotations.json": {"annotations": [{"filename": "a.png", "caption": "a road .", "qa_pairs": [_ASKED]}]}
     },
@@ -127,17 +135,37 @@ DATASETS: dict[str, dict[str, Any]] = {
     },
     "vrsbench": {"Annotations_val/a.json": {"image": "a.png", "caption": "a road .", "qa_pairs": [_ASKED]}},
     "boxes": {
-        "objects.json": [{"image": "a.png", "split": "train", "label": "ship", "polygons": [[0, 0, 2, 0, 2, 2]]}]
+        "objects.json": [
+            {"image": f, "split": "train", "label": "ship", "polygons": [[0, 0, 2, 0, 2, 2]]}
+            for f in ("a.png", "b.jpg")
+        ]
     },
     "ucm_gray": {"annotations.json": [{"image": "a.png", "scene": "river", "qa": [["Is it a river?", "yes"]]}]},
 }
-"""The annotations of each format that has JSON: file → content, all about one picture."""
+"""The annotations of each format that has JSON: file → content, about one picture or two."""
+
+
+_LINES = {"rsivqa": {"a.txt": "a.png:is it a road?yes\nb.jpg:how many roads?2\n"}}
+FORMATS = (*DATASETS, *_LINES)
+"""Names of the formats that a data set is made of."""
+
+
+def dataset(folder: Path, name: str, change: Callable[[Any], Any] = lambda value: value) -> None:
+    """Writes a data set in one of `FORMATS`; `change` makes other values of those of its annotations."""
+    pictures(folder)
+    for file, content in {**DATASETS, **_LINES}[name].items():
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        text = content if isinstance(content, str) else json.dumps(change(copy.deepcopy(content)))
+        (folder / file).write_text(text)
 
 
 def pictures(folder: Path) -> None:
-    """Writes the picture that every data set is about, in the places where they look for it."""
+    """Writes the pictures that every data set is about, in the places where they look for them."""
     from PIL import Image
 
-    for name in ("a.png", "0.tif", "Images_val/a.png", "road/a.png"):
+    for name in ("a.png", "b.jpg", "0.tif", "Images_val/a.png", "road/a.png"):
         (folder / name).parent.mkdir(exist_ok=True, parents=True)
-        Image.new("RGB", (8, 8), (9, 90, 20)).save(folder / name)
+        exif: dict[str, Any] = (
+            {"exif": bytes.fromhex("45786966000049492a0008000000") + bytes(60)} if name.endswith("jpg") else {}
+        )
+        Image.new("RGB", (8, 8), (9, 90, 20)).save(folder / name, **exif)

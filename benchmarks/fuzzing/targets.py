@@ -11,10 +11,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from rsmoe_core.errors import ModelError, RsmoeError
+from rsmoe_core.errors import DataError, ModelError, RsmoeError
 
 WHOLE, SOME, REFUSED = "taken", "in part", "refused"
-TRACEBACK, PARTIAL, UNNAMED = "traceback", "partial output", "file not named"
+TRACEBACK, PARTIAL, UNNAMED, DISAGREEING = "traceback", "partial output", "file not named", "readings disagree"
 FINE = (WHOLE, SOME, REFUSED)
 """What may become of a mutant; everything else is a fault of rsmoe."""
 
@@ -69,32 +69,48 @@ def caption_scene(path: Path) -> Outcome:
 
 
 def load_folder(path: Path) -> Outcome:
-    """Loads a model folder and lets it describe a picture; `path` is the file in it that was changed."""
+    """Loads a model folder in both forms and lets it describe a picture; `path` is the file in it that was changed."""
     import numpy as np
 
     from rsmoe_core import load
+    from rsmoe_core.checkpoint import load_model
+    from rsmoe_core.ready import load_ready
 
     folder = next(parent for parent in path.parents if parent.name == "model")
+    refused = [error for read in (load_ready, load_model) if (error := _refusal(read, folder))]
+    if not refused:
+        said = load(str(folder), device="cpu").caption([np.full((32, 32, 3), 90, np.uint8)])
+        return WHOLE, said[0].caption
+    if len(refused) == 1:
+        return DISAGREEING, refused[0]
+    named = all(path.name in error or path.parent.name in error for error in refused)
+    return (REFUSED if named else UNNAMED), refused[0]
+
+
+def _refusal(read: Callable[[Path], object], folder: Path) -> str | None:
     try:
-        engine = load(str(folder), device="cpu")
+        read(folder)
     except ModelError as error:
-        named = path.name in str(error) or path.parent.name in str(error)
-        return (REFUSED if named else UNNAMED), str(error)
-    said = engine.caption([np.full((32, 32, 3), 90, np.uint8)])
-    return WHOLE, said[0].caption
+        return str(error)
+    return None
 
 
 def read_data(path: Path) -> Outcome:
-    """Reads a folder of annotated pictures and sums it up."""
-    from rsmoe_core.data import read_dataset
+    """Reads a folder of annotated pictures, all of the pictures, and sums it up."""
+    from rsmoe_core.data import read_dataset, read_image
     from rsmoe_core.data.summary import summarise
     from rsmoe_core.data.targets import derive
 
     dataset = read_dataset(path)
-    problems = summarise(dataset).problems
+    problems = list(summarise(dataset).problems)
     for sample in dataset.samples:
         derive(sample)
         assert sample.image.resolve().is_relative_to(path.resolve()), f"{sample.image} is outside"
+        try:
+            read_image(sample.image)
+        except DataError as error:
+            problems.append(str(error))
+    assert all("\n" not in line for line in problems)
     return (SOME, problems[0]) if problems else (WHOLE, "")
 
 

@@ -13,9 +13,11 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.fuzzing.targets import Outcome, outcome
+from benchmarks.fuzzing.targets import DISAGREEING, PARTIAL, TRACEBACK, UNNAMED, Outcome, outcome
 
 CRASH, HANG, MEMORY = "crash", "hang", "memory"
+WRONG = (CRASH, HANG, MEMORY, TRACEBACK, PARTIAL, UNNAMED, DISAGREEING)
+"""What must not become of a mutant."""
 _SECONDS = 120
 """For one mutant by the clock, which also runs while a busy machine does something else."""
 _CPU_SECONDS = 20

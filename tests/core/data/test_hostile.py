@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 import random
@@ -10,7 +9,6 @@ import struct
 import warnings
 import zlib
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -25,21 +23,14 @@ from rsmoe_core.data.targets import derive
 from rsmoe_core.errors import DataError, RsmoeError
 
 
-def write(root: Path, name: str, change: Any = lambda value: value) -> None:
-    seeds.pictures(root)
-    for file, content in seeds.DATASETS[name].items():
-        (root / file).parent.mkdir(parents=True, exist_ok=True)
-        (root / file).write_text(json.dumps(change(copy.deepcopy(content))))
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("sets")
 
 
-@pytest.mark.parametrize("name", seeds.DATASETS)
+@pytest.mark.parametrize("name", seeds.FORMATS)
 def test_the_seeds_are_whole(tmp_path: Path, name: str) -> None:
-    write(tmp_path, name)
+    seeds.dataset(tmp_path, name)
     assert read_dataset(tmp_path, name).problems == ()
 
 
@@ -49,7 +40,7 @@ def test_the_seeds_are_whole(tmp_path: Path, name: str) -> None:
 def test_any_value_in_any_place_is_reported_at_most(folder: Path, name: str, number: int) -> None:
     root = folder / name
     chance = random.Random(number)
-    write(root, name, lambda value: mutants.value_mutant(value, chance))
+    seeds.dataset(root, name, lambda value: mutants.value_mutant(value, chance))
     try:
         dataset = read_dataset(root, name)
     except RsmoeError as error:
@@ -84,7 +75,7 @@ def test_a_picture_must_lie_in_the_folder(tmp_path: Path, image: str) -> None:
 )
 @pytest.mark.parametrize("name", ["plain", "karpathy", "rsvqa", "boxes", "nwpu"])
 def test_a_file_that_is_none_is_refused_in_one_line(tmp_path: Path, name: str, content: bytes) -> None:
-    write(tmp_path, name)
+    seeds.dataset(tmp_path, name)
     (tmp_path / next(iter(seeds.DATASETS[name]))).write_bytes(content)
     with pytest.raises(DataError) as refused:
         read_dataset(tmp_path, name)
