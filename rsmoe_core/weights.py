@@ -36,9 +36,10 @@ def read_weights(path: Path, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
         for key, tensor in wanted.items():
             part = file.get_slice(key)
             kinds = _FLOATS if tensor.is_floating_point() else {"I64"}
-            if tuple(part.get_shape()) != tuple(tensor.shape) or part.get_dtype() not in kinds:
-                here, there = (list(part.get_shape()), part.get_dtype()), list(tensor.shape)
-                raise _misfit(path, f"{key} is {here[0]} of {here[1]}, not {there}")
+            shape, dtype = list(part.get_shape()), part.get_dtype()
+            if shape != list(tensor.shape) or dtype not in kinds:
+                what = f"{key} is {shape} of {dtype}, not {list(tensor.shape)} of {' or '.join(sorted(kinds))}"
+                raise _misfit(path, what)
         state = {}
         for key in wanted:
             value = file.get_tensor(key)

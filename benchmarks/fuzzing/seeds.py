@@ -159,13 +159,14 @@ def dataset(folder: Path, name: str, change: Callable[[Any], Any] = lambda value
         (folder / file).write_text(text)
 
 
+_EXIF: Any = b"Exif\0\0II*\0\x08\0\0\0" + bytes(60)
+
+
 def pictures(folder: Path) -> None:
     """Writes the pictures that every data set is about, in the places where they look for them."""
     from PIL import Image
 
     for name in ("a.png", "b.jpg", "0.tif", "Images_val/a.png", "road/a.png"):
         (folder / name).parent.mkdir(exist_ok=True, parents=True)
-        exif: dict[str, Any] = (
-            {"exif": bytes.fromhex("45786966000049492a0008000000") + bytes(60)} if name.endswith("jpg") else {}
-        )
+        exif = {"exif": _EXIF} if name.endswith("jpg") else {}
         Image.new("RGB", (8, 8), (9, 90, 20)).save(folder / name, **exif)
