@@ -5,8 +5,11 @@ They lie on torch's `meta` device, so that a configuration may promise anything 
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from rsmoe_core.config import LanguageConfig, ModelConfig
 from rsmoe_core.model.qformer import QFormer
@@ -17,7 +20,7 @@ from rsmoe_core.tokenizer import TextCodec
 
 def shell(config: ModelConfig, codec: TextCodec) -> RSMoE:
     """Everything of a model but its language model and roles."""
-    with torch.device("meta"):
+    with torch.device("meta"), _Unfilled():
         return RSMoE(
             config, codec, EfficientNetLite(config.vision), QFormer(config), nn.Identity(), counters_of(config)
         )
@@ -45,3 +48,13 @@ def adapter(config: ModelConfig) -> dict[str, Tensor]:
             held[f"base_model.model.{place}.lora_A.weight"] = torch.empty(rank, columns, device="meta")
             held[f"base_model.model.{place}.lora_B.weight"] = torch.empty(rows, rank, device="meta")
     return held
+
+
+class _Unfilled(TorchFunctionMode):
+    """Leaves out the drawing of first weights, for which torch imports a second of code on the `meta` device."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", None) == nn.init.__name__:
+            return kwargs["tensor"] if "tensor" in kwargs else args[0]
+        return func(*args, **kwargs)
