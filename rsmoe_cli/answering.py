@@ -56,7 +56,6 @@ def ask_scenes(
     inquiries: Sequence[Inquiry],
     engine: Engine | None,
     output: Output | None,
-    batch_size: int,
     progress: bool = False,
 ) -> Iterator[Reply]:
     """Puts all questions to all scenes, one scene after the other; the map is complete when the replies are used up.
@@ -72,7 +71,7 @@ def ask_scenes(
             start = time.monotonic()
             if answer_map is not None:
                 answer_map.begin(scene, grid)
-            answers = ask_scene(scene, grid, inquiries, engine, answer_map, batch_size, progress)
+            answers = ask_scene(scene, grid, inquiries, engine, answer_map, progress)
             if answer_map is not None:
                 answer_map.conclude(answers)
             yield Reply(scene.path, tuple(answers), round(time.monotonic() - start, 3))
@@ -103,7 +102,6 @@ def ask_scene(
     inquiries: Sequence[Inquiry],
     engine: Engine | None,
     answer_map: AnswerMap | None,
-    batch_size: int,
     progress: bool,
 ) -> list[SceneAnswer]:
     """Puts all questions to every tile that has a valid pixel.
@@ -115,7 +113,7 @@ def ask_scene(
     asked = [hearing.inquiry for hearing in open_hearings]
     if asked and grid is not None and engine is not None:
         put = _requests(asked, scene.metres_per_pixel)
-        for batch in travel(scene, grid, engine, put, engine.answer, batch_size, "asking", progress):
+        for batch in travel(scene, grid, engine, put, engine.answer, "asking", progress):
             for told in batch:
                 for index, hearing in enumerate(open_hearings):
                     hearing.listen(told, told.to(index))

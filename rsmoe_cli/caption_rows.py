@@ -28,6 +28,9 @@ COLUMNS: Mapping[str, type] = MappingProxyType(
 )
 """Columns of every output and their types; any but tile_id, row, col and status may be null."""
 
+SCENE_COLUMN: Mapping[str, type] = MappingProxyType({"scene": str})
+"""Column that comes first where several scenes share a map."""
+
 PROMPT_COLUMNS: Mapping[str, type] = MappingProxyType({f"prompt_{expert}": str for expert in EXPERTS})
 """Columns that `--prompts` adds."""
 

@@ -11,6 +11,8 @@ import typer
 
 SOME_FAILED = 3
 """Exit code of a run in which some tiles failed."""
+INTERRUPTED = 130
+"""Exit code of a run that was told to stop."""
 _TALKERS = ("rsmoe_cli", "rsmoe_core")
 _MOST_LINES = 10
 _LAYOUT = "\n\t\u00a0\u3000"

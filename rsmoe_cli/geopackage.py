@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import geopandas as gpd
 import pandas as pd
 import pyogrio
-from pyogrio.errors import DataSourceError
+from pyogrio.errors import DataLayerError, DataSourceError
 
 from rsmoe_cli.errors import OutputError
 from rsmoe_cli.records import Layer, Row
@@ -64,12 +65,23 @@ class GeoPackageSink:
         self._save(frame, layer.name, append=append, geometry_type=layer.geometry)
 
     def _save(self, frame: pd.DataFrame, layer: str, append: bool, geometry_type: str | None = None) -> None:
-        try:
+        with telling(self._path):
             pyogrio.write_dataframe(
                 frame, self._path, layer=layer, driver="GPKG", append=append, geometry_type=geometry_type
             )
-        except (DataSourceError, OSError) as error:
-            raise OutputError(f"cannot write {self._path.name}: {error}; is the disk full?") from error
+
+
+@contextmanager
+def telling(path: Path) -> Iterator[None]:
+    """Says in one line what GDAL could not write.
+
+    Raises:
+        OutputError: GDAL could not write the file.
+    """
+    try:
+        yield
+    except (DataSourceError, DataLayerError, OSError) as error:
+        raise OutputError(f"cannot write {path.name}: {error}; is the disk full?") from error
 
 
 def _flat(value: object, key: str = "") -> Iterator[tuple[str, str]]:

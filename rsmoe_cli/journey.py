@@ -12,8 +12,8 @@ from typing import Generic, Protocol, TypeGuard, TypeVar
 from tqdm import tqdm
 
 from rsmoe_cli.raster import Scene, first_line
-from rsmoe_cli.reading import DETAIL, TileFailure, TileImage, TileResult, read_tiles
-from rsmoe_cli.tiling import Grid
+from rsmoe_cli.reading import DETAIL, ReadingLog, TileFailure, TileImage, TileResult, read_tiles
+from rsmoe_cli.tiling import Grid, Tile
 from rsmoe_core.types import Request
 
 Words = TypeVar("Words")
@@ -25,6 +25,9 @@ _HOLD = 4
 
 class Engine(Protocol):
     """What every journey asks of an engine; `rsmoe_core.load` gives one."""
+
+    batch_size: int
+    """Pictures that are best given to it at a time; may change while it works."""
 
     @property
     def name(self) -> str:
@@ -74,29 +77,36 @@ def travel(
     engine: Engine,
     requests: Callable[[TileImage], Sequence[Request]],
     say: Callable[[Sequence[Request]], Sequence[Words]],
-    batch_size: int,
     doing: str,
     progress: bool,
+    done: Sequence[int] = (),
+    log: ReadingLog | None = None,
 ) -> Iterator[list[Told[Words]]]:
     """Puts the same number of requests about each tile to the engine; yields all tiles in order, a batch at a time.
 
     A tile that cannot be read, or about which the engine says nothing, does not stop the others. `doing` names the work
-    beside the progress bar.
+    beside the progress bar. `done` says of each tile of the grid, in order, whether it is to be passed over; `log` is
+    kept up to date on the way.
     """
-    with tqdm(total=len(grid), unit="tile", desc=doing, disable=not progress) as bar:
-        for batch in batches(read_tiles(scene, grid, DETAIL * engine.image_size), batch_size):
+
+    def wanted(tile: Tile) -> bool:
+        return not done or not done[grid.number(tile)]
+
+    with tqdm(total=len(grid), initial=sum(done), unit="tile", desc=doing, disable=not progress) as bar:
+        results = read_tiles(scene, grid, DETAIL * engine.image_size, wanted=wanted, log=log)
+        for batch in batches(results, lambda: engine.batch_size):
             asked = [requests(result) if _is_visible(result) else [] for result in batch]
             said = iter(_say(say, [request for one in asked for request in one]))
             yield [Told(result, [next(said) for _ in one]) for result, one in zip(batch, asked, strict=True)]
             bar.update(len(batch))
 
 
-def batches(results: Iterable[TileResult], size: int) -> Iterator[list[TileResult]]:
-    """Groups tiles, in order, so that at most `size` of a group are for the engine."""
+def batches(results: Iterable[TileResult], size: Callable[[], int]) -> Iterator[list[TileResult]]:
+    """Groups tiles, in order, so that as many of a group are for the engine as it wants by then, or fewer."""
     batch: list[TileResult] = []
     for result in results:
         batch.append(result)
-        if sum(map(_is_visible, batch)) == size or len(batch) == _HOLD * size:
+        if sum(map(_is_visible, batch)) >= size() or len(batch) >= _HOLD * size():
             yield batch
             batch = []
     if batch:

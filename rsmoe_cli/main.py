@@ -1,12 +1,16 @@
 """The `rsmoe` command: its subcommands, and how every refusal becomes one line and an exit code.
 
-0 done    1 error    2 usage    3 done, but some tiles failed    130 interrupted
+0 done    1 error    2 usage    3 done, but some tiles failed    130 interrupted, by Ctrl-C or by SIGTERM
 """
 
 from __future__ import annotations
 
 import logging
-from typing import Annotated, Any
+import os
+import signal
+import sys
+import threading
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -14,6 +18,7 @@ from typer.core import TyperGroup
 from rsmoe_cli import console, options
 from rsmoe_cli.commands import data, models
 from rsmoe_cli.commands.ask import ask
+from rsmoe_cli.commands.bench import bench
 from rsmoe_cli.commands.caption import caption
 from rsmoe_cli.commands.evaluate import evaluate
 from rsmoe_cli.commands.finetune import finetune
@@ -30,9 +35,9 @@ class _Group(TyperGroup):
         except RsmoeError as error:
             console.fail(str(error))
             raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
-        except KeyboardInterrupt:
-            console.fail("interrupted")
-            raise typer.Exit(130) from None
+        except KeyboardInterrupt as stop:
+            console.fail(str(stop) or "interrupted")
+            raise typer.Exit(console.INTERRUPTED) from None
         except (typer.Exit, typer.Abort, BrokenPipeError):
             raise
         except Exception as error:
@@ -72,13 +77,39 @@ app.command()(ask)
 app.command()(train)
 app.command()(finetune)
 app.command()(evaluate)
+app.command()(bench)
 app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
 
 
+_PATIENCE = 2.0
+"""Seconds between an interruption and the end, if something does not let go: a reader waiting for the network, say."""
+
+
+def _interrupt(number: int, frame: object) -> NoReturn:
+    """Ends the work in good order, and in any case soon."""
+
+    def give_up() -> None:
+        console.fail("interrupted; what was finished before is kept")
+        os._exit(console.INTERRUPTED)
+
+    timer = threading.Timer(_PATIENCE, give_up)
+    timer.daemon = True
+    timer.start()
+    raise KeyboardInterrupt
+
+
 def main() -> None:
     """Entry point of the `rsmoe` script."""
-    app()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+    try:
+        app()
+    except SystemExit as end:
+        if end.code == console.INTERRUPTED:  # without waiting for threads, which Python itself would do
+            sys.stdout.flush()
+            os._exit(console.INTERRUPTED)
+        raise
 
 
 if __name__ == "__main__":

@@ -48,10 +48,15 @@ def _debug(asked: bool) -> None:
         console.set_debug(True)
 
 
-Scene = Annotated[
-    str, typer.Argument(metavar="SCENE", help="Raster that GDAL reads: a file, https://, s3:// or /vsi...")
+Scenes = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="SCENE...",
+        help="Rasters that GDAL reads: files, folders, patterns, https://, s3:// or /vsi...",
+        show_default=False,
+    ),
 ]
-Out = Annotated[Path, typer.Option("-o", "--out", help="Map to write: .gpkg or .geojson.")]
+Out = Annotated[Path, typer.Option("-o", "--out", help="Map to write: .gpkg, .geojson, .fgb or .parquet.")]
 Model = Annotated[str, typer.Option(help="Built-in name or model folder.")]
 ModelName = Annotated[
     str,

@@ -1,4 +1,4 @@
-"""Rows → file. The file is written aside, in the folder of its final place, and appears whole or not at all.
+"""Rows → file, which appears whole or not at all: .gpkg, .geojson, .fgb or .parquet.
 
 check_output(path, ...) ──▶ Output;   with output.open(...) as sink: sink.write(rows) ... sink.finish(metadata)
 """
@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +18,8 @@ from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError, ProjError
 
 from rsmoe_cli.errors import OutputError
+from rsmoe_cli.flatgeobuf import FlatGeobufSink
+from rsmoe_cli.folders import new_file
 from rsmoe_cli.geojson import GeoJsonSink
 from rsmoe_cli.geopackage import GeoPackageSink
 from rsmoe_cli.records import Layer, Row
@@ -41,9 +42,18 @@ class Sink(Protocol):
         """Adds the provenance and completes the file."""
 
 
+def _geoparquet(path: Path, layer: Layer) -> Sink:
+    """The only format that needs an extra."""
+    from rsmoe_cli.geoparquet import GeoParquetSink
+
+    return GeoParquetSink(path, layer)
+
+
 _SINKS: dict[str, Callable[[Path, Layer], Sink]] = {
     ".gpkg": GeoPackageSink,
     ".geojson": GeoJsonSink,
+    ".fgb": FlatGeobufSink,
+    ".parquet": _geoparquet,
 }
 
 
@@ -66,7 +76,7 @@ class Output:
         """
         asked = self.crs or (LONGITUDE_LATITUDE if self.path.suffix.lower() == ".geojson" else None)
         if scene_crs is None and self.together:
-            raise OutputError(f"{scene} has no CRS, so it has no place on a map with others; ask about it alone")
+            raise OutputError(f"{scene} has no CRS, so it has no place on a map with others; give it a run of its own")
         if scene_crs is None:
             if self.crs is not None:
                 raise OutputError(f"{scene} has no CRS, so --dst-crs has nothing to start from; leave it out")
@@ -78,7 +88,7 @@ class Output:
         except ProjError:
             raise OutputError(
                 f"there is no way from the CRS of {scene}, '{scene_crs.name}', to '{asked.name}'; "
-                + ("ask about it alone" if self.together else "write a GeoPackage (.gpkg) without --dst-crs")
+                + ("give it a run of its own" if self.together else "write a GeoPackage (.gpkg) without --dst-crs")
             ) from None
         return asked
 
@@ -95,18 +105,8 @@ class Output:
         Raises:
             OutputError: the file cannot be written.
         """
-        try:
-            aside = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.", dir=self.path.parent))
-        except OSError as error:
-            raise OutputError(
-                f"cannot write into {self.path.parent}: {error.strerror}; choose another folder"
-            ) from error
-        try:
-            unfinished = aside / self.path.name
+        with new_file(self.path) as unfinished:
             yield _SINKS[self.path.suffix.lower()](unfinished, layer)
-            os.replace(unfinished, self.path)
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
 
 
 def warn_unplaced(rows: int) -> None:
@@ -121,12 +121,14 @@ def check_output(path: Path, *scenes: str, overwrite: bool = False, dst_crs: str
     Several scenes share the map in longitude and latitude, unless another reference system is asked for.
 
     Raises:
-        UsageError: unknown file type, unknown reference system, or a scene itself as output.
+        UsageError: a file type that is unknown or needs an extra, an unknown reference system, or a scene as output.
         OutputError: the file exists already or its folder does not.
     """
     suffix = path.suffix.lower()
     if suffix not in _SINKS:
         raise UsageError(f"output type '{path.suffix or path.name}' is unknown; choose {' or '.join(_SINKS)}")
+    if suffix == ".parquet" and find_spec("pyarrow") is None:
+        raise UsageError("a .parquet needs pyarrow; pip install 'rsmoe[parquet]', or write a .gpkg")
     if dst_crs and suffix == ".geojson":
         raise UsageError("GeoJSON is always in longitude and latitude (EPSG:4326); for --dst-crs write a .gpkg")
     if not path.parent.is_dir():

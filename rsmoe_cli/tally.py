@@ -33,17 +33,27 @@ class Tally:
 
     def count(self, result: TileResult, said: object) -> None:
         """One more tile: `said` is a line (str) if it was lost, None if it has no valid pixel, else what was told."""
-        if said is None:
-            self.skipped += 1
-            return
-        pixels = result.own_valid_pixels if isinstance(result, TileImage) else result.tile.own_pixels
-        self.seen_pixels += pixels
         if isinstance(said, str):
-            self.failed += 1
             self.error = self.error or f"{result.tile.id} {said}"
+        self.add("blank" if said is None else "failed" if isinstance(said, str) else "ok", 1, seen_pixels(result))
+
+    def add(self, status: str, tiles: int, pixels: int, unplaced: int = 0) -> None:
+        """More tiles of one status: `ok`, `failed` or `blank`, with all the valid pixels that they own."""
+        if status == "blank":
+            self.skipped += tiles
+            return
+        self.seen_pixels += pixels
+        self.unplaced += unplaced
+        if status == "failed":
+            self.failed += tiles
         else:
-            self.told += 1
+            self.told += tiles
             self.told_pixels += pixels
+
+
+def seen_pixels(result: TileResult) -> int:
+    """Valid scene pixels that a tile owns; all of them, if it could not be read."""
+    return result.own_valid_pixels if isinstance(result, TileImage) else result.tile.own_pixels
 
 
 @dataclass(frozen=True)
@@ -51,29 +61,38 @@ class Summary:
     """The outcome of one run."""
 
     scene: str
-    """The scene as named by the user."""
+    """The scene as named by the user, or how many they were."""
     output: str
     """The file that was written."""
     model: str
     """Name of the model."""
     tiles: int
-    """Tiles of the grid."""
+    """Tiles of the grid, of all scenes."""
     captioned: int
     """Tiles with a caption."""
     skipped: int
     """Tiles without a valid pixel."""
     failed: int
     """Tiles that could not be read or described."""
+    resumed: int
+    """Tiles of these that an earlier, interrupted run had left."""
+    lost_scenes: int
+    """Scenes that could not be opened."""
     seconds: float
-    """Wall time from the first read to the finished file."""
+    """Wall time of this run, from the first read to the finished file."""
     tiles_per_second: float
-    """All tiles of the grid / seconds."""
+    """Tiles that this run did / seconds."""
+    first_seconds: float
+    """The part of the seconds until the first batch was kept; 0 if there was none."""
+    waited_seconds: float
+    """The part of the seconds in which the engine waited for tiles."""
     coverage: float
     """Valid pixels described / valid pixels seen, 0-1."""
 
     def __str__(self) -> str:
+        earlier = f"{self.resumed} of them before; " if self.resumed else ""
         return (
-            f"{self.captioned} of {self.tiles} tiles captioned, {self.skipped} blank, {self.failed} failed; "
+            f"{self.captioned} of {self.tiles} tiles captioned, {self.skipped} blank, {self.failed} failed; {earlier}"
             f"{self.coverage:.1%} of the valid pixels described in {self.seconds:.1f} s "
             f"({self.tiles_per_second:.1f} tiles/s)\n{self.output}"
         )

@@ -131,6 +131,10 @@ class Grid:
             own=(left, top, own_width, own_height),
         )
 
+    def number(self, tile: Tile) -> int:
+        """Place of a tile in the order of the grid, from 0."""
+        return tile.row * self.cols + tile.col
+
     def _own(self, place: int, places: int, extent: int) -> tuple[int, int]:
         """Start and length of what a tile owns along one axis; only the outermost own the scene's edges."""
         start = place * self.step + self.overlap // 2 if place else 0

@@ -5,6 +5,7 @@ They lie on torch's `meta` device, so that a configuration may promise anything 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -17,10 +18,13 @@ from rsmoe_core.model.rsmoe import RSMoE, counters_of
 from rsmoe_core.model.vision import EfficientNetLite
 from rsmoe_core.tokenizer import TextCodec
 
+_STARTS = {Tensor.normal_, nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_, nn.init.zeros_, nn.init.ones_}
+"""What gives new weights their first values."""
+
 
 def shell(config: ModelConfig, codec: TextCodec) -> RSMoE:
     """Everything of a model but its language model and roles."""
-    with torch.device("meta"), _Unfilled():
+    with torch.device("meta"), _Unset():
         return RSMoE(
             config, codec, EfficientNetLite(config.vision), QFormer(config), nn.Identity(), counters_of(config)
         )
@@ -50,11 +54,16 @@ def adapter(config: ModelConfig) -> dict[str, Tensor]:
     return held
 
 
-class _Unfilled(TorchFunctionMode):
-    """Leaves out the drawing of first weights, for which torch imports a second of code on the `meta` device."""
+class _Unset(TorchFunctionMode):
+    """Leaves out the random numbers with which new weights begin.
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if getattr(func, "__module__", None) == nn.init.__name__:
-            return kwargs["tensor"] if "tensor" in kwargs else args[0]
-        return func(*args, **kwargs)
+    On the meta device they would be free, but to do nothing torch then imports its compiler, which takes seconds.
+    """
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        given = kwargs or {}
+        if func in _STARTS:
+            return args[0] if args else given["tensor"]
+        return func(*args, **given)

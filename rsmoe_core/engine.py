@@ -51,7 +51,7 @@ from rsmoe_core.types import UNKNOWN, Answer, Description, Request
 from rsmoe_core.variants import WHOLE, Variant
 from rsmoe_core.workers import Workers
 
-_FIRST, _MOST = 8, 32
+_FIRST, _MOST = 16, 32
 """Pictures of each worker's first batch, and of its largest."""
 _VISION_BATCH = 2
 """Pictures that a processor encodes at a time: what is in between then stays in its cache."""

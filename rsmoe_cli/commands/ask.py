@@ -24,14 +24,16 @@ def ask(
     scenes: Annotated[
         list[str],
         typer.Argument(
-            metavar='SCENE... "QUESTION"', help="Rasters that GDAL reads, then the question.", show_default=False
+            metavar='SCENE... "QUESTION"',
+            help="Rasters that GDAL reads (files, folders, patterns), then the question.",
+            show_default=False,
         ),
     ],
     questions: Annotated[
         Path | None, typer.Option(dir_okay=False, help="Ask what is in this file, one question a line, # for comments.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="Map of the answers to write: .gpkg or .geojson.")
+        Path | None, typer.Option("-o", "--out", help="Map of the answers to write: .gpkg, .geojson, .fgb or .parquet.")
     ] = None,
     model: options.Model = "nano",
     bands: options.Bands = None,
@@ -55,11 +57,13 @@ def ask(
     from rsmoe_cli.bands import parse_bands
     from rsmoe_cli.questions import told_apart
     from rsmoe_cli.raster import open_scene
+    from rsmoe_cli.scenes import find_scenes
     from rsmoe_cli.sinks import check_output
     from rsmoe_cli.tiling import parse_tile_size
     from rsmoe_core.question_reader import read_inquiry
 
-    paths, texts = told_apart(scenes, questions)
+    words, texts = told_apart(scenes, questions)
+    paths = find_scenes(words)
     inquiries = list(dict.fromkeys(read_inquiry(text) for text in texts))
     output = check_output(out, *paths, overwrite=overwrite, dst_crs=dst_crs) if out is not None else None
     chosen = parse_bands(bands) if bands is not None else None
@@ -74,6 +78,8 @@ def ask(
     from rsmoe_core import load
 
     engine = load(model, device=device) if any(inquiry.kind != "unknown" for inquiry in inquiries) else None
+    if engine is not None and batch_size is not None:
+        engine.batch_size = batch_size
     _tell_notes(sources, output)
     grids = [
         None if engine is None else _grid(source, size, overlap, engine.image_size)
@@ -85,7 +91,6 @@ def ask(
         inquiries,
         engine,
         output,
-        batch_size=batch_size or (engine.batch_size if engine else 1),
         progress=console.shows_progress(),
     ):
         _print(reply, engine, json, headed=len(sources) * len(inquiries) > 1)

@@ -1,4 +1,4 @@
-"""`rsmoe caption`: a caption for every tile of a scene, on the map."""
+"""`rsmoe caption`: a caption for every tile of whole scenes, on the map."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Annotated
 import typer
 
 from rsmoe_cli import console, options
+from rsmoe_core.errors import RsmoeError, UsageError
 
 log = logging.getLogger(__name__)
 
 
 def caption(
-    scene: options.Scene,
+    scenes: options.Scenes,
     out: options.Out,
     model: options.Model = "nano",
     bands: options.Bands = None,
@@ -24,48 +25,60 @@ def caption(
     device: options.Device = "auto",
     dst_crs: options.DstCrs = None,
     allow_external: options.AllowExternal = False,
-    overwrite: options.Overwrite = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an output that exists, and what another run left of it.")
+    ] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try again what failed in an output, and keep the rest of it.")
+    ] = False,
     prompts: Annotated[bool, typer.Option("--prompts", help="Add columns with the router's prompts.")] = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
     debug: options.Debug = False,
 ) -> None:
-    """Caption every tile of a scene and write the captions with their footprints to a GeoPackage or GeoJSON."""
+    """Caption every tile of whole scenes and write the captions with their footprints to one map.
+
+    A run that was interrupted, however that happened, goes on where it was when the same command is given again.
+    """
     import dataclasses
     import json as json_format
 
-    from rsmoe_cli.bands import parse_bands
-    from rsmoe_cli.raster import open_scene
+    from rsmoe_cli.journal import journal_path, open_journal
+    from rsmoe_cli.scenes import Cutting, find_scenes
     from rsmoe_cli.sinks import check_output
-    from rsmoe_cli.tiling import Grid, fitting_tile_size, parse_tile_size
 
-    output = check_output(out, scene, overwrite=overwrite, dst_crs=dst_crs)
-    source = open_scene(scene, parse_bands(bands) if bands is not None else None, stretch, allow_external)
-    output.target(source.georeference.crs)
-    size = parse_tile_size(tile_size, source.metres_per_pixel) if tile_size is not None else None
+    if overwrite and retry_failed:
+        raise UsageError("--overwrite throws away what --retry-failed keeps; choose one of them")
+    paths, cutting = find_scenes(scenes), Cutting(bands, stretch, tile_size, overlap, allow_external)
+    journaled = journal_path(out).exists()
+    output = check_output(out, *paths, overwrite=overwrite or journaled or retry_failed, dst_crs=dst_crs)
+    with open_journal(output.path) as journal:
+        try:
+            first = cutting.open(paths[0])
+            output.target(first.georeference.crs, paths[0])
+        except RsmoeError as error:
+            if len(paths) == 1 or isinstance(error, UsageError):
+                raise
 
-    # The model comes last: what can be refused is refused before torch is imported.
-    from rsmoe_cli.describe import describe_scene
-    from rsmoe_core import load
+        # The model comes last: what can be refused is refused before torch is imported.
+        from rsmoe_cli.describe import describe_scenes
+        from rsmoe_cli.wish import Wish
+        from rsmoe_core import load
 
-    engine = load(model, device=device)
-    for text in (*source.notes, *output.notes(source.georeference.crs)):
-        log.warning("%s", text)
-    size = size or fitting_tile_size(source.width, source.height, engine.image_size, overlap)
-    grid = Grid(source.width, source.height, size, overlap)
-    summary = describe_scene(
-        source,
-        grid,
-        engine,
-        output,
-        batch_size=batch_size or engine.batch_size,
-        prompts=prompts,
-        progress=console.shows_progress(),
-    )
+        engine = load(model, device=device)
+        if batch_size is not None:
+            engine.batch_size = batch_size
+        wish = Wish(paths, cutting, dst_crs, prompts)
+        journal.begin(wish.settings(engine), overwrite, retry_failed)
+        summary = describe_scenes(wish, engine, output, journal, console.shows_progress())
     console.note(str(summary))
     if json:
         typer.echo(json_format.dumps(dataclasses.asdict(summary)))
-    if summary.failed:
-        log.warning("failed tiles: %d; their rows say why in the column 'error'", summary.failed)
+    if summary.failed or summary.lost_scenes:
+        if summary.failed:
+            log.warning("failed tiles: %d; their rows say why in the column 'error'", summary.failed)
+        if summary.lost_scenes:
+            log.warning("scenes left out: %d; the metadata say why", summary.lost_scenes)
+        log.warning("%s stays for --retry-failed; without need of that, remove it", journal_path(output.path))
         raise typer.Exit(console.SOME_FAILED)

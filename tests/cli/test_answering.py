@@ -44,7 +44,6 @@ def ask(
             [read_inquiry(question) for question in questions],
             engine or FakeEngine(),
             check_output(out, *paths) if out is not None else None,
-            batch_size=4,
         )
     )
 

@@ -8,19 +8,23 @@ import numpy as np
 import pytest
 from affine import Affine
 
-from rsmoe_cli.describe import describe_scene
-from rsmoe_cli.raster import open_scene
+from rsmoe_cli.describe import describe_scenes
+from rsmoe_cli.journal import open_journal
+from rsmoe_cli.scenes import Cutting
 from rsmoe_cli.sinks import check_output
 from rsmoe_cli.tally import Summary
 from rsmoe_cli.tiling import Grid
+from rsmoe_cli.wish import Wish
 from tests.cli.fakes import FakeEngine
 from tests.cli.rasters import noise, rgb, write_raster
 
 
-def run(path: str, out: Path, engine: FakeEngine, size: int = 32, overlap: int = 0, **options: object) -> Summary:
-    scene = open_scene(path)
-    grid = Grid(scene.width, scene.height, size, overlap)
-    return describe_scene(scene, grid, engine, check_output(out, path), batch_size=engine.batch_size, **options)
+def run(path: str, out: Path, engine: FakeEngine, size: int = 32, overlap: int = 0, prompts: bool = False) -> Summary:
+    wish = Wish([path], Cutting(None, "auto", str(size), overlap), prompts=prompts)
+    output = check_output(out, path)
+    with open_journal(out) as journal:
+        journal.begin(wish.settings(engine))
+        return describe_scenes(wish, engine, output, journal)
 
 
 def test_every_tile_gets_its_own_words_in_tile_order(tmp_path: Path) -> None:

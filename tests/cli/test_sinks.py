@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import importlib.util
 import json
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import geopandas as gpd
+import pyarrow.parquet as pq
+import pyogrio
 import pytest
 from pyproj import CRS
-from shapely.geometry import Point, box
+from shapely.geometry import MultiPolygon, Point, box
 
 from rsmoe_cli.caption_rows import COLUMNS, PROMPT_COLUMNS, described, failed
 from rsmoe_cli.errors import OutputError
@@ -75,9 +79,106 @@ def test_many_chunks_lose_nothing_and_keep_their_order(tmp_path: Path) -> None:
     assert table["tile_id"].tolist() == [tile.id for tile in tiles]
 
 
-@pytest.mark.parametrize("name", ["out.gpkg", "out.geojson"])
+@pytest.mark.parametrize("crs", ["EPSG:32631", "EPSG:4326", CUSTOM_CRS, None])
+@pytest.mark.parametrize("name", ["out.fgb", "out.parquet"])
+def test_one_layer_formats_are_read_back(tmp_path: Path, name: str, crs: str | None) -> None:
+    wanted = CRS.from_user_input(crs) if crs else None
+    path = write(tmp_path / name, wanted, two_rows())
+    rows = gpd.read_parquet(path) if name == "out.parquet" else gpd.read_file(path)
+    assert list(rows.columns) == [*COLUMNS, "geometry"]
+    assert rows.crs == wanted
+    assert rows["caption"].tolist()[0] == 'un "port" à Alger'
+    assert rows["status"].tolist() == ["ok", "failed"]
+    assert rows["confidence"].isna().tolist() == [False, True]
+    assert rows["row"].dtype == "int32"
+    assert rows.geometry.iloc[0].bounds == (3, 36, 4, 37)
+    assert rows.geometry.iloc[1] is None
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_each_format_keeps_the_provenance_in_its_own_way(tmp_path: Path) -> None:
+    world = CRS.from_epsg(4326)
+    parquet = pq.read_metadata(write(tmp_path / "out.parquet", world, two_rows())).metadata
+    assert json.loads(parquet[b"rsmoe"]) == {"model": "fake", "tiles": 2, "crs": None}
+    geo = json.loads(parquet[b"geo"])
+    assert (geo["version"], geo["primary_column"]) == ("1.0.0", "geometry")
+    assert CRS.from_json_dict(geo["columns"]["geometry"]["crs"]) == world
+    info = pyogrio.read_info(write(tmp_path / "out.fgb", world, two_rows()))
+    assert json.loads(info["layer_metadata"]["rsmoe"]) == {"model": "fake", "tiles": 2, "crs": None}
+
+
+def test_flatgeobuf_has_an_index_where_every_row_has_a_place(tmp_path: Path) -> None:
+    rows = [described(tile, DESCRIPTION, 1.0, box(tile.x, 0, tile.x + 1, 1)) for tile in Grid(1200, 1, 1)]
+    path = write(tmp_path / "out.fgb", CRS.from_epsg(32631), rows)
+    assert pyogrio.read_info(path)["capabilities"]["fast_spatial_filter"]
+    assert gpd.read_file(path, bbox=(100.5, 0.2, 102.5, 0.8))["col"].sort_values().tolist() == [100, 101, 102]
+    assert len(gpd.read_file(path)) == 1200
+    path = write(tmp_path / "placeless.fgb", CRS.from_epsg(32631), two_rows())
+    assert not pyogrio.read_info(path)["capabilities"]["fast_spatial_filter"]
+
+
+@pytest.mark.parametrize("name", ["out.gpkg", "out.geojson", "out.fgb", "out.parquet"])
+def test_footprints_in_two_parts_lie_beside_whole_ones(tmp_path: Path, name: str) -> None:
+    parts = MultiPolygon([box(179, 0, 180, 1), box(-180, 0, -179, 1)])
+    rows = [described(t, DESCRIPTION, 1.0, g) for t, g in zip(TILES, (parts, box(3, 36, 4, 37)), strict=True)]
+    layer = Layer("captions", COLUMNS, CRS.from_epsg(4326), "Unknown")
+    with check_output(tmp_path / name, "scene.tif").open(layer) as sink:
+        sink.write(rows)
+        sink.finish({})
+    path = tmp_path / name
+    found = gpd.read_parquet(path) if name == "out.parquet" else gpd.read_file(path, layer="captions")
+    parts_of = dict(zip(found["tile_id"], found.geometry.apply(lambda g: len(getattr(g, "geoms", [g]))), strict=True))
+    assert parts_of == {TILES[0].id: 2, TILES[1].id: 1}
+
+
+@pytest.mark.parametrize("name", ["out.gpkg", "out.geojson", "out.fgb", "out.parquet"])
+@pytest.mark.parametrize("share", [0.01, 0.5, 0.99])
+def test_a_full_disk_is_one_line_and_leaves_the_old_file(
+    tmp_path: Path, limited: Callable[[int], None], name: str, share: float
+) -> None:
+    rows = [described(tile, DESCRIPTION, 1.0, box(tile.x, 0, tile.x + 1, 1)) for tile in Grid(600, 1, 1)]
+    path = write(tmp_path / name, None, rows)
+    size = path.stat().st_size
+    path.write_text("old")
+    limited(int(size * share))
+    with pytest.raises(OutputError, match=r"^cannot write [^\n]*; is the disk full\?$"):
+        write(path, None, rows)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert path.read_text() == "old"
+
+
+@pytest.mark.parametrize("name", ["out.gpkg", "out.geojson", "out.fgb", "out.parquet"])
+def test_a_folder_that_vanishes_is_one_line(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    output = check_output(folder / name, "scene.tif")
+
+    def vanish() -> None:
+        with output.open(Layer("captions", COLUMNS, None)) as sink:
+            folder.rename(tmp_path / "elsewhere")
+            sink.write(two_rows())
+            sink.finish({})
+
+    with pytest.raises(OutputError, match=r"^cannot write [^\n]*"):
+        vanish()
+    with (
+        pytest.raises(OutputError, match=r"cannot write into .*; choose another folder"),
+        output.open(Layer("captions", COLUMNS, None)),
+    ):
+        pytest.fail("there is no place for it")
+
+
+def test_parquet_says_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr("rsmoe_cli.sinks.find_spec", lambda name: None if name == "pyarrow" else find(name))
+    with pytest.raises(UsageError, match=r"pip install 'rsmoe\[parquet\]', or write a .gpkg"):
+        check_output(tmp_path / "out.parquet", "scene.tif")
+
+
+@pytest.mark.parametrize("name", ["out.gpkg", "out.geojson", "out.fgb", "out.parquet"])
 def test_an_output_without_rows_is_a_valid_file(tmp_path: Path, name: str) -> None:
-    rows = gpd.read_file(write(tmp_path / name, CRS.from_epsg(4326), []))
+    path = write(tmp_path / name, CRS.from_epsg(4326), [])
+    rows = gpd.read_parquet(path) if name == "out.parquet" else gpd.read_file(path)
     assert len(rows) == 0
 
 
@@ -101,7 +202,7 @@ def test_geojson_follows_the_standard(tmp_path: Path) -> None:
 def test_a_geopackage_has_room_for_another_layer_and_for_nested_provenance(tmp_path: Path) -> None:
     points = Layer("found", {"thing": str}, CRS.from_epsg(4326), "Point")
     rows = [Row("1", {"thing": "ship"}, Point(3, 36)), Row("2", {}, None)]
-    for name, room in (("out.gpkg", True), ("out.geojson", False)):
+    for name, room in (("out.gpkg", True), ("out.geojson", False), ("out.fgb", False), ("out.parquet", False)):
         with check_output(tmp_path / name, "scene.tif").open(Layer("answers", COLUMNS, CRS.from_epsg(4326))) as sink:
             assert sink.add(points, rows) == room
             sink.finish({"tool": "rsmoe", "answers": [{"answer": 27, "interval": (24, 31)}, {"interval": None}]})
@@ -187,7 +288,7 @@ def test_several_scenes_share_a_map_in_longitude_and_latitude(tmp_path: Path, na
     assert output.target(CRS.from_epsg(32631)) == CRS.from_epsg(4326)
     with pytest.raises(OutputError, match=r"second.tif has no CRS, so it has no place on a map with others"):
         output.target(None, "second.tif")
-    with pytest.raises(OutputError, match="ask about it alone"):
+    with pytest.raises(OutputError, match="give it a run of its own"):
         output.target(CRS.from_wkt(SITE_CRS), "second.tif")
 
 

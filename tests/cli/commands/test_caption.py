@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import geopandas as gpd
@@ -13,6 +15,7 @@ import rasterio
 from typer.testing import Result
 
 from rsmoe_core.errors import UsageError
+from rsmoe_core.types import Description, Request
 from tests.cli.fakes import FakeEngine
 from tests.cli.rasters import CUSTOM_CRS, SITE_CRS, noise, rgb, write_raster
 from tests.cli.test_reading import damaged
@@ -173,6 +176,201 @@ def test_the_terminal_sees_one_line_for_a_truncated_file(tmp_path: Path) -> None
     assert result.stdout == ""
     assert len(result.stderr.splitlines()) == 1
     assert "cut short" in result.stderr
+
+
+def two_scenes(folder: Path) -> None:
+    """Two scenes in different reference systems, one beside the other."""
+    folder.mkdir(exist_ok=True)
+    rgb(folder / "a.tif", 64, 64)
+    rgb(folder / "b.tif", 64, 32, crs="EPSG:32632")
+
+
+@pytest.mark.parametrize("name", ["out.gpkg", "out.geojson", "out.fgb", "out.parquet"])
+def test_several_scenes_share_one_map(rsmoe: Cli, engine: FakeEngine, tmp_path: Path, name: str) -> None:
+    two_scenes(tmp_path / "scenes")
+    result = rsmoe("caption", "scenes", "-o", name, "--tile-size", "32", "--json")
+    assert result.exit_code == 0, result.stderr
+    summary = json.loads(result.stdout)
+    assert (summary["scene"], summary["tiles"], summary["captioned"]) == ("2 scenes", 6, 6)
+    rows = gpd.read_parquet(name) if name == "out.parquet" else gpd.read_file(name, layer=0)
+    rows = rows.sort_values(["scene", "tile_id"])
+    assert rows.crs.to_epsg() == 4326
+    assert rows["scene"].tolist() == ["scenes/a.tif"] * 4 + ["scenes/b.tif"] * 2
+    assert rows["tile_id"].tolist() == [f"r000{r}c000{c}" for r in (0, 1) for c in (0, 1)] + [
+        "r0000c0000",
+        "r0001c0000",
+    ]
+    east = rows.geometry.bounds["minx"]
+    assert 2.9 < east.iloc[:4].min() < east.iloc[:4].max() < 3.1 < 8.9 < east.iloc[4:].min()
+
+
+def test_the_metadata_of_several_scenes_lists_them(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
+    two_scenes(tmp_path)
+    assert rsmoe("caption", "*.tif", "-o", "out.geojson", "--tile-size", "32").exit_code == 0
+    collection = json.loads(Path("out.geojson").read_text())
+    metadata = collection["metadata"]
+    assert [scene["source"] for scene in metadata["scenes"]] == ["a.tif", "b.tif"]
+    assert [scene["tiles_captioned"] for scene in metadata["scenes"]] == [4, 2]
+    assert (metadata["tiles_captioned"], metadata["coverage"], metadata["scenes_lost"]) == (6, 1, {})
+    assert [feature["id"] for feature in collection["features"]][3:5] == ["1.r0001c0001", "2.r0000c0000"]
+
+
+def test_scenes_go_into_the_system_that_is_asked_for(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
+    two_scenes(tmp_path)
+    assert rsmoe("caption", "a.tif", "b.tif", "-o", "out.gpkg", "--dst-crs", "EPSG:3857").exit_code == 0
+    assert gpd.read_file("out.gpkg", layer="captions").crs.to_epsg() == 3857
+
+
+def test_scenes_that_cannot_be_opened_do_not_stop_the_others(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
+    bad_inputs(tmp_path)
+    write_raster(tmp_path / "placeless.tif", noise(3, 40, 40), "red green blue", photometric="RGB", crs=None)
+    command = ("caption", "none.tif", "cut.tif", "good.tif", "placeless.tif", "-o", "out.gpkg", "--tile-size", "32")
+    result = rsmoe(*command)
+    assert result.exit_code == 3
+    for warning in ("there is no file none.tif", "cut.tif is cut short", "placeless.tif has no CRS"):
+        assert f"warning: left out: {warning}" in result.stderr
+    assert "6 of 6 tiles captioned" in result.stderr
+    assert "scenes left out: 3" in result.stderr
+    assert set(gpd.read_file("out.gpkg", layer="captions")["scene"]) == {"good.tif"}
+    table = gpd.read_file("out.gpkg", layer="rsmoe_metadata")
+    assert table.set_index("key").loc["scenes_lost.none.tif", "value"].startswith("there is no file")
+    rgb(tmp_path / "none.tif")
+    engine.requests.clear()
+    assert rsmoe(*command, "--retry-failed").exit_code == 3
+    assert len(engine.requests) == 6, "only the scene that is there now"
+    assert gpd.read_file("out.gpkg", layer="captions")["scene"].unique().tolist() == ["none.tif", "good.tif"]
+
+
+def test_nothing_is_written_if_no_scene_can_be_opened(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
+    bad_inputs(tmp_path)
+    before = names(tmp_path)
+    result = rsmoe("caption", "none.tif", "text.tif", "-o", "out.gpkg")
+    assert result.exit_code == 1
+    assert "error: none of the 2 scenes can be captioned" in result.stderr
+    assert names(tmp_path) == before
+    assert rsmoe("caption", "good.tif", "none.tif", "-o", "out.gpkg", "--bands", "9").exit_code == 2
+
+
+def test_several_scenes_go_on_where_they_were(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
+    two_scenes(tmp_path)
+    rgb(tmp_path / "c.tif", 64, 64)
+    command = ("caption", "a.tif", "b.tif", "c.tif", "-o", "out.gpkg", "--tile-size", "32", "--batch-size", "1")
+    describe = engine.describe
+
+    def interrupting(requests: Sequence[Request]) -> list[Description]:
+        if len(engine.batches) == 5:
+            raise KeyboardInterrupt
+        return describe(requests)
+
+    engine.describe = interrupting  # type: ignore[method-assign]
+    assert rsmoe(*command).exit_code == 130
+    engine.describe = describe  # type: ignore[method-assign]
+    engine.requests.clear()
+    other = rsmoe("caption", "a.tif", "c.tif", "-o", "out.gpkg", "--tile-size", "32")
+    assert "the list of scenes was 'a.tif, b.tif, c.tif' and is 'a.tif, c.tif'" in other.stderr
+    assert rsmoe(*command).exit_code == 0
+    assert len(engine.requests) == 5
+    rows = gpd.read_file("out.gpkg", layer="captions")
+    assert rows["scene"].tolist() == ["a.tif"] * 4 + ["b.tif"] * 2 + ["c.tif"] * 4
+
+
+def test_a_full_disk_keeps_what_was_done(
+    rsmoe: Cli, engine: FakeEngine, tmp_path: Path, limited: Callable[[int], None]
+) -> None:
+    rgb(tmp_path / "a.tif", 160, 160)
+    command = ("caption", "a.tif", "-o", "out.gpkg", "--tile-size", "16")
+    limited(60_000)
+    full = rsmoe(*command)
+    limited(resource.RLIM_INFINITY)
+    assert full.exit_code == 1
+    assert full.stderr.startswith("error: cannot write out.gpkg.journal: ")
+    assert "make room, and the same command goes on where it was" in full.stderr
+    assert not Path("out.gpkg").exists()
+    done = len(engine.requests)
+    assert 8 <= done < 100
+    assert rsmoe(*command).exit_code == 0
+    assert len(engine.requests) - done == 100 - (done - 4), "all but the batch that found no room was kept"
+    assert names(tmp_path) == ["a.tif", "out.gpkg"]
+
+
+def test_a_map_that_finds_no_room_is_made_later(
+    rsmoe: Cli, engine: FakeEngine, tmp_path: Path, limited: Callable[[int], None]
+) -> None:
+    """The journal is smaller than the map, whose empty layers take some room."""
+    rgb(tmp_path / "a.tif")
+    command = ("caption", "a.tif", "-o", "out.gpkg")
+    limited(80_000)
+    full = rsmoe(*command)
+    limited(resource.RLIM_INFINITY)
+    assert full.exit_code == 1
+    assert "error: cannot write out.gpkg: " in full.stderr
+    assert names(tmp_path) == ["a.tif", "out.gpkg.journal"]
+    engine.requests.clear()
+    assert rsmoe(*command).exit_code == 0
+    assert engine.requests == []
+    assert names(tmp_path) == ["a.tif", "out.gpkg"]
+
+
+def test_a_folder_that_vanishes_is_told(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
+    rgb(tmp_path / "a.tif")
+    (tmp_path / "maps").mkdir()
+    describe = engine.describe
+
+    def vanishing(requests: Sequence[Request]) -> list[Description]:
+        if engine.batches:
+            Path("maps").rename("elsewhere")
+        return describe(requests)
+
+    engine.describe = vanishing  # type: ignore[method-assign]
+    result = rsmoe("caption", "a.tif", "-o", "maps/out.gpkg", "--tile-size", "16")
+    assert result.exit_code == 1
+    assert result.stderr == "error: maps/out.gpkg.journal has vanished while it was in use; start the command again\n"
+    engine.describe = describe  # type: ignore[method-assign]
+    Path("elsewhere").rename("maps")
+    engine.requests.clear()
+    assert rsmoe("caption", "a.tif", "-o", "maps/out.gpkg", "--tile-size", "16").exit_code == 0
+    assert len(engine.requests) == 16, "one batch was kept"
+
+
+def test_a_folder_that_cannot_be_written_is_told(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
+    rgb(tmp_path / "a.tif")
+    folder = tmp_path / "maps"
+    folder.mkdir()
+    if os.geteuid() == 0:  # to whom every folder is open, but not every file system
+        mounted = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", folder], capture_output=True, check=False
+        )
+        if mounted.returncode:
+            pytest.skip("may not mount a file system that cannot be written")
+    else:
+        folder.chmod(0o555)
+    try:
+        result = rsmoe("caption", "a.tif", "-o", "maps/out.gpkg")
+    finally:
+        if os.geteuid() == 0:
+            subprocess.run(["umount", folder], check=True)
+    assert result.exit_code == 1
+    assert result.stderr == "error: the folder maps is not writable; choose another one\n"
+
+
+def test_hundreds_of_scenes_need_no_more_files_than_one(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
+    (tmp_path / "scenes").mkdir()
+    first = Path(rgb(tmp_path / "scenes" / "000.tif", 20, 20))
+    for number in range(1, 200):
+        (tmp_path / "scenes" / f"{number:03}.tif").symlink_to(first)
+    open_files: list[int] = []
+    describe = engine.describe
+
+    def counting(requests: Sequence[Request]) -> list[Description]:
+        open_files.append(len(os.listdir("/proc/self/fd")))
+        return describe(requests)
+
+    engine.describe = counting  # type: ignore[method-assign]
+    result = rsmoe("caption", "scenes", "-o", "out.gpkg")
+    assert result.exit_code == 0, result.stderr
+    assert len(open_files) == 200
+    assert max(open_files[10:]) <= max(open_files[:10])
+    assert len(gpd.read_file("out.gpkg", layer="captions")) == 200
 
 
 def test_real_scenes_are_described_completely(rsmoe: Cli, engine: FakeEngine, shared: Path, tmp_path: Path) -> None:
