@@ -33,19 +33,22 @@ def _settings(context: typer.Context, path: Path | None) -> None:
     context.default_map = {named[key]: value for key, value in values.items()}
 
 
-def _quiet(asked: bool) -> None:
+def _quiet(asked: bool) -> bool:
     if asked:
         console.set_level(logging.ERROR)
+    return asked
 
 
-def _verbose(asked: bool) -> None:
+def _verbose(asked: bool) -> bool:
     if asked:
         console.set_level(logging.DEBUG)
+    return asked
 
 
-def _debug(asked: bool) -> None:
+def _debug(asked: bool) -> bool:
     if asked:
         console.set_debug(True)
+    return asked
 
 
 Scenes = Annotated[

@@ -20,10 +20,14 @@ WRONG = (CRASH, HANG, MEMORY, TRACEBACK, PARTIAL, UNNAMED, DISAGREEING)
 """What must not become of a mutant."""
 _SECONDS = 120
 """For one mutant by the clock, which also runs while a busy machine does something else."""
+_START_SECONDS = 60
+"""More for the first one, before which everything is imported."""
 _CPU_SECONDS = 20
 """For one mutant, of the processor's time."""
 _MEMORY = 1536 * 2**20
 """Bytes that a mutant may add to the memory in use."""
+_COMMAND = ("-c", "from benchmarks.fuzzing.watch import work; work()")
+"""What runs in the process, for Python."""
 _ADDRESSES = 12 * 2**30
 """Bytes of address space, so that a mutant cannot take the machine with it."""
 
@@ -41,7 +45,7 @@ def watched(target: str, paths: Sequence[Path]) -> Iterator[tuple[Path, Outcome]
 
 def _run(target: str, paths: Sequence[Path]) -> Iterator[Outcome]:
     """Outcomes until the process is through, or ended by one of them, which is then the last."""
-    command = [sys.executable, "-c", "from benchmarks.fuzzing.watch import work; work()", target]
+    command = [sys.executable, *_COMMAND, target]
     with tempfile.TemporaryFile("w+") as noise:
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=noise, text=True, cwd=_home()
@@ -53,7 +57,7 @@ def _run(target: str, paths: Sequence[Path]) -> Iterator[Outcome]:
                 with contextlib.suppress(BrokenPipeError):
                     process.stdin.write(f"{path}\n")
                     process.stdin.flush()
-                line = _line(process, _SECONDS + (60 if number == 0 else 0))
+                line = _line(process, _SECONDS + (_START_SECONDS if number == 0 else 0))
                 if line is None:
                     noise.seek(0)
                     yield HANG, f"more than {_SECONDS} s: {noise.read()[-2000:].strip()}"

@@ -100,10 +100,10 @@ def _print_tables(summary: Summary, title: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("split", "pictures", "captions", "questions", title=title)
+    table = Table("split", "pictures", "captions", "questions", title=console.printable(title))
     for split, counts in summary.splits.items():
         table.add_row(split, f"{counts.pictures:,}", f"{counts.captions:,}", f"{counts.questions:,}")
-    Console().print(table)
+    Console(markup=False).print(table)
     shortest, longest = summary.sides
     typer.echo(f"sides: {shortest} to {longest} px")
     for name, counted in (("questions", summary.questions), ("scenes", summary.scenes)):

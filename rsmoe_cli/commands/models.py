@@ -38,7 +38,7 @@ def list_models(json: options.Json = False) -> None:
     table = Table("model", "parameters", "size", "revision")
     for summary in summaries:
         table.add_row(summary.name, f"{summary.parameters:,}", _megabytes(summary.size), summary.revision)
-    Console().print(table)
+    Console(markup=False).print(table)
 
 
 @app.command()
@@ -61,7 +61,7 @@ def show(model: options.ModelName, json: options.Json = False) -> None:
     table = Table("part", "parameters")
     for part, count in {**summary.parts, "together": summary.parameters}.items():
         table.add_row(part, f"{count:,}")
-    Console().print(table)
+    Console(markup=False).print(table)
     for name, value in config.items():
         console.say(f"{name}: {_plain(value)}")
     if summary.card:
