@@ -69,7 +69,9 @@ def cut_chips(scene: Scene, labels: Path, column: str, side: int, target: Path) 
             else:
                 samples.append(Sample(image, "train", tuple(text for _, text in told), series=_series(tile, side)))
     if not samples:
-        raise DataError(f"{labels}: no feature gives a picture of {scene.path} ({skipped[0] if skipped else 'empty'})")
+        raise DataError(
+            f"{labels}: no feature gives a picture of {scene.path} ({skipped[0] if skipped else 'empty'}); do they overlap?"
+        )
     plain.write(target, samples)
     return len(samples), skipped
 
@@ -82,7 +84,9 @@ def _in_pixels(scene: Scene, labels: Path, column: str) -> geopandas.GeoDataFram
     try:
         layer = geopandas.read_file(labels, fid_as_index=True)
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, OSError, ValueError) as error:
-        raise DataError(f"{labels}: cannot be read as a vector layer ({first_line(error)})") from error
+        raise DataError(
+            f"{labels}: cannot be read as a vector layer ({first_line(error)}); check it with ogrinfo"
+        ) from error
     if column not in layer.columns:
         known = ", ".join(name for name in layer.columns if name != "geometry")
         raise UsageError(f"{labels}: no column '{column}'; choose from: {known or 'none there'}")
@@ -91,7 +95,9 @@ def _in_pixels(scene: Scene, labels: Path, column: str) -> geopandas.GeoDataFram
     try:
         placed = layer.to_crs(ground.crs)
     except ProjError as error:
-        raise DataError(f"{labels}: no way to the CRS of {scene.path} ({first_line(error)})") from error
+        raise DataError(
+            f"{labels}: no way to the CRS of {scene.path} ({first_line(error)}); warp it with ogr2ogr"
+        ) from error
     return placed.set_geometry(placed.geometry.affine_transform((~ground.transform).to_shapely()))
 
 

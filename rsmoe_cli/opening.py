@@ -51,7 +51,9 @@ def open_dataset(path: str, drivers: Sequence[str] | None = None) -> DatasetRead
         name = path if local is None else str(local.absolute())
         return rasterio.open(name) if drivers is None else _open_by(name, driver=list(drivers))
     except Exception as error:  # a damaged file can make rasterio and GDAL raise nearly anything
-        raise SceneError(f"cannot read {path}: it is not a raster that GDAL knows, or it is damaged") from error
+        raise SceneError(
+            f"cannot read {path}: it is not a raster that GDAL knows, or it is damaged; try gdalinfo"
+        ) from error
 
 
 def local_file(path: str) -> Path | None:

@@ -89,7 +89,7 @@ def open_scene(
         except RsmoeError:
             raise
         except Exception as error:  # a damaged file can make rasterio and GDAL raise nearly anything
-            raise SceneError(f"cannot read the pixels of {path}: {first_line(error)}") from error
+            raise SceneError(f"cannot read the pixels of {path}: {first_line(error)}; fetch it again") from error
 
 
 def _decide(dataset: DatasetReader, path: str, asked: tuple[int, ...] | None, stretch: str) -> Scene:

@@ -116,7 +116,7 @@ def _opened(path: str, scene: str | None = None, drivers: tuple[str, ...] | None
         scene = scene or path
         raise SceneError(
             f"cannot read {scene}: it is not a raster that GDAL knows, it is damaged, or it only says where pixels are "
-            "(then --allow-external lets it)"
+            "(then --allow-external lets it); try gdalinfo"
         ) from error
 
 

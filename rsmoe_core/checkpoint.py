@@ -105,7 +105,7 @@ def load_config(folder: Path) -> ModelConfig:
     """Read `config.json`, of a folder that holds all of its files itself. Raises ModelError."""
     path = folder / CONFIG
     if not path.is_file():
-        raise ModelError(f"{folder}: not a model folder ({CONFIG} is missing)")
+        raise ModelError(f"{folder}: not a model folder ({CONFIG} is missing); name one that rsmoe wrote")
     _refuse_strangers(folder)
     try:
         return ModelConfig.from_dict(read_json_file(path))
