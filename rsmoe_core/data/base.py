@@ -114,7 +114,7 @@ class Dataset:
     def _those(self, name: str, wanted: Callable[[Sample], bool], missing: str) -> tuple[Sample, ...]:
         chosen = tuple(s for s in self.split(name) if wanted(s))
         if not chosen:
-            raise DataError(f"{self.root}: split '{name}' has no {missing}; 'rsmoe data inspect' shows what is there")
+            raise DataError(f"{self.root}: split '{name}' has no {missing}")
         return chosen
 
 
