@@ -70,7 +70,8 @@ def cut_chips(scene: Scene, labels: Path, column: str, side: int, target: Path) 
                 samples.append(Sample(image, "train", tuple(text for _, text in told), series=_series(tile, side)))
     if not samples:
         raise DataError(
-            f"{labels}: no feature gives a picture of {scene.path} ({skipped[0] if skipped else 'empty'}); do they overlap?"
+            f"{labels}: no feature gives a picture of {scene.path} "
+            f"({skipped[0] if skipped else 'empty'}); do they overlap?"
         )
     plain.write(target, samples)
     return len(samples), skipped

@@ -26,12 +26,9 @@ def refuse_unreadable(dataset: DatasetReader, path: str) -> None:
         SceneError: it has no band or far too many, lost its end, or is stored in blocks that do not fit the memory.
     """
     if dataset.count == 0:
-        inside = (
-            f"; it holds {', '.join(dataset.subdatasets[:4])}; name one of them"
-            if dataset.subdatasets
-            else "; use another file"
-        )
-        raise SceneError(f"{path} has no bands{inside}")
+        if dataset.subdatasets:
+            raise SceneError(f"{path} has no bands; it holds {', '.join(dataset.subdatasets[:4])}; name one of them")
+        raise SceneError(f"{path} has no bands; use another file")
     if dataset.count > _MOST_BANDS:
         raise SceneError(f"{path} has {dataset.count:,} bands; choose some with gdal_translate -b")
     if missing := missing_bytes(dataset, path):
