@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 
+from rsmoe_cli.benchmark import others
 from rsmoe_cli.benchmark.contest import hold
-from rsmoe_cli.benchmark.others import TILES_AT_A_TIME
 from rsmoe_cli.benchmark.report import report
 from rsmoe_cli.benchmark.run import OURS
 from rsmoe_cli.raster import Scene, open_scene
@@ -17,7 +17,8 @@ from rsmoe_cli.tiling import Grid
 from rsmoe_core.errors import UsageError
 from rsmoe_core.types import Request
 
-LOOPS = (*TILES_AT_A_TIME, OURS)
+LOOPS = (*others.LOOPS, OURS)
+USUAL = ("one-by-one", "batches", OURS)
 _SAMPLE = 16
 """Tiles of which the model's operations are counted."""
 
@@ -31,11 +32,11 @@ def bench_scene(
     folder: Path,
     tell: Callable[[str], None],
 ) -> Report:
-    """Lets the loops (None: all) caption a scene, each in a process of its own, with files in `folder`.
+    """Lets the loops (None: the usual three) caption a scene, each in a process of its own, with files in `folder`.
 
     Raises UsageError for a loop that is none, SceneError for a scene that cannot be read, RsmoeError if a loop fails.
     """
-    chosen = [loop for loop in LOOPS if loops is None or loop in loops]
+    chosen = [loop for loop in LOOPS if loop in (loops or USUAL)]
     if unknown := set(loops or ()) - set(LOOPS):
         raise UsageError(f"no loop '{min(unknown)}'; choose from: {', '.join(LOOPS)}")
     scene = open_scene(path)

@@ -3,8 +3,9 @@
     one-by-one   the whole raster read, then one tile per call of transformers' `generate`
     batches      the same, with 32 tiles per call
 
-In both the router, one expert after another, and fusion have a `generate` of their own, each on a copy of the language
-model with its adapter merged, which is the fastest that transformers has to offer. Both leave blank tiles out.
+In both, the router, one expert after another, and fusion have a `generate` of their own, for which peft switches to the
+adapter. `one-by-one-merged` and `batches-merged` have a copy of the language model with the adapter merged for each
+instead, which is the fastest that transformers has to offer. All leave blank tiles out.
 
     python -m rsmoe_cli.benchmark.others one-by-one SCENE -o OUT.gpkg --model nano --tile-size 224
 """
@@ -27,13 +28,14 @@ if TYPE_CHECKING:
     from rsmoe_cli.tile_images import TileImage
     from rsmoe_core import Engine
 
-TILES_AT_A_TIME = {"one-by-one": 1, "batches": 32}
+LOOPS = {"one-by-one": (1, False), "batches": (32, False), "one-by-one-merged": (1, True), "batches-merged": (32, True)}
+"""Tiles at a time, and whether adapters are merged."""
 
 
 def main() -> None:
     """Captions a scene and prints a `Run` as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("loop", choices=TILES_AT_A_TIME)
+    parser.add_argument("loop", choices=LOOPS)
     parser.add_argument("scene")
     parser.add_argument("-o", "--out", type=Path, required=True)
     parser.add_argument("--model", default="nano")
@@ -47,12 +49,13 @@ def caption(loop: str, path: str, out: Path, model: str, tile_size: int) -> Run:
     """Captions a scene by one of the loops; the clock runs from the first read to the written file."""
     from rsmoe_cli.raster import open_scene
 
-    engine, scene = load(model), open_scene(path)
+    at_a_time, merged = LOOPS[loop]
+    engine, scene = load(model, merged), open_scene(path)
     began = time.perf_counter()
     tiles = whole_scene(scene, tile_size)
     read = time.perf_counter() - began
     first, said = 0.0, []
-    while batch := list(islice(tiles, TILES_AT_A_TIME[loop])):
+    while batch := list(islice(tiles, at_a_time)):
         words = engine.caption([tile.pixels for tile in batch], [tile.valid for tile in batch])
         said += [(tile, description.caption) for tile, description in zip(batch, words, strict=True)]
         first = first or time.perf_counter() - began
@@ -60,20 +63,19 @@ def caption(loop: str, path: str, out: Path, model: str, tile_size: int) -> Run:
     return Run(len(said), time.perf_counter() - began, waited=read, first=first)
 
 
-def load(model: str) -> Engine:
-    """An engine over transformers' own models, with a copy of the language model for each role."""
+def load(model: str, merged: bool) -> Engine:
+    """An engine over transformers' own models."""
     from rsmoe_core.catalogue import find_model
     from rsmoe_core.checkpoint import fingerprint, load_model
     from rsmoe_core.engine import Engine
-    from rsmoe_core.model.lora import merged
-    from rsmoe_core.model.roles import NO_ROLE
+    from rsmoe_core.model import lora
     from rsmoe_core.model.writing import RoleCopies
 
     folder = find_model(model)
     loaded = load_model(folder)
     if loaded.config.share_base:
-        copies = {role: merged(loaded.language, role) for role in loaded.roles}
-        loaded.language = RoleCopies({**copies, NO_ROLE: loaded.language.unload()})
+        speaker = lora.merged if merged else lora.Switched
+        loaded.language = RoleCopies({role: speaker(loaded.language, role) for role in loaded.roles})
     return Engine(loaded, model, fingerprint(folder))
 
 

@@ -19,9 +19,8 @@ def report(contest: Contest, scene: str, machine: str, tile_flops: float) -> Rep
     last = list(loops)[-1]
     rows = [(loop, *_cells(figures), f"{contest.alike(loop, last):.1%}") for loop, figures in loops.items()]
     ratios = [
-        f"{loop} is {_spread(values, 1)} times as fast as {other}"
-        for loop, figures in loops.items()
-        for other, values in figures["times_as_fast_as"].items()
+        f"{last} is {_spread(values, 1)} times as fast as {other}"
+        for other, values in loops[last]["times_as_fast_as"].items()
     ]
     efficiencies = contest.efficiencies(OURS, tile_flops) if OURS in loops else []
     facts = [

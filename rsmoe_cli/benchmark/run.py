@@ -53,7 +53,7 @@ class Measured:
 
 
 def measure(loop: str, scene: str, out: Path, model: str, tile_size: int) -> Measured:
-    """Runs a loop: one of `others.TILES_AT_A_TIME`, or ours. Raises RsmoeError if it fails."""
+    """Runs a loop: one of `others.LOOPS`, or ours. Raises RsmoeError if it fails."""
     settings = [scene, "-o", str(out), "--model", model, "--tile-size", str(tile_size)]
     if loop == OURS:
         command = [sys.executable, "-m", "rsmoe_cli.main", "caption", *settings, "--overwrite", "--json", "--quiet"]
