@@ -1,6 +1,6 @@
 # make demo   installs, renders the example scene, captions it and shows what was written
 # make test   installs and runs every test
-# make soak   damages 4,800 rasters, model folders and data sets, and looks what becomes of them (15 minutes)
+# make soak   damages 4,800 rasters, model folders and data sets, and looks what becomes of them (20 minutes)
 # make check  lints and checks types
 
 PYTHON ?= python3
