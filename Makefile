@@ -1,12 +1,13 @@
 # make demo   installs, renders the example scene, captions it and shows what was written
 # make test   installs and runs every test
+# make soak   damages 4,800 rasters, model folders and data sets, and looks what becomes of them (20 minutes)
 # make check  lints and checks types
 
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: install demo test check clean
+.PHONY: install demo test soak check clean
 
 install: $(VENV)/.installed
 
@@ -24,6 +25,9 @@ demo: install
 
 test: install
 	$(BIN)/python -m pytest
+
+soak: install
+	$(BIN)/python -m benchmarks.fuzz --mutants 2400
 
 check: install
 	$(BIN)/ruff check .

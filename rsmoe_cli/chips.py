@@ -18,7 +18,8 @@ from PIL import Image
 from pyproj.exceptions import ProjError
 
 from rsmoe_cli.errors import SceneError
-from rsmoe_cli.raster import Scene, first_line, open_dataset, quiet_gdal
+from rsmoe_cli.opening import first_line, open_dataset, quiet_gdal
+from rsmoe_cli.raster import Scene
 from rsmoe_cli.reading import DETAIL, TileFailure, read_tile
 from rsmoe_cli.tiling import Tile
 from rsmoe_core.data import Sample, plain
@@ -68,7 +69,10 @@ def cut_chips(scene: Scene, labels: Path, column: str, side: int, target: Path) 
             else:
                 samples.append(Sample(image, "train", tuple(text for _, text in told), series=_series(tile, side)))
     if not samples:
-        raise DataError(f"{labels}: no feature gives a picture of {scene.path} ({skipped[0] if skipped else 'empty'})")
+        raise DataError(
+            f"{labels}: no feature gives a picture of {scene.path} "
+            f"({skipped[0] if skipped else 'empty'}); do they overlap?"
+        )
     plain.write(target, samples)
     return len(samples), skipped
 
@@ -81,7 +85,9 @@ def _in_pixels(scene: Scene, labels: Path, column: str) -> geopandas.GeoDataFram
     try:
         layer = geopandas.read_file(labels, fid_as_index=True)
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, OSError, ValueError) as error:
-        raise DataError(f"{labels}: cannot be read as a vector layer ({first_line(error)})") from error
+        raise DataError(
+            f"{labels}: cannot be read as a vector layer ({first_line(error)}); check it with ogrinfo"
+        ) from error
     if column not in layer.columns:
         known = ", ".join(name for name in layer.columns if name != "geometry")
         raise UsageError(f"{labels}: no column '{column}'; choose from: {known or 'none there'}")
@@ -90,7 +96,9 @@ def _in_pixels(scene: Scene, labels: Path, column: str) -> geopandas.GeoDataFram
     try:
         placed = layer.to_crs(ground.crs)
     except ProjError as error:
-        raise DataError(f"{labels}: no way to the CRS of {scene.path} ({first_line(error)})") from error
+        raise DataError(
+            f"{labels}: no way to the CRS of {scene.path} ({first_line(error)}); warp it with ogr2ogr"
+        ) from error
     return placed.set_geometry(placed.geometry.affine_transform((~ground.transform).to_shapely()))
 
 

@@ -53,7 +53,7 @@ def describe_scenes(wish: Wish, engine: Engine, output: Output, journal: Journal
     reading, first = ReadingLog(), 0.0
     for number, path in enumerate(wish.scenes):
         try:
-            mark = stamp(path)
+            mark = stamp(path, wish.cutting.allow_external)
             if journal.has_all_of(number, mark):
                 continue
             scene = wish.cutting.open(path)
@@ -71,7 +71,7 @@ def describe_scenes(wish: Wish, engine: Engine, output: Output, journal: Journal
             journal.keep(number, [_kept_tile(told, grid, footprints) for told in batch])
             first = first or time.monotonic() - start
     if len(lost := journal.lost_scenes()) == len(wish.scenes):
-        raise SceneError(f"none of the {len(lost)} scenes can be captioned")
+        raise SceneError(f"none of the {len(lost)} scenes can be captioned; the warnings above say why")
     journal.finishing()
     write_map(journal, output, engine, wish.prompts)
     seconds, tally = time.monotonic() - start, journal.tally()

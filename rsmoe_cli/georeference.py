@@ -15,6 +15,8 @@ from affine import Affine
 from numpy.typing import NDArray
 from pyproj import CRS, Geod, Transformer
 from pyproj.exceptions import ProjError
+from rasterio._err import CPLE_BaseError
+from rasterio.errors import RasterioError
 from rasterio.transform import GCPTransformer
 from shapely.geometry import Point, Polygon
 from shapely.geometry.base import BaseGeometry
@@ -31,9 +33,15 @@ PixelMap = Callable[[NDArray[np.float64], NDArray[np.float64]], tuple[NDArray[np
 _BEND = 1 / 500
 """An edge whose middle lies further than this share of its length from the straight line is drawn with more points."""
 _EDGE_POINTS = 16
+_FARTHEST = 1e15
+"""No system has coordinates beyond this; products of larger ones overflow."""
+_LONGEST_REASON = 120
+"""Letters of a library's reason that are passed on."""
 
 _NO_GROUND = "no georeference: footprints are in pixels, x to the right and y down"
 _NO_CRS = "no coordinate reference system: footprints keep the file's coordinates without one; set it with gdal_edit"
+_NO_SENSE = "the file's georeference makes no sense ({}): footprints are in pixels, x to the right and y down"
+_BAD_CRS = "the file's CRS cannot be understood ({}): footprints keep the coordinates without one"
 _RPC_ONLY = f"{_NO_GROUND}; the file has RPCs only, warp it with 'gdalwarp -rpc' for places on the map"
 
 
@@ -94,17 +102,44 @@ class Georeference:
 
 
 def read_georeference(dataset: DatasetReader) -> Georeference:
-    """The georeference of an open raster; an affine transform wins over control points, as in GDAL."""
+    """The georeference of an open raster; an affine transform wins over control points, as in GDAL.
+
+    One that is damaged is left out, with a warning: pictures can be described without.
+    """
     points, points_crs = dataset.gcps
     if not dataset.transform.is_identity:
-        transform, gcps, crs = dataset.transform, (), dataset.crs
+        transform, gcps = dataset.transform, ()
     elif points:
-        transform, gcps, crs = Affine.identity(), tuple(points), points_crs
+        transform, gcps = Affine.identity(), tuple(points)
     else:
         return Georeference(Affine.identity(), warning=_RPC_ONLY if dataset.rpcs else _NO_GROUND)
-    if not crs:
-        return Georeference(transform, gcps, warning=_NO_CRS)
-    return Georeference(transform, gcps, CRS.from_wkt(crs.to_wkt(version="WKT2_2019")))
+    if fault := _fault(Georeference(transform, gcps), dataset.width, dataset.height):
+        return Georeference(Affine.identity(), warning=_NO_SENSE.format(fault))
+    try:
+        crs = points_crs if gcps else dataset.crs
+        if not crs:
+            return Georeference(transform, gcps, warning=_NO_CRS)
+        return Georeference(transform, gcps, CRS.from_wkt(crs.to_wkt(version="WKT2_2019")))
+    except (ProjError, RasterioError, ValueError) as error:
+        reason = " ".join(str(error).split())[:_LONGEST_REASON]
+        return Georeference(transform, gcps, warning=_BAD_CRS.format(reason))
+
+
+def _fault(georeference: Georeference, width: int, height: int) -> str | None:
+    """What is wrong with the places of a raster's corners; None where they span a piece of ground."""
+    try:
+        with np.errstate(all="ignore"):
+            xs, ys = georeference.pixel_map()(
+                np.array([0.0, width, width, 0.0]), np.array([0.0, 0.0, height, float(height)])
+            )
+    except (RasterioError, ValueError, CPLE_BaseError) as error:
+        return " ".join(str(error).split())[:_LONGEST_REASON]
+    if not (np.isfinite([xs, ys]).all() and np.abs([xs, ys]).max() < _FARTHEST):
+        return "its corners lie nowhere"
+    # Of a line or a point no part is a tile.
+    if not (np.ptp(xs) > 0 and np.ptp(ys) > 0 and Polygon(np.column_stack([xs, ys])).area > 0):
+        return "its corners lie in a line"
+    return None
 
 
 class Footprints:

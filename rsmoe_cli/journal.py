@@ -77,7 +77,9 @@ class Journal:
         changed = changes(json.loads(text), settings)
         if state is None or (overwrite and (changed or state != "replacing")):
             if retry_failed:
-                raise OutputError(f"there is nothing to retry: {self._output} has no journal beside it")
+                raise OutputError(
+                    f"there is nothing to retry: {self._output} has no journal beside it; leave --retry-failed out"
+                )
             if self._output.exists() and not overwrite:
                 raise OutputError(f"{self._output} exists already; choose another name or add --overwrite")
             self._start("replacing" if overwrite else "new", settings)

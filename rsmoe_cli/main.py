@@ -38,6 +38,13 @@ class _Group(TyperGroup):
         except KeyboardInterrupt as stop:
             console.fail(str(stop) or "interrupted")
             raise typer.Exit(console.INTERRUPTED) from None
+        except (typer.Exit, typer.Abort, BrokenPipeError):
+            raise
+        except Exception as error:
+            if hasattr(error, "exit_code"):  # typer's own, about the command line
+                raise
+            console.fail(f"unexpected {type(error).__name__}: {error}; run again with --debug and report it")
+            raise typer.Exit(1) from None
 
 
 app = typer.Typer(cls=_Group, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
@@ -55,11 +62,13 @@ def _version(asked: bool) -> None:
 def rsmoe(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
+    debug: options.Debug = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     """Reads whole satellite and aerial scenes and writes, on the map, what is in them."""
+    console.set_debug(debug)
     console.set_level(logging.ERROR if quiet else logging.DEBUG if verbose else logging.WARNING)
 
 

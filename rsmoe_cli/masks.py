@@ -11,6 +11,7 @@ from rasterio.enums import MaskFlags
 from rasterio.windows import Window
 
 from rsmoe_cli.bands import BandChoice
+from rsmoe_cli.opening import damaged_pixels, read_bands
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
@@ -58,12 +59,13 @@ class ValidMask:
 
         valid = np.ones(shape, bool)
         if self.masked_bands:
-            masks = dataset.read_masks(**stacked(self.masked_bands)) > 0
+            with damaged_pixels():
+                masks = dataset.read_masks(**stacked(self.masked_bands)) > 0
             valid &= masks.all(axis=0) if self.every_band else masks.any(axis=0)
         if self.alpha:
-            valid &= dataset.read(self.alpha, window=window, out_shape=shape) > 0
+            valid &= read_bands(dataset, **stacked((self.alpha,)))[0] > 0
         if self.finite_bands:
-            valid &= np.isfinite(dataset.read(**stacked(self.finite_bands))).all(axis=0)
+            valid &= np.isfinite(read_bands(dataset, **stacked(self.finite_bands))).all(axis=0)
         return valid
 
 

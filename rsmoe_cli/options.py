@@ -33,14 +33,22 @@ def _settings(context: typer.Context, path: Path | None) -> None:
     context.default_map = {named[key]: value for key, value in values.items()}
 
 
-def _quiet(asked: bool) -> None:
+def _quiet(asked: bool) -> bool:
     if asked:
         console.set_level(logging.ERROR)
+    return asked
 
 
-def _verbose(asked: bool) -> None:
+def _verbose(asked: bool) -> bool:
     if asked:
         console.set_level(logging.DEBUG)
+    return asked
+
+
+def _debug(asked: bool) -> bool:
+    if asked:
+        console.set_debug(True)
+    return asked
 
 
 Scenes = Annotated[
@@ -93,5 +101,10 @@ Overlap = Annotated[int, typer.Option(min=0, help="Pixels that neighbouring tile
 DstCrs = Annotated[str | None, typer.Option(metavar="CRS", help="CRS of the footprints in a GeoPackage.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object on stdout.")]
+AllowExternal = Annotated[
+    bool,
+    typer.Option("--allow-external", help="Let a scene name files outside of its own folder, and the network."),
+]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", callback=_quiet, help="Say nothing but errors.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", callback=_verbose, help="Say more, libraries included.")]
+Debug = Annotated[bool, typer.Option("--debug", callback=_debug, help="Show where in the program an error arose.")]

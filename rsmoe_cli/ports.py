@@ -20,7 +20,8 @@ from rasterio.windows import Window
 
 from rsmoe_cli.errors import SceneError
 from rsmoe_cli.folders import new_folder
-from rsmoe_cli.raster import open_dataset, open_scene, quiet_gdal, read_pixels
+from rsmoe_cli.opening import open_dataset, quiet_gdal
+from rsmoe_cli.raster import open_scene, read_pixels
 from rsmoe_core.data import Marks, Sample, plain
 from rsmoe_core.data.rules import Shore, counted, shore_scene, shore_sentences
 from rsmoe_core.errors import UsageError

@@ -5,32 +5,29 @@ path ──▶ open_scene ──▶ Scene;   open_dataset + Scene + window ─�
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
 from rsmoe_cli.bands import Band, BandChoice, choose_bands
 from rsmoe_cli.errors import SceneError
 from rsmoe_cli.georeference import Georeference, read_georeference
 from rsmoe_cli.masks import ValidMask, find_mask, is_alpha
-from rsmoe_cli.remote import gdal_settings
+from rsmoe_cli.opening import first_line, open_dataset, quiet_gdal, read_bands
+from rsmoe_cli.references import refuse_external
 from rsmoe_cli.stretch import AS_STORED, Stretch, fit_stretch, parse_stretch
-from rsmoe_cli.truncation import missing_bytes
+from rsmoe_cli.truncation import refuse_unreadable
+from rsmoe_core.errors import RsmoeError
+
+__all__ = ["Scene", "first_line", "open_dataset", "open_scene", "quiet_gdal", "read_pixels"]
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
-
-# A missing georeference is told to the user once, as a note of the scene.
-warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
 
 _SAMPLE_SIDE = 1024
 """Longest side of the decimated picture that statistics are taken from."""
@@ -71,41 +68,28 @@ class Scene:
         return self.georeference.metres_per_pixel(self.width, self.height)
 
 
-def quiet_gdal() -> rasterio.Env:
-    """A context in which GDAL does not talk to the terminal; for the calling thread, around every read."""
-    return rasterio.Env(**gdal_settings())
-
-
-def open_dataset(path: str) -> DatasetReader:
-    """Opens a raster; the only place that does. Close it, and use it from one thread at a time.
-
-    Raises:
-        SceneError: the file is missing or is no raster that GDAL can read.
-    """
-    _refuse_missing(path)
-    try:
-        return rasterio.open(path)
-    except (RasterioError, OSError) as error:
-        raise SceneError(f"cannot read {path}: it is not a raster that GDAL knows, or it is damaged") from error
-
-
-def open_scene(path: str, bands: tuple[int, ...] | None = None, stretch: str = "auto") -> Scene:
+def open_scene(
+    path: str, bands: tuple[int, ...] | None = None, stretch: str = "auto", allow_external: bool = False
+) -> Scene:
     """Looks at a raster and settles bands, mask and stretch for all of its tiles.
 
+    `allow_external` lets it name files outside of its own folder, and the network.
+
     Raises:
-        SceneError: the raster is missing, damaged, cut short or has no usable band.
+        SceneError: the raster is missing, damaged, cut short, has no usable band, cannot be read piece by piece, or
+            names what lies elsewhere.
         UsageError: a band that is not there, or a stretch that is not understood.
     """
+    if not allow_external:
+        refuse_external(path)
     with quiet_gdal(), open_dataset(path) as dataset:
-        if dataset.count == 0:
-            inside = f"; it holds {', '.join(dataset.subdatasets[:4])}" if dataset.subdatasets else ""
-            raise SceneError(f"{path} has no bands{inside}")
-        if missing := missing_bytes(dataset, path):
-            raise SceneError(f"{path} is cut short: {missing} bytes are missing at its end; fetch the file again")
         try:
+            refuse_unreadable(dataset, path)
             return _decide(dataset, path, bands, stretch)
-        except (RasterioError, OSError) as error:
-            raise SceneError(f"cannot read the pixels of {path}: {first_line(error)}") from error
+        except RsmoeError:
+            raise
+        except Exception as error:  # a damaged file can make rasterio and GDAL raise nearly anything
+            raise SceneError(f"cannot read the pixels of {path}: {first_line(error)}; fetch it again") from error
 
 
 def _decide(dataset: DatasetReader, path: str, asked: tuple[int, ...] | None, stretch: str) -> Scene:
@@ -151,8 +135,9 @@ def read_pixels(
         rasterio.errors.RasterioIOError: pixels that cannot be read.
     """
     shape = out_shape or (int(window.height), int(window.width))
-    values = dataset.read(
-        list(scene.choice.indexes),
+    values = read_bands(
+        dataset,
+        scene.choice.indexes,
         window=window,
         out_shape=(len(scene.choice.indexes), *shape),
         resampling=Resampling.nearest if scene.palette is not None or out_shape is None else Resampling.average,
@@ -161,22 +146,6 @@ def read_pixels(
         return scene.palette[np.clip(values[0], 0, len(scene.palette) - 1)]
     picture = scene.stretch.apply(values)
     return np.broadcast_to(picture, (3, *shape)).transpose(1, 2, 0)
-
-
-def first_line(error: BaseException) -> str:
-    """The message of an error as one line; GDAL's own reason where rasterio hides it behind a general one."""
-    text = str(error.__cause__ or error).strip() or type(error).__name__
-    return text.splitlines()[0]
-
-
-def _refuse_missing(path: str) -> None:
-    """Only plain local names are checked: GDAL has its own for archives, the network and parts of files."""
-    if path.startswith("/vsi") or ":" in path:
-        return
-    if not Path(path).exists():
-        raise SceneError(f"there is no file {path}; check the name")
-    if Path(path).is_dir():
-        raise SceneError(f"{path} is a folder; name one raster file in it")
 
 
 def _list_bands(dataset: DatasetReader) -> list[Band]:
@@ -189,13 +158,18 @@ def _list_bands(dataset: DatasetReader) -> list[Band]:
 
 
 def _palette(dataset: DatasetReader, choice: BandChoice) -> NDArray[np.uint8] | None:
-    """Colour table of the drawn band; only a single band in 'palette' interpretation has a use for it."""
+    """Colour table of the drawn band; only a single band of bytes in 'palette' interpretation has a use for it."""
     if len(choice.bands) != 1 or choice.bands[0].interpretation != "palette":
         return None
-    table = dataset.colormap(choice.indexes[0])
-    colours = np.zeros((max(table) + 1, 3), np.uint8)
+    if not np.issubdtype(choice.bands[0].dtype, np.unsignedinteger):
+        return None
+    try:
+        table = dataset.colormap(choice.indexes[0])
+    except ValueError:  # it is called palette and has none
+        return None
+    colours = np.zeros((max(table, default=0) + 1, 3), np.uint8)
     for value, rgba in table.items():
-        colours[value] = rgba[:3]
+        colours[value] = np.clip(rgba[:3], 0, 255)
     return colours
 
 
@@ -217,7 +191,7 @@ def _sample_windows(dataset: DatasetReader) -> list[tuple[Window, tuple[int, int
 def _sample(dataset: DatasetReader, indexes: Sequence[int]) -> NDArray[Any]:
     """CxN values of N sample pixels."""
     parts = [
-        dataset.read(list(indexes), window=window, out_shape=(len(indexes), *shape)).reshape(len(indexes), -1)
+        read_bands(dataset, indexes, window=window, out_shape=(len(indexes), *shape)).reshape(len(indexes), -1)
         for window, shape in _sample_windows(dataset)
     ]
     return np.concatenate(parts, axis=1)

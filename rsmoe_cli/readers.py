@@ -19,7 +19,7 @@ from time import perf_counter, thread_time
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from rsmoe_cli.errors import SceneError
-from rsmoe_cli.raster import first_line, open_dataset, quiet_gdal
+from rsmoe_cli.opening import first_line, open_dataset, quiet_gdal
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader

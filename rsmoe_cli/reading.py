@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from rsmoe_cli.opening import open_dataset, quiet_gdal
 from rsmoe_cli.pieces import Box, Hole, Layout, Piece, join, join_all, layout_of, needed, read_piece
-from rsmoe_cli.raster import Scene, open_dataset, quiet_gdal
+from rsmoe_cli.raster import Scene
 from rsmoe_cli.readers import MOST_READERS, PAUSES, Readers, ReadingLog, Work, why
 from rsmoe_cli.reduced import read_reduced, reduced_runs
 from rsmoe_cli.remote import is_remote

@@ -13,7 +13,9 @@ from pathlib import Path
 
 from rsmoe_cli.bands import parse_bands
 from rsmoe_cli.errors import SceneError
-from rsmoe_cli.raster import Scene, open_dataset, open_scene, quiet_gdal
+from rsmoe_cli.opening import first_line, open_dataset, quiet_gdal
+from rsmoe_cli.raster import Scene, open_scene
+from rsmoe_cli.references import refuse_external
 from rsmoe_cli.tiling import Grid, fitting_tile_size, parse_tile_size
 
 _SUFFIXES = {".tif", ".tiff", ".vrt", ".jp2", ".img", ".png", ".jpg", ".jpeg"}
@@ -60,6 +62,8 @@ class Cutting:
     """Pixels or metres; None for tiles that fit the scene."""
     overlap: int
     """Pixels that neighbouring tiles share."""
+    allow_external: bool = False
+    """Whether scenes may name files outside of their own folders, and the network."""
     _last: dict[str, Scene] = field(default_factory=dict, init=False, repr=False, compare=False)
     """The scene that was opened last, since the first one is looked at before the model is loaded and again later."""
 
@@ -72,7 +76,8 @@ class Cutting:
         """
         if path not in self._last:
             self._last.clear()
-            scene = open_scene(path, parse_bands(self.bands) if self.bands is not None else None, self.stretch)
+            bands = parse_bands(self.bands) if self.bands is not None else None
+            scene = open_scene(path, bands, self.stretch, self.allow_external)
             self._size(scene)
             self._last[path] = scene
         return self._last[path]
@@ -87,17 +92,22 @@ class Cutting:
         return parse_tile_size(self.tile_size, scene.metres_per_pixel) if self.tile_size is not None else None
 
 
-def stamp(path: str) -> str:
+def stamp(path: str, allow_external: bool = False) -> str:
     """What the files of a scene look like from outside: how many bytes, of when. A scene that changes gets another.
 
     Of files that are not on this machine only the sizes in pixels and the place are known.
 
     Raises:
-        SceneError: the scene cannot be read.
+        SceneError: the scene cannot be read, or names what it may not.
     """
+    if not allow_external:
+        refuse_external(path)
     with quiet_gdal(), open_dataset(path) as dataset:
-        names = [name for name in dataset.files if not name.lower().endswith(_BESIDE)]
-        place = f"{dataset.width} x {dataset.height} pixels at {tuple(dataset.transform)[:6]}"
+        try:
+            names = [name for name in dataset.files if not name.lower().endswith(_BESIDE)]
+            place = f"{dataset.width} x {dataset.height} pixels at {tuple(dataset.transform)[:6]}"
+        except Exception as error:  # a damaged file can make rasterio and GDAL raise nearly anything
+            raise SceneError(f"cannot read {path}: {first_line(error)}; fetch it again") from error
     found = [Path(name).stat() for name in names if Path(name).is_file()]
     if not found:
         return place

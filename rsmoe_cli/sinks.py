@@ -131,6 +131,8 @@ def check_output(path: Path, *scenes: str, overwrite: bool = False, dst_crs: str
         raise UsageError("a .parquet needs pyarrow; pip install 'rsmoe[parquet]', or write a .gpkg")
     if dst_crs and suffix == ".geojson":
         raise UsageError("GeoJSON is always in longitude and latitude (EPSG:4326); for --dst-crs write a .gpkg")
+    if any("\ud800" <= letter <= "\udfff" for letter in str(path)):  # bytes that are no UTF-8
+        raise OutputError(f"{path}: the name is no text in UTF-8; choose another one")
     if not path.parent.is_dir():
         raise OutputError(f"there is no folder {path.parent}; make it with: mkdir -p {path.parent}")
     if path.is_dir():

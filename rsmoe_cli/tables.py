@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -53,4 +54,5 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _escaped(cell: str) -> str:
-    return cell.replace("|", "\\|")
+    """Text that stays in its cell, and is neither markup nor HTML to a Markdown reader."""
+    return re.sub(r"([\\|<\[\]`])", r"\\\1", " ".join(cell.split()))

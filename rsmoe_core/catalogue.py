@@ -7,12 +7,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors import safe_open
-
-from rsmoe_core.checkpoint import EXPERTS, WEIGHTS, fingerprint, load_config
+from rsmoe_core.checkpoint import CONFIG, EXPERTS, WEIGHTS, fingerprint, load_config
 from rsmoe_core.config import ModelConfig
 from rsmoe_core.errors import ModelError, UsageError
 from rsmoe_core.model.roles import ADAPTER_WEIGHTS, ADAPTERS, roles
+from rsmoe_core.weights import shapes_of
 
 BUILT_IN = Path(__file__).parent / "models"
 """Folder of the models that ship inside the package, one folder each."""
@@ -86,7 +85,10 @@ def _parts(folder: Path, names: tuple[str, ...]) -> dict[str, int]:
     """Parameters by part, from the heads of the weight files."""
     parts = dict.fromkeys(("vision", "qformer", "language"), 0)
     for key, count in _counts(folder / WEIGHTS).items():
-        parts[key.split(".")[0]] += count
+        name = key.split(".")[0]
+        if name not in parts:
+            raise ModelError(f"{folder / WEIGHTS}: does not fit {CONFIG} (it holds {key}); copy the model folder again")
+        parts[name] += count
     for role in names:
         for path in (folder / ADAPTERS / role / ADAPTER_WEIGHTS, folder / EXPERTS / role / WEIGHTS):
             if path.is_file():
@@ -96,13 +98,7 @@ def _parts(folder: Path, names: tuple[str, ...]) -> dict[str, int]:
 
 def _counts(path: Path) -> dict[str, int]:
     """Numbers in each tensor of a weight file that are parameters."""
-    try:
-        with safe_open(str(path), "pt") as file:
-            learned = [key for key in list(file.keys()) if not key.endswith(_STATISTICS)]
-            return {key: math.prod(file.get_slice(key).get_shape()) for key in learned}
-    except Exception as error:  # safetensors raises its own kinds
-        reason = str(error).splitlines()[0]
-        raise ModelError(f"{path}: missing or damaged ({reason}); copy the model folder again") from error
+    return {key: math.prod(shape) for key, shape in shapes_of(path).items() if not key.endswith(_STATISTICS)}
 
 
 def _card_head(folder: Path) -> str:
@@ -110,7 +106,7 @@ def _card_head(folder: Path) -> str:
     if not path.is_file():
         return ""
     # Between two lines of dashes stands what the hub reads, not people.
-    text = re.sub(r"\A---\n.*?\n---\n", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+    text = re.sub(r"\A---\n.*?\n---\n", "", path.read_text(encoding="utf-8", errors="replace"), flags=re.DOTALL)
     return "\n".join(text.split("\n## ")[0].strip().splitlines()[:_CARD_LINES])
 
 

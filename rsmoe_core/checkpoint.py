@@ -11,18 +11,22 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from rsmoe_core import contents
 from rsmoe_core.config import ModelConfig
 from rsmoe_core.errors import ModelError
-from rsmoe_core.model.roles import ADAPTERS, NO_ROLE
+from rsmoe_core.model.roles import ADAPTERS, NO_ROLE, roles
 from rsmoe_core.model.rsmoe import RSMoE, build
 from rsmoe_core.model.writing import RoleCopies
+from rsmoe_core.shapes import read_json_file
 from rsmoe_core.tokenizer import TextCodec
+from rsmoe_core.weights import read_weights
 
 CONFIG, WEIGHTS, COUNTERS = "config.json", "model.safetensors", "counters"
 EXPERTS = "experts"
@@ -60,40 +64,74 @@ def save_model(model: RSMoE, folder: Path, *, half: bool = False, merged: bool =
 def load_model(folder: Path, device: str = "cpu") -> RSMoE:
     """Read a model folder into float32 on `device`, in evaluation mode.
 
-    Raises ModelError that names the file which is missing, truncated or does not fit the others.
+    Every weight file is compared with the configuration before its numbers take any memory. Raises ModelError that
+    names the file which is missing, truncated or does not fit the others.
     """
     config = load_config(folder)
-    codec = TextCodec.load(folder, config.experts)
+    codec = TextCodec.load(folder, config.experts, config.language.vocab_size)
+    state = read_base(folder, contents.shell(config, codec))
     model = build(config, codec)
-    model.counters, counters = nn.ModuleDict(), model.counters  # their weights lie in files of their own
-    load_weights(model, folder / WEIGHTS)
-    for name, counter in counters.items():
-        load_weights(counter, folder / COUNTERS / f"{name}.safetensors")
-    model.counters = counters
+    model.load_state_dict(state, strict=False)  # nothing is missing but what is tied to the input embeddings
     if not config.share_base:
-        model.language = _load_copies(model, folder / EXPERTS)
+        model.language = _copies(model, read_copies(folder, config))
     elif (folder / ADAPTERS).is_dir():
         from rsmoe_core.model import lora  # here, as peft and transformers take seconds to import
 
-        model.language = lora.load_adapters(model.language, folder, model.roles)
+        model.language = lora.load_adapters(model.language, folder, config)
     return model.to(device).eval()
 
 
+def read_base(folder: Path, shell: RSMoE) -> dict[str, Tensor]:
+    """Image encoder, Q-Former, counters and stage-1 language model, by the names that a stage-1 model has for them.
+
+    `shell` is the model to be, by `contents.shell`. Raises ModelError.
+    """
+    own = {key: value for key, value in shell.state_dict().items() if not key.startswith("counters.")}
+    language = contents.language(shell.config.language)
+    state = read_weights(folder / WEIGHTS, own | {f"language.{key}": value for key, value in language.items()})
+    for name, counter in shell.counters.items():
+        counted = read_weights(folder / COUNTERS / f"{name}.safetensors", counter.state_dict())
+        state |= {f"counters.{name}.{key}": value for key, value in counted.items()}
+    return state
+
+
+def read_copies(folder: Path, config: ModelConfig) -> dict[str, dict[str, Tensor]]:
+    """Role → its whole language model, of a folder in the merged form. Raises ModelError."""
+    wanted = contents.language(config.language)
+    return {role: read_weights(folder / EXPERTS / role / WEIGHTS, wanted) for role in roles(config.experts)}
+
+
 def load_config(folder: Path) -> ModelConfig:
-    """Read `config.json`. Raises ModelError."""
+    """Read `config.json`, of a folder that holds all of its files itself. Raises ModelError."""
     path = folder / CONFIG
+    if not path.is_file():
+        raise ModelError(f"{folder}: not a model folder ({CONFIG} is missing); name one that rsmoe wrote")
+    _refuse_strangers(folder)
     try:
-        return ModelConfig.from_dict(json.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise ModelError(f"{folder}: not a model folder ({CONFIG} is missing)") from error
-    except (ValueError, TypeError) as error:
+        return ModelConfig.from_dict(read_json_file(path))
+    except ValueError as error:
         raise ModelError(f"{path}: damaged ({error}); copy the model folder again") from error
+    except ModelError as error:
+        raise ModelError(f"{folder}: {error}") from None
+
+
+def _refuse_strangers(folder: Path) -> None:
+    """Raise ModelError where something in the folder is a link that leads out of it, or no ordinary file."""
+    home = folder.resolve()
+    # The hub's cache keeps a model's files beside its snapshots, which hold links to them.
+    homes = (home, home.parent.parent / "blobs") if home.parent.name == "snapshots" else (home,)
+    for path in folder.rglob("*"):
+        real = path.resolve()
+        if not any(real.is_relative_to(own) for own in homes):
+            raise ModelError(f"{path}: is a link out of the model folder; copy the files themselves")
+        if not (real.is_file() or real.is_dir()):
+            raise ModelError(f"{path}: is no ordinary file; remove it")
 
 
 def fingerprint(folder: Path) -> str:
     """Twelve hexadecimal digits that change whenever a file that decides what the model says changes."""
     digest = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.suffix in (".json", ".safetensors")):
+    for path in sorted(p for p in folder.rglob("*") if p.suffix in (".json", ".safetensors") and p.is_file()):
         digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:12]
 
@@ -112,11 +150,6 @@ def trainable_count(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters() if p.requires_grad)
 
 
-def _is_empty(module: nn.Module) -> bool:
-    """Whether the module has shapes only, and waits for tensors to take over."""
-    return any(parameter.is_meta for parameter in module.parameters())
-
-
 def _save_copies(model: RSMoE, folder: Path, half: bool) -> None:
     from rsmoe_core.model import lora  # here, as peft and transformers take seconds to import
 
@@ -127,43 +160,14 @@ def _save_copies(model: RSMoE, folder: Path, half: bool) -> None:
         save_file(_stored(own, half), str(folder / role / WEIGHTS))
 
 
-def _load_copies(model: RSMoE, folder: Path) -> RoleCopies:
+def _copies(model: RSMoE, states: Mapping[str, Mapping[str, Tensor]]) -> RoleCopies:
     from rsmoe_core.model.language import build_language_model  # here, as peft and transformers take seconds to import
 
     copies = {NO_ROLE: model.language}
-    for role in model.roles:
+    for role, state in states.items():
         copies[role] = build_language_model(model.config.language, model.codec)
-        load_weights(copies[role], folder / role / WEIGHTS)
+        copies[role].load_state_dict(state, strict=False)
     return RoleCopies(copies)
-
-
-def load_weights(module: nn.Module, path: Path) -> None:
-    """Fill a module from a weight file, in float32. Raises ModelError."""
-    fill(module, read_tensors(path), path)
-
-
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """All tensors of a weight file, in float32. Raises ModelError."""
-    try:
-        return {
-            key: value.float() if value.is_floating_point() else value for key, value in load_file(str(path)).items()
-        }
-    except Exception as error:  # safetensors and the file system each raise their own
-        reason = str(error).splitlines()[0]
-        raise ModelError(f"{path}: missing or damaged ({reason}); copy the model folder again") from error
-
-
-def fill(module: nn.Module, state: dict[str, Tensor], path: Path) -> None:
-    """Fill a module with the tensors of the weight file at `path`. Raises ModelError where they do not fit."""
-    try:
-        keys = module.load_state_dict(state, strict=False, assign=_is_empty(module))
-    except RuntimeError as error:  # torch's own, a line for each tensor
-        reason = str(error).splitlines()[0]
-        raise ModelError(f"{path}: does not fit {CONFIG} ({reason}); copy the model folder again") from error
-    absent = [key for key in keys.missing_keys if not key.endswith(_TIED)]
-    if absent or keys.unexpected_keys:
-        odd = (absent or keys.unexpected_keys)[0]
-        raise ModelError(f"{path}: does not fit {CONFIG} (first difference: {odd}); copy the model folder again")
 
 
 def _stored(state: dict[str, Tensor], half: bool) -> dict[str, Tensor]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rsmoe_core.errors import ModelError
+from rsmoe_core.shapes import built, misfits
 from rsmoe_core.types import EXPERTS
 
 
@@ -143,22 +144,9 @@ class ModelConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> ModelConfig:
-        """The inverse of `to_dict`. Raises ModelError that names every key that is not known."""
-        return _build(cls, values, "config.json")
-
-
-def _build(cls: Any, values: Any, where: str) -> Any:
-    """Build the dataclass `cls` from nested plain values, tuples from lists."""
-    if not isinstance(values, dict):
-        raise ModelError(f"{where}: expected an object, found {type(values).__name__}; export the model again")
-    fields = {f.name: f for f in dataclasses.fields(cls)}
-    unknown = sorted(set(values) - set(fields))
-    if unknown:
-        raise ModelError(f"{where}: unknown settings {', '.join(unknown)}; was the model made by a newer rsmoe?")
-    built = {}
-    for name, value in values.items():
-        nested = fields[name].default_factory
-        if dataclasses.is_dataclass(nested):
-            value = _build(nested, value, f"{where}: {name}")
-        built[name] = tuple(value) if isinstance(value, list) else value
-    return cls(**built)
+        """The inverse of `to_dict`. Raises ModelError that names every setting that is unknown, wrong or too large."""
+        faults: list[str] = []
+        config = built(cls, values, "", faults)
+        if faults := faults or list(misfits(config)):
+            raise ModelError(f"config.json: {'; '.join(faults)}; export the model again")
+        return config

@@ -8,13 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from rsmoe_core.errors import ModelError
+from rsmoe_core.shapes import read_json
 
 PAD, BOS, EOS, SEP = "<pad>", "<bos>", "<eos>", "<sep>"
 FILE_NAME = "tokenizer.json"
+
+_LONGEST = 2**26
+"""Bytes of the file."""
+# Others could hold patterns that take for ever to match.
+_PARTS = {"BPE", "ByteLevel", "Sequence", "NFKC", "Lowercase"}
 
 
 def mark(expert: str) -> str:
@@ -52,17 +59,31 @@ class TextCodec:
         return cls(tokenizer, experts)
 
     @classmethod
-    def load(cls, folder: Path, experts: Sequence[str]) -> TextCodec:
-        """Read `tokenizer.json` of a model folder. Raises ModelError where it is missing or damaged."""
+    def load(cls, folder: Path, experts: Sequence[str], vocab_size: int | None = None) -> TextCodec:
+        """Read `tokenizer.json` of a model folder; `vocab_size` is how many tokens the model knows.
+
+        Raises ModelError where it is missing, damaged, of another kind than `train` makes, or has other tokens.
+        """
         path = folder / FILE_NAME
         if not path.is_file():
             raise ModelError(f"{path}: missing; copy the whole model folder again")
         try:
-            return cls(Tokenizer.from_file(str(path)), experts)
+            if path.stat().st_size > _LONGEST:
+                raise ValueError("far too long")
+            content = path.read_text(encoding="utf-8")
+            _check_kind(read_json(content))
+            tokenizer = Tokenizer.from_str(content)
+            highest = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=0)
+            if vocab_size is not None and highest >= vocab_size:
+                raise ValueError(f"a token has the number {highest}, and the model knows {vocab_size}")
+            return cls(tokenizer, experts)
         except ModelError:
             raise
-        except Exception as error:  # tokenizers raises bare Exception
-            raise ModelError(f"{path}: damaged ({error}); copy the model folder again") from error
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # tokenizers raises bare Exception, and panics that are not even that
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise ModelError(f"{path}: damaged ({reason}); copy the model folder again") from error
 
     def save(self, folder: Path) -> None:
         """Write `tokenizer.json`."""
@@ -102,3 +123,17 @@ class TextCodec:
     def _until_eos(self, ids: Sequence[int]) -> list[int]:
         ids = list(ids)
         return ids[: ids.index(self.eos)] if self.eos in ids else ids
+
+
+def _check_kind(content: Any) -> None:
+    """Raise ValueError where a tokenizer has parts that `TextCodec.train` does not give it."""
+    if not isinstance(content, dict) or not isinstance(content.get("model"), dict):
+        raise ValueError("no tokenizer")
+    parts = [content["model"], *(content.get(name) for name in ("normalizer", "pre_tokenizer", "decoder"))]
+    for part in parts:
+        inner = [] if not isinstance(part, dict) else part.get("normalizers", [])
+        for one in (part, *(inner if isinstance(inner, list) else [inner])):
+            if not isinstance(one, dict) or one.get("type") not in _PARTS:
+                raise ValueError("has parts that no model of rsmoe has")
+    if any(content.get(name) is not None for name in ("post_processor", "truncation", "padding")):
+        raise ValueError("cuts, pads or frames texts by itself")

@@ -46,10 +46,12 @@ def ask(
     batch_size: options.BatchSize = None,
     device: options.Device = "auto",
     dst_crs: options.DstCrs = None,
+    allow_external: options.AllowExternal = False,
     overwrite: options.Overwrite = False,
     json: Annotated[bool, typer.Option("--json", help="Print each answer as one JSON object a line.")] = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
+    debug: options.Debug = False,
 ) -> None:
     """Ask about whole scenes: how many, whether, where, more or fewer, what kind of place, rural or urban."""
     from rsmoe_cli.bands import parse_bands
@@ -65,7 +67,7 @@ def ask(
     inquiries = list(dict.fromkeys(read_inquiry(text) for text in texts))
     output = check_output(out, *paths, overwrite=overwrite, dst_crs=dst_crs) if out is not None else None
     chosen = parse_bands(bands) if bands is not None else None
-    sources = [open_scene(path, chosen, stretch) for path in paths]
+    sources = [open_scene(path, chosen, stretch, allow_external) for path in paths]
     if output is not None:
         for source in sources:
             output.target(source.georeference.crs, source.path)
@@ -130,4 +132,4 @@ def _print(reply: Reply, engine: Engine | None, as_json: bool, headed: bool) -> 
             line = {"scene": reply.scene, **answer.facts(), **made_by}
             typer.echo(json.dumps(line, ensure_ascii=False, allow_nan=False))
         else:
-            typer.echo(f"{reply.scene}: {answer.question}\n{answer}\n" if headed else str(answer))
+            console.say(f"{reply.scene}: {answer.question}\n{answer}\n" if headed else str(answer))

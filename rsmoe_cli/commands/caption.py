@@ -24,6 +24,7 @@ def caption(
     batch_size: options.BatchSize = None,
     device: options.Device = "auto",
     dst_crs: options.DstCrs = None,
+    allow_external: options.AllowExternal = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an output that exists, and what another run left of it.")
     ] = False,
@@ -34,6 +35,7 @@ def caption(
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
+    debug: options.Debug = False,
 ) -> None:
     """Caption every tile of whole scenes and write the captions with their footprints to one map.
 
@@ -48,7 +50,7 @@ def caption(
 
     if overwrite and retry_failed:
         raise UsageError("--overwrite throws away what --retry-failed keeps; choose one of them")
-    paths, cutting = find_scenes(scenes), Cutting(bands, stretch, tile_size, overlap)
+    paths, cutting = find_scenes(scenes), Cutting(bands, stretch, tile_size, overlap, allow_external)
     journaled = journal_path(out).exists()
     output = check_output(out, *paths, overwrite=overwrite or journaled or retry_failed, dst_crs=dst_crs)
     with open_journal(output.path) as journal:

@@ -91,26 +91,26 @@ def inspect(
     else:
         _print_tables(summary, f"{folder}: {name}")
         for line in _described(dataset, shown):
-            typer.echo(line)
+            console.say(line)
         for line in console.shortened(summary.problems):
-            typer.echo(f"problem: {line}")
+            console.say(f"problem: {line}")
 
 
 def _print_tables(summary: Summary, title: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("split", "pictures", "captions", "questions", title=title)
+    table = Table("split", "pictures", "captions", "questions", title=console.printable(title))
     for split, counts in summary.splits.items():
         table.add_row(split, f"{counts.pictures:,}", f"{counts.captions:,}", f"{counts.questions:,}")
-    Console().print(table)
+    Console(markup=False).print(table)
     shortest, longest = summary.sides
     typer.echo(f"sides: {shortest} to {longest} px")
     for name, counted in (("questions", summary.questions), ("scenes", summary.scenes)):
         if counted:
             listed = [f"{what} {count:,}" for what, count in counted.items()]
             rest = [f"{len(listed) - _MOST_SCENES} more"] if len(listed) > _MOST_SCENES else []
-            typer.echo(f"{name}: {', '.join(listed[:_MOST_SCENES] + rest)}")
+            console.say(f"{name}: {', '.join(listed[:_MOST_SCENES] + rest)}")
     typer.echo(f"problems: {len(summary.problems):,}")
 
 

@@ -115,7 +115,7 @@ def evaluate(
     if json:
         typer.echo(json_format.dumps({**source, "data": str(data), "split": split, **report.figures}, indent=2))
     else:
-        typer.echo(report.shown())
+        console.say(report.shown())
 
 
 def _of_answers(answers: Path, dataset: Dataset, split: str, limit: int | None, title: str) -> Report:

@@ -35,6 +35,7 @@ def finetune(
     chips: Annotated[Path | None, typer.Option(help="New folder to keep the pictures of the scene in.")] = None,
     bands: options.Bands = None,
     stretch: options.Stretch = "auto",
+    allow_external: options.AllowExternal = False,
     epochs: options.Epochs = None,
     patience: options.Patience = None,
     accumulate: options.Accumulate = 1,
@@ -67,7 +68,8 @@ def finetune(
     with together(device, precision) as (where, bf16), TemporaryDirectory() as passing:
         folders = list(data or ())
         if scene is not None and labels is not None and column is not None:
-            source = open_scene(scene, parse_bands(bands) if bands is not None else None, stretch)
+            chosen = parse_bands(bands) if bands is not None else None
+            source = open_scene(scene, chosen, stretch, allow_external)
             target = chips or Path(passing) / "chips"
             folders.append(from_first(partial(_cut, source, labels, column, start, target)))
         recipe = Recipe(

@@ -38,7 +38,7 @@ def list_models(json: options.Json = False) -> None:
     table = Table("model", "parameters", "size", "revision")
     for summary in summaries:
         table.add_row(summary.name, f"{summary.parameters:,}", _megabytes(summary.size), summary.revision)
-    Console().print(table)
+    Console(markup=False).print(table)
 
 
 @app.command()
@@ -57,15 +57,15 @@ def show(model: options.ModelName, json: options.Json = False) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    typer.echo(f"{summary.name}: {_megabytes(summary.size)}, revision {summary.revision}, in {summary.folder}")
+    console.say(f"{summary.name}: {_megabytes(summary.size)}, revision {summary.revision}, in {summary.folder}")
     table = Table("part", "parameters")
     for part, count in {**summary.parts, "together": summary.parameters}.items():
         table.add_row(part, f"{count:,}")
-    Console().print(table)
+    Console(markup=False).print(table)
     for name, value in config.items():
-        typer.echo(f"{name}: {_plain(value)}")
+        console.say(f"{name}: {_plain(value)}")
     if summary.card:
-        typer.echo(f"\n{summary.card}")
+        console.say(f"\n{summary.card}")
 
 
 @app.command()

@@ -63,5 +63,5 @@ def read_dataset(root: Path, name: str | None = None) -> Dataset:
     dataset = FORMATS[known].read(annotations)
     if not dataset.samples:
         first = dataset.problems[0] if dataset.problems else "the file is empty"
-        raise DataError(f"{annotations}: no usable picture ({first})")
+        raise DataError(f"{annotations}: no usable picture ({first}); repair it, or name another folder")
     return dataset

@@ -6,6 +6,7 @@ A folder is read by the first format that recognises it; `FORMATS` in `rsmoe_cor
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,10 @@ from rsmoe_core.errors import DataError
 
 SPLITS = ("train", "val", "test", "test_phili")
 """Known splits; `test_phili` is RSVQA-HR's second test, of a city that its other splits do not show."""
+
+_PICTURES = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "JPEG2000", "PPM")
+# Pictures up to twice Pillow's first limit are read, and need no warning each; those beyond it are refused.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 _TRAIN_SHARE, _VAL_SHARE = 0.8, 0.1
 
@@ -152,8 +157,10 @@ def read_size(path: Path) -> tuple[int, int]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
+    """A picture of one of the formats that Pillow reads by itself; for others it would start programs."""
     try:
-        with Image.open(path) as picture:
+        with Image.open(path, formats=_PICTURES) as picture:
             yield picture
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read as a picture ({error}); remove or replace it") from error
+    except Exception as error:  # a damaged picture can make Pillow raise nearly anything
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(f"{path}: cannot be read as a picture ({reason}); remove or replace it") from error

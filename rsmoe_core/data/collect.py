@@ -11,14 +11,17 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from rsmoe_core.data.base import SPLITS, Dataset, Question, Sample
 from rsmoe_core.errors import DataError
 
+_LONGEST = 300
+"""Letters that are told of what is wrong."""
 # Where the field's data sets keep their pictures, seen from the folder of the annotations.
 _PICTURE_FOLDERS = ("", "images", "imgs", "Images", "RSICD_images", "NWPU_images", "Images_LR", "Images_HR", "Data")
 
@@ -38,9 +41,11 @@ class Collector:
         try:
             yield
         except KeyError as error:
-            self._problems.append(f"{place}: has no {error}")
-        except (TypeError, ValueError, AttributeError, OSError) as error:
-            self._problems.append(f"{place}: {error}")
+            self._problems.append(_problem(place, f"has no {error}"))
+        except RecursionError:
+            self._problems.append(_problem(place, "lists in lists without end"))
+        except Exception as error:  # values of any kind may stand where a format looks for another
+            self._problems.append(_problem(place, str(error) or type(error).__name__))
 
     def add(self, place: str, sample: Sample, asked: Sequence[tuple[str, Question]] = ()) -> None:
         """Check a sample whose texts are as in the annotation, and keep what is usable of it.
@@ -70,9 +75,16 @@ class Collector:
         for name in ("scene", "series", "objects"):
             if not isinstance(getattr(sample, name), str | None):
                 raise ValueError(f"{name} of {sample.image.name} is not a text")
+        if not Path(os.path.normpath(sample.image)).is_relative_to(os.path.normpath(self._root)):
+            raise ValueError(f"{sample.image} is not in the folder of the data set")
         distance = sample.metres_per_pixel
-        if not (distance is None or (isinstance(distance, int | float) and 0 < distance < math.inf)):
+        if not (distance is None or (type(distance) in (int, float) and 0 < distance < math.inf)):
             raise ValueError(f"metres_per_pixel of {sample.image.name} is no positive number")
+        if (marks := sample.marks) is not None:
+            if not isinstance(marks.thing, str):
+                raise ValueError(f"the marked thing of {sample.image.name} is not a text")
+            if not all(math.isfinite(number) for box in marks.boxes for number in box):
+                raise ValueError(f"a box of {sample.image.name} is nowhere")
         if sample.image in self._places:
             raise ValueError(f"{sample.image.name} is there already, at {self._places[sample.image]}")
         if not sample.image.is_file():
@@ -97,9 +109,9 @@ def load(annotations: Path, key: str | None = None) -> Any:
     try:
         content = json.loads(annotations.read_text(encoding="utf-8-sig"))
         return content if key is None else content[key]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
         raise DataError(
-            f"{annotations}: not in the expected layout ({error!r}); repair it or remove the file"
+            _problem(str(annotations), f"not in the expected layout ({error!r}); repair it or remove the file")
         ) from error
 
 
@@ -129,8 +141,9 @@ def opens_with(path: Path, bracket: str) -> bool:
     """Whether a JSON file is there and begins with this bracket: `[` for a list, `{` for an object."""
     if not path.is_file():
         return False
-    with path.open(encoding="utf-8-sig", errors="replace") as file:
+    with suppress(OSError), path.open(encoding="utf-8-sig", errors="replace") as file:
         return file.read(1000).lstrip().startswith(bracket)
+    return False
 
 
 def find_picture(root: Path, name: str) -> Path:
@@ -138,14 +151,21 @@ def find_picture(root: Path, name: str) -> Path:
     return next((path for folder in _PICTURE_FOLDERS if (path := root / folder / name).is_file()), root / name)
 
 
+def _problem(place: str, what: str) -> str:
+    """One line of a bearable length."""
+    line = " ".join(what.split())
+    return f"{place}: {line if len(line) <= _LONGEST else line[:_LONGEST] + ' ...'}"
+
+
 def _sentences(place: str, texts: Iterable[Any], problems: list[str]) -> Iterator[str]:
-    if isinstance(texts, str):
-        raise ValueError(f"one text where a list of sentences is expected: '{texts}'")
+    if not isinstance(texts, list | tuple):
+        kind = "one text" if isinstance(texts, str) else type(texts).__name__
+        raise ValueError(f"{kind} where a list of sentences is expected: '{texts}'")
     for number, text in enumerate(texts, start=1):
         try:
             yield _text(text, f"sentence {number}")
         except ValueError as error:
-            problems.append(f"{place}: {error}")
+            problems.append(_problem(place, str(error)))
 
 
 def _questions(placed: Iterable[tuple[str, Question]], problems: list[str]) -> tuple[Question, ...]:
@@ -157,7 +177,7 @@ def _questions(placed: Iterable[tuple[str, Question]], problems: list[str]) -> t
                 raise ValueError(f"'{question.text}' is asked of this picture already")
             usable[question.text] = question
         except ValueError as error:
-            problems.append(f"{place}: {error}")
+            problems.append(_problem(place, str(error)))
     return tuple(usable.values())
 
 

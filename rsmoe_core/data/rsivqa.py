@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
@@ -25,6 +26,8 @@ RECOGNISED_BY = "*.txt with lines NAME.tif:QUESTION?ANSWER"
 _LINE = re.compile(r"\s*([^:]+\.\w+)\s*:(.*\?)([^?]*)")
 # A text is taken for annotations if one of so many first lines looks like it.
 _PEEKED = 10
+_LONGEST = 2000
+"""Letters of a line."""
 
 
 def find(root: Path) -> Path | None:
@@ -50,12 +53,15 @@ def read(annotations: Path) -> Dataset:
 
 
 def _looks_right(path: Path) -> bool:
-    with path.open(encoding="utf-8-sig", errors="replace") as file:
-        return any(_LINE.fullmatch(line.strip()) for line in islice(file, _PEEKED))
+    if not path.is_file():
+        return False
+    with suppress(OSError), path.open(encoding="utf-8-sig", errors="replace") as file:
+        return any(_LINE.fullmatch(line[:_LONGEST].strip()) for line in islice(file, _PEEKED))
+    return False
 
 
 def _parsed(line: str) -> tuple[str, Question]:
-    found = _LINE.fullmatch(line.strip())
+    found = _LINE.fullmatch(line.strip()) if len(line) <= _LONGEST else None
     if not found:
         raise ValueError(f"expected NAME.tif:QUESTION?ANSWER, found '{line.strip()}'")
     name, text, answer = found.groups()

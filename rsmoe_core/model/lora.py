@@ -7,12 +7,12 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model, set_peft_model_state_dict
 from torch import nn
 
-from rsmoe_core.config import LoraSettings
-from rsmoe_core.errors import ModelError
-from rsmoe_core.model.roles import ADAPTER_WEIGHTS, ADAPTERS
+from rsmoe_core.adapters import read_adapters
+from rsmoe_core.config import LoraSettings, ModelConfig
+from rsmoe_core.model.roles import ADAPTERS
 
 
 def add_adapters(language: nn.Module, names: Sequence[str], settings: LoraSettings) -> PeftModel:
@@ -68,16 +68,10 @@ def save_adapters(language: PeftModel, folder: Path) -> None:
     (folder / ADAPTERS / "README.md").unlink(missing_ok=True)
 
 
-def load_adapters(language: nn.Module, folder: Path, names: Sequence[str]) -> PeftModel:
-    """Read the adapters of a model folder. Raises ModelError where one is missing or damaged."""
-    missing = [n for n in names if not (folder / ADAPTERS / n / ADAPTER_WEIGHTS).is_file()]
-    if missing:
-        raise ModelError(f"{folder / ADAPTERS}: lacks {', '.join(missing)}; copy the whole model folder again")
-    try:
-        model = PeftModel.from_pretrained(language, str(folder / ADAPTERS / names[0]), adapter_name=names[0])
-        for name in names[1:]:
-            model.load_adapter(str(folder / ADAPTERS / name), adapter_name=name)
-    except Exception as error:  # peft, safetensors and json each raise their own
-        reason = str(error).splitlines()[0]
-        raise ModelError(f"{folder / ADAPTERS}: damaged ({reason}); copy the model folder again") from error
-    return model
+def load_adapters(language: nn.Module, folder: Path, config: ModelConfig) -> PeftModel:
+    """Put the adapters of a model folder on the language model. Raises ModelError where one is missing or damaged."""
+    states = read_adapters(folder, config)
+    model = add_adapters(language, list(states), config.lora)
+    for name, state in states.items():
+        set_peft_model_state_dict(model, state, adapter_name=name)
+    return model.requires_grad_(False).eval()

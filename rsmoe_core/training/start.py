@@ -68,5 +68,7 @@ def _load_encoder(model: RSMoE, backbone: Path) -> None:
         return
     learned = load_model(backbone)
     if learned.config.vision != model.config.vision:
-        raise TrainingError(f"{backbone} has another image encoder than the preset '{model.config.name}'")
+        raise TrainingError(
+            f"{backbone} has another image encoder than the preset '{model.config.name}'; choose another --preset"
+        )
     model.vision.load_state_dict(learned.vision.state_dict())

@@ -43,6 +43,24 @@ def test_refusals_become_one_line_and_an_exit_code(
     assert len(result.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize("words", [("--debug", "caption"), ("caption", "--debug")])
+def test_what_nobody_thought_of_is_one_line_too_and_a_traceback_for_those_who_ask(
+    rsmoe: Cli, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("quite\nunthinkable")
+
+    monkeypatch.setattr("rsmoe_cli.sinks.check_output", fail)
+    result = rsmoe("caption", "a.tif", "-o", "out.gpkg")
+    assert result.exit_code == 1
+    line = "error: unexpected RuntimeError: quite unthinkable; run again with --debug and report it\n"
+    assert result.stderr == line
+    result = rsmoe(*words, "a.tif", "-o", "out.gpkg")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Traceback")
+    assert result.stderr.endswith(line)
+
+
 def test_unknown_options_are_usage_errors(rsmoe: Cli) -> None:
     assert rsmoe("caption", "a.tif", "-o", "out.gpkg", "--sing").exit_code == 2
     assert rsmoe("sing").exit_code == 2

@@ -1,15 +1,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from typer.testing import Result
 
 from rsmoe_cli.errors import SceneError
 from rsmoe_cli.raster import Scene
 from rsmoe_cli.scenes import Cutting, find_scenes, stamp
 from rsmoe_core.errors import UsageError
+from tests.cli.fakes import FakeEngine
 from tests.cli.rasters import rgb
+from tests.cli.test_references import vrt
+
+Cli = Callable[..., Result]
 
 REMOTE = ["https://example.org/a.tif?x=[1]", "s3://bucket/*.tif", "/vsizip/a.zip/*.tif"]
 
@@ -68,3 +74,17 @@ def test_a_stamp_changes_with_the_files_of_a_scene(tmp_path: Path) -> None:
     assert stamp(f"/vsisubfile/0_{path.stat().st_size},{path}").startswith("70 x 50 pixels at (10.0, 0.0, 500000.0")
     with pytest.raises(SceneError):
         stamp(str(tmp_path / "none.tif"))
+
+
+def test_a_further_scene_that_names_what_lies_elsewhere_is_left_out_unopened(
+    rsmoe: Cli, engine: FakeEngine, tmp_path: Path
+) -> None:
+    for folder in ("home", "elsewhere"):
+        (tmp_path / folder).mkdir()
+        rgb(tmp_path / folder / "a.tif")
+    vrt(tmp_path / "home" / "b.vrt", str(tmp_path / "elsewhere" / "a.tif"), relative=0)
+    result = rsmoe("caption", "home", "-o", "out.gpkg", "--tile-size", "32")
+    assert result.exit_code == 3
+    assert "left out: home/b.vrt refers to" in result.stderr
+    result = rsmoe("caption", "home", "-o", "all.gpkg", "--tile-size", "32", "--allow-external")
+    assert "refers to" not in result.stderr

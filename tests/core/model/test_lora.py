@@ -76,7 +76,7 @@ def test_adapters_come_back_as_they_were(tmp_path) -> None:
     settings = json.loads((tmp_path / "adapters/theme/adapter_config.json").read_text())
     assert settings["base_model_name_or_path"] is None, "a folder of this machine is nobody's business"
     bare = make_tiny(experts=False)
-    bare.language = lora.load_adapters(bare.language, tmp_path, model.roles)
+    bare.language = lora.load_adapters(bare.language, tmp_path, model.config)
     assert say(bare.eval(), list(model.roles), len(model.roles)) == said
 
 
@@ -85,7 +85,7 @@ def test_a_missing_adapter_is_named(tmp_path) -> None:
     lora.save_adapters(model.language, tmp_path)
     (tmp_path / "adapters/relations/adapter_model.safetensors").unlink()
     with pytest.raises(ModelError, match="lacks relations"):
-        lora.load_adapters(make_tiny(experts=False).language, tmp_path, model.roles)
+        lora.load_adapters(make_tiny(experts=False).language, tmp_path, model.config)
 
 
 def test_a_damaged_adapter_is_refused_in_one_line(tmp_path) -> None:
@@ -93,5 +93,5 @@ def test_a_damaged_adapter_is_refused_in_one_line(tmp_path) -> None:
     lora.save_adapters(model.language, tmp_path)
     (tmp_path / "adapters/objects/adapter_model.safetensors").write_bytes(b"\0" * 40)
     with pytest.raises(ModelError, match="damaged") as caught:
-        lora.load_adapters(make_tiny(experts=False).language, tmp_path, model.roles)
+        lora.load_adapters(make_tiny(experts=False).language, tmp_path, model.config)
     assert "\n" not in str(caught.value)

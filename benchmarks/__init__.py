@@ -1,0 +1,1 @@
+"""Measurements and trials, each a script of its own."""

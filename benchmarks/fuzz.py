@@ -1,0 +1,143 @@
+"""Damages rasters, model folders and data sets in thousands of ways, and counts what becomes of them.
+
+    python -m benchmarks.fuzz [SCENE ...] [--mutants 1200] [--seed 0] [--keep FOLDER]
+
+A mutant may be taken, taken in part (some tiles fail, some rows are left out) or refused with one line. It must not
+crash the program, hang it, fill the memory, end in a traceback or leave half of an output. Prints the figures and what
+was wrong as JSON; the exit code is 1 if anything was. SCENES are real rasters to be damaged besides those that are made
+here. Mutants that went wrong are kept with --keep. The same seed makes the same mutants.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import random
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from benchmarks.fuzzing import seeds
+from benchmarks.fuzzing.mutants import mutant, value_mutant
+from benchmarks.fuzzing.targets import FINE
+from benchmarks.fuzzing.watch import WRONG, watched
+
+SHARES = {"scene": 1.0, "caption": 0.2, "model": 0.3, "data": 0.5}
+"""Targets, and how many mutants each gets for one of the rasters'."""
+_LOT = 50
+"""Mutants that lie on disk at a time."""
+
+Mutants = Iterator[tuple[str, Path]]
+"""A name of the seed, and the mutant to hand to the target."""
+
+
+def main() -> int:
+    """Damage, run, count."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("scenes", type=Path, nargs="*", metavar="SCENE")
+    parser.add_argument("--mutants", type=int, default=1200, help="of rasters, a share of it of each other target")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--keep", type=Path)
+    arguments = parser.parse_args()
+    figures: dict[str, dict[str, int]] = {}
+    faults: list[str] = []
+    started = time.monotonic()
+    for target, share in SHARES.items():
+        number = max(1, round(arguments.mutants * share))
+        counts, wrong = fuzz(target, number, arguments.seed, arguments.scenes, arguments.keep)
+        figures[target] = {"mutants": counts.total(), **{what: counts[what] for what in (*FINE, *WRONG)}}
+        faults += wrong
+    together = {
+        "seed": arguments.seed,
+        "mutants": sum(counted["mutants"] for counted in figures.values()),
+        "seconds": round(time.monotonic() - started),
+        "faults": len(faults),
+    }
+    print(json.dumps({**together, "targets": figures, "wrong": faults}, indent=2))
+    return 1 if faults else 0
+
+
+def fuzz(
+    target: str, number: int, seed: int, scenes: list[Path], keep: Path | None = None
+) -> tuple[Counter[str], list[str]]:
+    """How many mutants came to what, and a line for each that went wrong."""
+    counts: Counter[str] = Counter()
+    wrong: list[str] = []
+    with tempfile.TemporaryDirectory() as folder:
+        made = itertools.islice(_MAKERS[target](Path(folder), scenes, random.Random(f"{target} {seed}")), number)
+        while lot := list(itertools.islice(made, _LOT)):
+            for (name, _), (path, (what, why)) in zip(lot, watched(target, [path for _, path in lot]), strict=True):
+                counts[what] += 1
+                if what not in FINE:
+                    wrong.append(f"{target}, {name}, {path.name}: {what}: {why}")
+                    _keep(path, keep, target)
+            print(f"{target}: {counts.total()} of {number}: {dict(counts)}", file=sys.stderr)
+    return counts, wrong
+
+
+def _keep(path: Path, keep: Path | None, target: str) -> None:
+    if keep is not None:
+        place = keep / target
+        place.mkdir(parents=True, exist_ok=True)
+        whole = next((parent for parent in path.parents if parent.name == "model"), path)
+        if whole.is_dir():
+            shutil.copytree(whole, place / f"{whole.parent.name}", dirs_exist_ok=True)
+        else:
+            shutil.copy(path, place)
+
+
+def _scenes(folder: Path, scenes: list[Path], chance: random.Random) -> Mutants:
+    """One damaged raster after the other, beside the raster that the VRT names."""
+    whole = folder / "whole"
+    whole.mkdir()
+    originals = [*seeds.rasters(whole), *scenes]
+    shutil.copy(originals[0], folder)
+    for number, original in enumerate(itertools.cycle(originals)):
+        path = folder / f"{number:05d}{original.suffix}"
+        path.write_bytes(mutant(original.read_bytes(), chance))
+        yield original.name, path
+        (folder / f"{number - 2 * _LOT:05d}{original.suffix}").unlink(missing_ok=True)
+
+
+def _models(folder: Path, _: list[Path], chance: random.Random) -> Mutants:
+    """A model folder with one file that is damaged."""
+    whole = folder / "whole"
+    files = [path.relative_to(whole) for path in seeds.model(whole)]
+    for number, file in enumerate(itertools.cycle(files)):
+        copy = folder / f"{number:05d}" / "model"
+        shutil.copytree(whole, copy)
+        content = (whole / file).read_bytes()
+        if file.suffix == ".json" and chance.random() < 0.6:
+            changed = json.dumps(value_mutant(json.loads(content), chance)).encode()
+        else:
+            changed = mutant(content, chance)
+        (copy / file).write_bytes(changed)
+        yield str(file), copy / file
+
+
+def _datasets(folder: Path, _: list[Path], chance: random.Random) -> Mutants:
+    """A data set with other values in its annotations, or with damaged files."""
+    for number, name in enumerate(itertools.cycle(seeds.FORMATS)):
+        copy = folder / f"{number:05d}-{name}"
+        seeds.dataset(copy, name, lambda value: value_mutant(value, chance) if chance.random() < 0.7 else value)
+        for path in sorted(path for path in copy.rglob("*") if path.is_file()):
+            if chance.random() < 0.2:
+                path.write_bytes(mutant(path.read_bytes(), chance))
+        yield name, copy
+
+
+_MAKERS: dict[str, Callable[[Path, list[Path], random.Random], Mutants]] = {
+    "scene": _scenes,
+    "caption": _scenes,
+    "model": _models,
+    "data": _datasets,
+}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,172 @@
+"""Small valid things to be damaged: rasters of every make, a model folder, a data set of each format."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from rasterio.control import GroundControlPoint
+from rasterio.shutil import copy as copy_raster
+
+WIDTH, HEIGHT = 128, 96
+
+_GEO = {"crs": "EPSG:32631", "transform": rasterio.Affine(10, 0, 500_000, 0, -10, 4_000_000)}
+_TILED = {"tiled": True, "blockxsize": 32, "blockysize": 32}
+_GCPS = [
+    GroundControlPoint(row, col, 3 + col / 1e4, 36 - row / 1e4)
+    for row, col in ((0, 0), (0, WIDTH), (HEIGHT, 0), (HEIGHT, WIDTH))
+]
+
+
+def rasters(folder: Path) -> list[Path]:
+    """Writes one raster of each make into `folder`; the VRT names the first of them."""
+    bytes_CHW = _picture().astype(np.uint8)
+    floats_CHW = _picture().astype(np.float32)
+    floats_CHW[:, :20, :20] = np.nan
+    makes: dict[str, tuple[Any, dict[str, Any]]] = {
+        "striped": (bytes_CHW, {"photometric": "RGB"}),
+        "tiled": (bytes_CHW, {**_TILED, "compress": "deflate"}),
+        "lzw": (bytes_CHW, {"compress": "lzw", "predictor": 2, "interleave": "pixel"}),
+        "jpeg": (bytes_CHW, {**_TILED, "compress": "jpeg", "photometric": "YCBCR", "interleave": "pixel"}),
+        "float": (floats_CHW, {**_TILED, "compress": "zstd"}),
+        "sixteen": ((_picture() * 40).astype(np.uint16), {"nodata": 0}),
+        "palette": (bytes_CHW[:1] // 32, {"photometric": "palette"}),
+        "bigtiff": (bytes_CHW, {"bigtiff": "YES", "compress": "packbits"}),
+        "gcps": (bytes_CHW, {"crs": None, "transform": None}),
+        "masked": (bytes_CHW, {"compress": "deflate"}),
+    }
+    written = []
+    for name, (values_CHW, profile) in makes.items():
+        written.append(folder / f"{name}.tif")
+        _write(written[-1], values_CHW, {**_GEO, **profile})
+    for name, driver in (("picture.png", "PNG"), ("mosaic.vrt", "VRT"), ("picture.jpg", "JPEG"), ("old.img", "HFA")):
+        copy_raster(written[0], folder / name, driver=driver)
+        written.append(folder / name)
+    return written
+
+
+def _write(path: Path, values_CHW: Any, profile: dict[str, Any]) -> None:
+    count, height, width = values_CHW.shape
+    shape = {"count": count, "height": height, "width": width, "dtype": values_CHW.dtype}
+    with rasterio.open(
+        path, "w", driver="GTiff", **shape, **{k: v for k, v in profile.items() if v is not None}
+    ) as out:
+        out.write(values_CHW)
+        if path.stem == "gcps":
+            out.gcps = _GCPS, rasterio.crs.CRS.from_epsg(4326)
+        if path.stem == "palette":
+            out.write_colormap(1, {number: (number * 30, 255 - number * 30, 60, 255) for number in range(8)})
+        if path.stem == "masked":
+            out.write_mask(np.tri(height, width, 20, dtype=np.uint8) * 255)
+            out.build_overviews([2, 4])
+
+
+def _picture() -> Any:
+    """CxHxW, 0-255: something smooth with noise on it."""
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    smooth = np.stack([x, y, x + y]) % 200
+    return np.clip(smooth + np.random.default_rng(0).integers(0, 50, smooth.shape), 0, 255)
+
+
+def model(folder: Path) -> list[Path]:
+    """Writes a tiny model with random weights; returns its files."""
+    import dataclasses
+
+    import torch
+
+    from rsmoe_core.checkpoint import save_model
+    from rsmoe_core.model.rsmoe import build
+    from rsmoe_core.presets import tiny
+    from rsmoe_core.tokenizer import TextCodec
+
+    torch.manual_seed(0)
+    config = dataclasses.replace(tiny(), decoding=dataclasses.replace(tiny().decoding, beams=1))
+    codec = TextCodec.train(["many green trees are near a pond .", "a river"], 512, config.experts)
+    language = dataclasses.replace(config.language, vocab_size=len(codec))
+    made = build(dataclasses.replace(config, language=language), codec)
+    made.add_experts()
+    save_model(made, folder)
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+_ASKED = {"question": "is it a road?", "answer": "yes", "type": "presence"}
+DATASETS: dict[str, dict[str, Any]] = {
+    "plain": {
+        "annotations.jsonl": {
+            "image": "a.png",
+            "split": "train",
+            "captions": ["a road ."],
+            "scene": "road",
+            "series": "a",
+            "objects": "a road",
+            "questions": [{"text": "is it a road?", "answer": "yes", "kind": "presence"}],
+            "marks": {"thing": "ship", "boxes": [[1, 2, 3, 4]]},
+            "metres_per_pixel": 1.0,
+        }
+    },
+    "nwpu": {"dataset_nwpu.json": {"road": [{"filename": "a.png", "split": "train", "raw": "a road ."}]}},
+    "karpathy": {
+        "dataset_a.json": {
+            "images": [
+                {"filename": "a.png", "filepath": "", "split": "train", "sentences": [{"raw": "a road ."}]},
+                {"filename": "b.jpg", "filepath": "", "split": "val", "sentences": [{"raw": "a bend ."}]},
+            ]
+        }
+    },
+    "rsicap": {
+        "captions.json": {"annotations": [{"filename": f, "text_output": "a road ."} for f in ("a.png", "b.jpg")]}
+    },
+    "rsieval": {
+        "annotations.json": {"annotations": [{"filename": "a.png", "caption": "a road .", "qa_pairs": [_ASKED]}]}
+    },
+    "rsvqa": {
+        "LR_split_train_images.json": {"images": [{"id": 0, "questions_ids": [0], "active": True}]},
+        "LR_split_train_questions.json": {
+            "questions": [
+                {"id": 0, "img_id": 0, "type": "count", "question": "how many?", "answers_ids": [0], "active": True}
+            ]
+        },
+        "LR_split_train_answers.json": {"answers": [{"id": 0, "question_id": 0, "answer": "7", "active": True}]},
+    },
+    "vrsbench": {"Annotations_val/a.json": {"image": "a.png", "caption": "a road .", "qa_pairs": [_ASKED]}},
+    "boxes": {
+        "objects.json": [
+            {"image": f, "split": "train", "label": "ship", "polygons": [[0, 0, 2, 0, 2, 2]]}
+            for f in ("a.png", "b.jpg")
+        ]
+    },
+    "ucm_gray": {"annotations.json": [{"image": "a.png", "scene": "river", "qa": [["Is it a river?", "yes"]]}]},
+}
+"""The annotations of each format that has JSON: file → content, about one picture or two."""
+
+
+_LINES = {"rsivqa": {"a.txt": "a.png:is it a road?yes\nb.jpg:how many roads?2\n"}}
+FORMATS = (*DATASETS, *_LINES)
+"""Names of the formats that a data set is made of."""
+
+
+def dataset(folder: Path, name: str, change: Callable[[Any], Any] = lambda value: value) -> None:
+    """Writes a data set in one of `FORMATS`; `change` makes other values of those of its annotations."""
+    pictures(folder)
+    for file, content in {**DATASETS, **_LINES}[name].items():
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        text = content if isinstance(content, str) else json.dumps(change(copy.deepcopy(content)))
+        (folder / file).write_text(text)
+
+
+_EXIF: Any = b"Exif\0\0II*\0\x08\0\0\0" + bytes(60)
+
+
+def pictures(folder: Path) -> None:
+    """Writes the pictures that every data set is about, in the places where they look for them."""
+    from PIL import Image
+
+    for name in ("a.png", "b.jpg", "0.tif", "Images_val/a.png", "road/a.png"):
+        (folder / name).parent.mkdir(exist_ok=True, parents=True)
+        exif = {"exif": _EXIF} if name.endswith("jpg") else {}
+        Image.new("RGB", (8, 8), (9, 90, 20)).save(folder / name, **exif)
