@@ -36,7 +36,7 @@ from rsmoe_core.answering import (
 from rsmoe_core.batch_size import BatchSize
 from rsmoe_core.catalogue import find_model
 from rsmoe_core.checkpoint import fingerprint
-from rsmoe_core.devices import find_device, is_out_of_memory, release_memory
+from rsmoe_core.devices import find_device, is_out_of_memory, release_memory, uses_bf16
 from rsmoe_core.errors import ModelError, UsageError
 from rsmoe_core.finding import Finder
 from rsmoe_core.instructions import CAPTION
@@ -96,7 +96,7 @@ class Engine:
     @property
     def dtype(self) -> str:
         """Number format in which the model computes."""
-        return str(next(self._model.language.parameters()).dtype).removeprefix("torch.")
+        return str(self._model.qformer.queries.dtype).removeprefix("torch.")
 
     def caption(
         self, images: Sequence[NDArray[np.uint8] | Image.Image], valid: Sequence[NDArray[np.bool_]] | None = None
@@ -240,7 +240,9 @@ class Engine:
         return self._model.encode(patches_BPD, [CAPTION] * len(requests))
 
     def _pixels(self, requests: Sequence[Request]) -> Tensor:
-        return to_pixels(requests, self.image_size).to(self.device, memory_format=torch.channels_last)
+        pixels_BCHW = to_pixels(requests, self.image_size)
+        dtype = self._model.qformer.queries.dtype
+        return pixels_BCHW.to(self.device, dtype, memory_format=torch.channels_last)
 
     def _describe_tokens(self, tokens_BQH: Tensor, variants: Sequence[Variant]) -> list[list[Description]]:
         """For each picture, what each variant says of it."""
@@ -288,15 +290,18 @@ class Engine:
         return [(as_sentence(model.codec.decode(text.ids)), text.confidence) for text in written]
 
 
-def load(model: str | Path = "nano", *, device: str = "auto", revision: str | None = None) -> Engine:
+def load(
+    model: str | Path = "nano", *, device: str = "auto", precision: str = "fp32", revision: str | None = None
+) -> Engine:
     """Load a model by built-in name, from a folder, or from the Hugging Face hub by id (`owner/name`).
 
-    `device` is `auto` (a GPU where there is one), `cpu`, `cuda`, `cuda:1` ...; `revision` a branch, tag or commit of a
-    hub model. Raises UsageError for a name that means nothing, ModelError for a folder that is damaged.
+    `device` is `auto` (a GPU where there is one), `cpu`, `cuda`, `cuda:1` ...; `precision` is `fp32`, `bf16`, which
+    changes some words, or `auto`, which measures what is faster; `revision` a branch, tag or commit of a hub model.
+    Raises UsageError for a name that means nothing, ModelError for a folder that is damaged.
     """
     folder = find_model(str(model), revision)
     where = find_device(device)
-    loaded = load_ready(folder, where)
+    loaded = load_ready(folder, where, torch.bfloat16 if uses_bf16(precision, where) else torch.float32)
     if not loaded.has_experts:
         raise ModelError(f"{folder} {_EXPERTS_NEEDED}")
     return Engine(loaded, str(model), fingerprint(folder), where)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from rsmoe_core import contents
@@ -24,15 +25,15 @@ from rsmoe_core.tokenizer import TextCodec
 _LANGUAGE = "language."
 
 
-def load_ready(folder: Path, device: str = "cpu") -> RSMoE:
-    """Read a model folder into float32 on `device`, for use only.
+def load_ready(folder: Path, device: str = "cpu", dtype: torch.dtype = torch.float32) -> RSMoE:
+    """Read a model folder into memory on `device`, for use only; it computes in `dtype`.
 
     A model whose fused text is the best of several beams is read by `load_model`, as decoders write greedily.
     Raises ModelError that names the file which is missing, truncated or does not fit the others.
     """
     config = load_config(folder)
     if config.decoding.beams > 1:
-        return load_model(folder, device)
+        return _computing_in(dtype, load_model(folder, device))
     model = contents.shell(config, TextCodec.load(folder, config.experts, config.language.vocab_size))
     state = read_base(folder, model)
     language = {key.removeprefix(_LANGUAGE): state.pop(key) for key in list(state) if key.startswith(_LANGUAGE)}
@@ -40,7 +41,14 @@ def load_ready(folder: Path, device: str = "cpu") -> RSMoE:
     fold(model.vision)
     states = {NO_ROLE: language, **_states(folder, config, language)}
     model.language = Voices({role: Decoder(config.language, own) for role, own in states.items()})
-    return model.to(device).eval().requires_grad_(False)
+    return _computing_in(dtype, model.to(device).eval().requires_grad_(False))
+
+
+def _computing_in(dtype: torch.dtype, model: RSMoE) -> RSMoE:
+    """The counters stay in float32: their thresholds were settled in it."""
+    for part in (model.vision, model.qformer, model.language):
+        part.to(dtype)
+    return model
 
 
 def _states(folder: Path, config: ModelConfig, language: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:

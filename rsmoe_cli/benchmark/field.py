@@ -9,7 +9,7 @@ from pathlib import Path
 from rsmoe_cli.benchmark import others
 from rsmoe_cli.benchmark.contest import hold
 from rsmoe_cli.benchmark.report import report
-from rsmoe_cli.benchmark.run import OURS
+from rsmoe_cli.benchmark.run import OURS, OURS_IN_BF16
 from rsmoe_cli.raster import Scene, open_scene
 from rsmoe_cli.reading import TileImage, read_tiles
 from rsmoe_cli.tables import Report
@@ -17,7 +17,7 @@ from rsmoe_cli.tiling import Grid
 from rsmoe_core.errors import UsageError
 from rsmoe_core.types import Request
 
-LOOPS = (*others.LOOPS, OURS)
+LOOPS = (*others.LOOPS, OURS_IN_BF16, OURS)
 USUAL = ("one-by-one", "batches", OURS)
 _SAMPLE = 16
 """Tiles of which the model's operations are counted."""

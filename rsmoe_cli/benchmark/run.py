@@ -15,6 +15,8 @@ from rsmoe_core.errors import RsmoeError
 
 OURS = "rsmoe"
 """The loop of `rsmoe caption`, which runs as people run it."""
+OURS_IN_BF16 = "rsmoe-bf16"
+"""The same with `--precision bf16`."""
 
 
 @dataclass(frozen=True)
@@ -53,15 +55,17 @@ class Measured:
 
 
 def measure(loop: str, scene: str, out: Path, model: str, tile_size: int) -> Measured:
-    """Runs a loop: one of `others.LOOPS`, or ours. Raises RsmoeError if it fails."""
+    """Runs a loop: one of `others.LOOPS`, or one of ours. Raises RsmoeError if it fails."""
     settings = [scene, "-o", str(out), "--model", model, "--tile-size", str(tile_size)]
-    if loop == OURS:
-        command = [sys.executable, "-m", "rsmoe_cli.main", "caption", *settings, "--overwrite", "--json", "--quiet"]
+    ours = {OURS: "fp32", OURS_IN_BF16: "bf16"}.get(loop)
+    if ours:
+        program = [sys.executable, "-m", "rsmoe_cli.main", "caption"]
+        command = [*program, *settings, "--precision", ours, "--overwrite", "--json", "--quiet"]
     else:
         command = [sys.executable, "-m", "rsmoe_cli.benchmark.others", loop, *settings]
     told, wall, peak = _watched(command)
     found = json.loads(told)
-    if loop == OURS:
+    if ours:
         run = Run(found["captioned"], found["seconds"], found["waited_seconds"], found["first_seconds"])
     else:
         run = Run(**found)

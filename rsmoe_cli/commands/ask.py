@@ -45,6 +45,7 @@ def ask(
     stretch: options.Stretch = "auto",
     batch_size: options.BatchSize = None,
     device: options.Device = "auto",
+    precision: options.Precision = "fp32",
     dst_crs: options.DstCrs = None,
     allow_external: options.AllowExternal = False,
     overwrite: options.Overwrite = False,
@@ -77,7 +78,11 @@ def ask(
     from rsmoe_cli.answering import ask_scenes
     from rsmoe_core import load
 
-    engine = load(model, device=device) if any(inquiry.kind != "unknown" for inquiry in inquiries) else None
+    engine = (
+        load(model, device=device, precision=precision)
+        if any(inquiry.kind != "unknown" for inquiry in inquiries)
+        else None
+    )
     if engine is not None and batch_size is not None:
         engine.batch_size = batch_size
     _tell_notes(sources, output)

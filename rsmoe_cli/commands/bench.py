@@ -22,7 +22,7 @@ def bench(
     rounds: Annotated[int, typer.Option(min=1, help="Times that every loop is run.")] = 3,
     loop: Annotated[
         list[str] | None,
-        typer.Option(help="one-by-one, batches or rsmoe, or the first two with -merged; may be repeated."),
+        typer.Option(help="one-by-one, batches, rsmoe, ...; may be repeated; any other word names all."),
     ] = None,
     markdown: Annotated[Path | None, typer.Option(help="Also write the report to this Markdown file.")] = None,
     json: options.Json = False,

@@ -23,6 +23,7 @@ def caption(
     stretch: options.Stretch = "auto",
     batch_size: options.BatchSize = None,
     device: options.Device = "auto",
+    precision: options.Precision = "fp32",
     dst_crs: options.DstCrs = None,
     allow_external: options.AllowExternal = False,
     overwrite: Annotated[
@@ -66,7 +67,7 @@ def caption(
         from rsmoe_cli.wish import Wish
         from rsmoe_core import load
 
-        engine = load(model, device=device)
+        engine = load(model, device=device, precision=precision)
         if batch_size is not None:
             engine.batch_size = batch_size
         wish = Wish(paths, cutting, dst_crs, prompts)

@@ -47,6 +47,7 @@ def evaluate(
         bool, typer.Option("--scenes", help="Score which kinds of place are named, in a set without captions too.")
     ] = False,
     device: options.Device = "auto",
+    precision: options.Precision = "fp32",
     batch_size: options.BatchSize = None,
     tokenizer: Annotated[str, typer.Option(help="How words are told apart: simple, or ptb (needs Java).")] = "simple",
     spice: Annotated[
@@ -88,7 +89,7 @@ def evaluate(
     place = f"{data.name}, {split}"
     source: dict[str, str]
     if ask:
-        engine = _load(model, device, batch_size)
+        engine = _load(model, device, precision, batch_size)
         source = {"model": engine.name, "revision": engine.revision}
         report = _of_asking(engine, dataset, split, limit, f"{model} on {place}")
     elif answers is not None:
@@ -99,7 +100,7 @@ def evaluate(
         if captions is not None:
             source, described = {"captions": str(captions)}, {"whole": _read(captions, dataset, split, samples)}
         else:
-            engine = _load(model, device, batch_size)
+            engine = _load(model, device, precision, batch_size)
             source = {"model": engine.name, "revision": engine.revision}
             described = _describe(engine, samples, ablate)
         if predictions is not None:
@@ -216,10 +217,10 @@ def _read(captions: Path, dataset: Dataset, split: str, samples: Sequence[Sample
     return said_of(samples, saved, captions)
 
 
-def _load(model: str, device: str, batch_size: int | None) -> Engine:
+def _load(model: str, device: str, precision: str, batch_size: int | None) -> Engine:
     from rsmoe_core import load
 
-    engine = load(model, device=device)
+    engine = load(model, device=device, precision=precision)
     engine.batch_size = batch_size or engine.batch_size
     return engine
 

@@ -18,7 +18,7 @@ from tests.cli.fakes import FakeEngine
 def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     """A fake engine that `rsmoe_core.load` gives for every name."""
     fake = FakeEngine()
-    monkeypatch.setattr("rsmoe_core.load", lambda name, device="auto": fake, raising=False)
+    monkeypatch.setattr("rsmoe_core.load", lambda name, **_: fake, raising=False)
     return fake
 
 

@@ -128,7 +128,7 @@ def test_a_run_that_is_told_to_stop_says_what_is_kept(tmp_path: Path, signal_num
         "    time.sleep(60 if engine.batches else 0)\n"
         "    return describe(requests)\n"
         "engine.describe = slowly\n"
-        "rsmoe_core.load = lambda name, device: engine\n"
+        "rsmoe_core.load = lambda name, **_: engine\n"
         "from rsmoe_cli import main\n"
         "main._PATIENCE = 60\n"
         "main.main()\n"
