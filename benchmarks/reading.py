@@ -21,8 +21,8 @@ from pathlib import Path
 
 import rasterio.shutil
 from range_server import RangeServer
-from scenes import big_scene
 
+from rsmoe_cli.benchmark.drawing import big_scene
 from rsmoe_cli.raster import open_scene
 from rsmoe_cli.readers import MOST_READERS, READERS
 from rsmoe_cli.reading import DETAIL, ReadingLog, TileFailure, read_tiles

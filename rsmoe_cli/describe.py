@@ -19,7 +19,7 @@ from rsmoe_cli.journal import Journal
 from rsmoe_cli.journey import Told, travel
 from rsmoe_cli.kept import KeptScene, KeptTile
 from rsmoe_cli.raster import Scene
-from rsmoe_cli.reading import TileImage
+from rsmoe_cli.reading import ReadingLog, TileImage
 from rsmoe_cli.records import Row
 from rsmoe_cli.scenes import stamp
 from rsmoe_cli.sinks import Output
@@ -50,6 +50,7 @@ def describe_scenes(wish: Wish, engine: Engine, output: Output, journal: Journal
         OutputError: the output cannot be written, or a scene has changed since the journal was begun.
     """
     start, earlier = time.monotonic(), journal.count()
+    reading, first = ReadingLog(), 0.0
     for number, path in enumerate(wish.scenes):
         try:
             mark = stamp(path)
@@ -66,8 +67,9 @@ def describe_scenes(wish: Wish, engine: Engine, output: Output, journal: Journal
             continue
         _tell_notes(scene, output)
         done = journal.begin_scene(number, _kept_scene(scene, grid, mark))
-        for batch in travel(scene, grid, engine, _request, engine.describe, "captioning", progress, done):
+        for batch in travel(scene, grid, engine, _request, engine.describe, "captioning", progress, done, reading):
             journal.keep(number, [_kept_tile(told, grid, footprints) for told in batch])
+            first = first or time.monotonic() - start
     if len(lost := journal.lost_scenes()) == len(wish.scenes):
         raise SceneError(f"none of the {len(lost)} scenes can be captioned")
     journal.finishing()
@@ -90,6 +92,8 @@ def describe_scenes(wish: Wish, engine: Engine, output: Output, journal: Journal
         lost_scenes=len(lost),
         seconds=round(seconds, 3),
         tiles_per_second=round((tiles - earlier) / seconds, 2),
+        first_seconds=round(first, 3),
+        waited_seconds=round(reading.waited_seconds, 3),
         coverage=tally.coverage,
     )
 

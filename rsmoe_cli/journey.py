@@ -12,7 +12,7 @@ from typing import Generic, Protocol, TypeGuard, TypeVar
 from tqdm import tqdm
 
 from rsmoe_cli.raster import Scene, first_line
-from rsmoe_cli.reading import DETAIL, TileFailure, TileImage, TileResult, read_tiles
+from rsmoe_cli.reading import DETAIL, ReadingLog, TileFailure, TileImage, TileResult, read_tiles
 from rsmoe_cli.tiling import Grid, Tile
 from rsmoe_core.types import Request
 
@@ -80,18 +80,20 @@ def travel(
     doing: str,
     progress: bool,
     done: Sequence[int] = (),
+    log: ReadingLog | None = None,
 ) -> Iterator[list[Told[Words]]]:
     """Puts the same number of requests about each tile to the engine; yields all tiles in order, a batch at a time.
 
     A tile that cannot be read, or about which the engine says nothing, does not stop the others. `doing` names the work
-    beside the progress bar. `done` says of each tile of the grid, in order, whether it is to be passed over.
+    beside the progress bar. `done` says of each tile of the grid, in order, whether it is to be passed over; `log` is
+    kept up to date on the way.
     """
 
     def wanted(tile: Tile) -> bool:
         return not done or not done[grid.number(tile)]
 
     with tqdm(total=len(grid), initial=sum(done), unit="tile", desc=doing, disable=not progress) as bar:
-        results = read_tiles(scene, grid, DETAIL * engine.image_size, wanted=wanted)
+        results = read_tiles(scene, grid, DETAIL * engine.image_size, wanted=wanted, log=log)
         for batch in batches(results, lambda: engine.batch_size):
             asked = [requests(result) if _is_visible(result) else [] for result in batch]
             said = iter(_say(say, [request for one in asked for request in one]))

@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 from rsmoe_cli import console, options
 from rsmoe_cli.commands import data, models
 from rsmoe_cli.commands.ask import ask
+from rsmoe_cli.commands.bench import bench
 from rsmoe_cli.commands.caption import caption
 from rsmoe_cli.commands.evaluate import evaluate
 from rsmoe_cli.commands.finetune import finetune
@@ -67,6 +68,7 @@ app.command()(ask)
 app.command()(train)
 app.command()(finetune)
 app.command()(evaluate)
+app.command()(bench)
 app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
 

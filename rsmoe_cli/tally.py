@@ -82,6 +82,10 @@ class Summary:
     """Wall time of this run, from the first read to the finished file."""
     tiles_per_second: float
     """Tiles that this run did / seconds."""
+    first_seconds: float
+    """The part of the seconds until the first batch was kept; 0 if there was none."""
+    waited_seconds: float
+    """The part of the seconds in which the engine waited for tiles."""
     coverage: float
     """Valid pixels described / valid pixels seen, 0-1."""
 

@@ -43,6 +43,7 @@ from rsmoe_core.instructions import CAPTION
 from rsmoe_core.model.experts import ExpertDrafts
 from rsmoe_core.model.router import RoutedPrompts
 from rsmoe_core.model.rsmoe import RSMoE
+from rsmoe_core.model.writing import Voices
 from rsmoe_core.preprocess import to_pixels
 from rsmoe_core.question_reader import read_inquiry
 from rsmoe_core.ready import load_ready
@@ -50,7 +51,7 @@ from rsmoe_core.types import UNKNOWN, Answer, Description, Request
 from rsmoe_core.variants import WHOLE, Variant
 from rsmoe_core.workers import Workers
 
-_FIRST, _MOST = 8, 32
+_FIRST, _MOST = 16, 32
 """Pictures of each worker's first batch, and of its largest."""
 _VISION_BATCH = 2
 """Pictures that a processor encodes at a time: what is in between then stays in its cache."""
@@ -65,7 +66,8 @@ class Engine:
     def __init__(self, model: RSMoE, name: str, revision: str, device: str = "cpu") -> None:
         self._model = model
         self._finder = Finder(model.counters, model.config.counting, device)
-        self._workers = Workers.on(device)
+        # peft tells one model, for all threads, which adapters the rows at hand use: only decoders can be shared.
+        self._workers = Workers.on(device) if isinstance(model.language, Voices) else Workers(1)
         self._size = BatchSize(_FIRST * self._workers.count, _MOST * self._workers.count)
         self.name = name
         self.revision = revision

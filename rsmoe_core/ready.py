@@ -6,10 +6,13 @@ Here neither is imported, so that a single picture is described within seconds.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from rsmoe_core.checkpoint import (
     CONFIG,
@@ -33,6 +36,8 @@ from rsmoe_core.model.writing import Voices
 from rsmoe_core.tokenizer import TextCodec
 
 _LANGUAGE = "language."
+_STARTS = {Tensor.normal_, nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_, nn.init.zeros_, nn.init.ones_}
+"""What gives new weights their first values."""
 
 
 def load_ready(folder: Path, device: str = "cpu") -> RSMoE:
@@ -48,7 +53,7 @@ def load_ready(folder: Path, device: str = "cpu") -> RSMoE:
     path = folder / WEIGHTS
     state = read_tensors(path)
     language = {key.removeprefix(_LANGUAGE): state.pop(key) for key in list(state) if key.startswith(_LANGUAGE)}
-    with torch.device("meta"):  # no memory and no random numbers for what the files hold
+    with torch.device("meta"), _Unset():  # no memory and no random numbers for what the files hold
         model = RSMoE(config, codec, EfficientNetLite(config.vision), QFormer(config), nn.Identity())
         counters = counters_of(config)
     fill(model, state, path)
@@ -63,6 +68,21 @@ def load_ready(folder: Path, device: str = "cpu") -> RSMoE:
     for name, counter in model.counters.items():
         load_weights(counter, folder / COUNTERS / f"{name}.safetensors")
     return model.to(device).eval().requires_grad_(False)
+
+
+class _Unset(TorchFunctionMode):
+    """Leaves out the random numbers with which new weights begin.
+
+    On the meta device they would be free, but to do nothing torch then imports its compiler, which takes seconds.
+    """
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        given = kwargs or {}
+        if func in _STARTS:
+            return args[0] if args else given["tensor"]
+        return func(*args, **given)
 
 
 def _states(

@@ -5,9 +5,7 @@ from __future__ import annotations
 import runpy
 from pathlib import Path
 
-import numpy as np
 import pytest
-import rasterio
 
 from rsmoe_core.metrics.counting import Fit, Searched
 
@@ -27,17 +25,3 @@ def test_ports_are_listed_with_their_errors_beside_the_usual_number() -> None:
     assert "**0.23**" in rows[5]
     usual = (15 / 10 + 0 / 20 + 15 / 30) / 3  # always the median of the two others: 25, 20, 15
     assert float(rows[6].split("|")[-2]) == pytest.approx(usual, abs=0.005)
-
-
-def test_a_large_scene_lacks_the_ground_left_of_its_swath(tmp_path: Path) -> None:
-    script = runpy.run_path(str(BENCHMARKS / "scenes.py"))
-    with rasterio.open(script["big_scene"](tmp_path / "a.tif", 700)) as dataset:
-        values = dataset.read()
-        assert (dataset.count, dataset.nodata, dataset.block_shapes[0]) == (4, 0, (512, 512))
-    empty = (values == 0).all(axis=0)
-    assert empty.mean() == pytest.approx(0.3, abs=0.01)
-    assert (values[:, ~empty] > 0).all()
-    assert (np.diff(empty.astype(int), axis=1) <= 0).all(), "one wedge, no holes"
-    with rasterio.open(script["big_scene"](tmp_path / "b.tif", 700, tiled=False, blockysize=8)) as dataset:
-        assert dataset.block_shapes[0] == (8, 700)
-        assert np.array_equal(dataset.read() == 0, values == 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
@@ -32,6 +33,20 @@ def add_adapters(language: nn.Module, names: Sequence[str], settings: LoraSettin
 def activate(language: PeftModel, role: str) -> None:
     """Let the language model speak in one role while training; only that role's adapter then takes gradients."""
     language.set_adapter(role)
+
+
+class Switched(nn.Module):
+    """One role of a language model that several share: its adapter is switched on for each `generate`."""
+
+    def __init__(self, language: PeftModel, role: str) -> None:
+        super().__init__()
+        self._language, self._role = language, role
+        self.get_input_embeddings = language.get_input_embeddings
+
+    def generate(self, **inputs: Any) -> Any:
+        """As transformers has it."""
+        self._language.set_adapter(self._role)
+        return self._language.generate(**inputs)
 
 
 def merged(language: PeftModel, role: str) -> nn.Module:

@@ -27,7 +27,7 @@ class QFormer(nn.Module):
         vision, qformer, language = config.vision, config.qformer, config.language
         self.norm = nn.LayerNorm(vision.feature_size)
         self.positions = nn.Parameter(torch.zeros(1, vision.grid**2, vision.feature_size))
-        self.queries = nn.Parameter(torch.randn(1, qformer.queries, qformer.hidden_size) * _INIT)
+        self.queries = nn.Parameter(torch.empty(1, qformer.queries, qformer.hidden_size).normal_(std=_INIT))
         self.encoder = _Encoder(qformer, vision.feature_size, language.vocab_size, language.max_length)
         self.project = nn.Linear(qformer.hidden_size, language.hidden_size)
 

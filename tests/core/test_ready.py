@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -76,3 +78,18 @@ def test_a_language_model_that_lacks_a_layer_is_refused(tmp_path: Path) -> None:
     save_file({key: value for key, value in state.items() if "layers.1.mlp.down" not in key}, str(path))
     with pytest.raises(ModelError, match="down_proj"):
         load_ready(tmp_path)
+
+
+def test_loading_and_describing_do_not_wake_the_compiler(tmp_path: Path) -> None:
+    """It takes seconds to import; torch's meta device does so unasked, to draw random numbers that are none."""
+    save_model(greedy(make_tiny()), tmp_path)
+    script = "\n".join(
+        [
+            "import sys, numpy, rsmoe_core",
+            f"rsmoe_core.load({str(tmp_path)!r}).caption([numpy.zeros((9, 9, 3), numpy.uint8)])",
+            "print(*sys.modules)",
+        ]
+    )
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    assert "torch" in loaded
+    assert not {"torch._dynamo", "sympy", "transformers", "peft"} & set(loaded)

@@ -1,0 +1,43 @@
+"""`rsmoe bench`: how fast scenes are captioned here, against the loops that others run."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rsmoe_cli import console, options
+
+
+def bench(
+    scene: Annotated[
+        str | None,
+        typer.Argument(metavar="[SCENE]", help="Scene to measure on; by default one is drawn.", show_default=False),
+    ] = None,
+    model: options.Model = "nano",
+    side: Annotated[int, typer.Option(min=224, help="Pixels a side of the scene that is drawn.")] = 1792,
+    tile_size: Annotated[int, typer.Option(min=16, help="Side of a tile, in pixels.")] = 224,
+    rounds: Annotated[int, typer.Option(min=1, help="Times that every loop is run.")] = 3,
+    loop: Annotated[
+        list[str] | None,
+        typer.Option(help="one-by-one, batches or rsmoe, or the first two with -merged; may be repeated."),
+    ] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Also write the report to this Markdown file.")] = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Measure how fast scenes are captioned on this machine, against the loops that others run, on the same weights."""
+    import json as json_format
+
+    from rsmoe_cli.benchmark.drawing import big_scene
+    from rsmoe_cli.benchmark.field import bench_scene
+    from rsmoe_core.files import write_whole
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = scene or big_scene(Path(folder) / f"drawn_{side}.tif", side)
+        report = bench_scene(path, model, tile_size, rounds, loop, Path(folder), console.note)
+    if markdown is not None:
+        write_whole(markdown, report.document(["Made by `rsmoe bench`."]))
+    typer.echo(json_format.dumps(report.figures) if json else report.shown())
