@@ -1,12 +1,13 @@
 # make demo   installs, renders the example scene, captions it and shows what was written
 # make test   installs and runs every test
 # make check  lints and checks types
+# make soak   long runs and runs that are killed, a quarter of an hour; make test has a small part of both
 
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: install demo test check clean
+.PHONY: install demo test check soak clean
 
 install: $(VENV)/.installed
 
@@ -29,6 +30,10 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+soak: install
+	$(BIN)/python -m benchmarks.soak
+	$(BIN)/python -m benchmarks.kills
 
 clean:
 	rm -rf $(VENV) demo .pytest_cache .mypy_cache .ruff_cache
