@@ -109,6 +109,7 @@ def test_interrupted_leaves_nothing(rsmoe: Cli, engine: FakeEngine, tmp_path: Pa
     engine.describe = interrupt  # type: ignore[method-assign]
     result = rsmoe("caption", "a.tif", "-o", "out.gpkg")
     assert result.exit_code == 130
+    assert result.stderr == "error: interrupted; no tile was finished yet\n"
     assert names(tmp_path) == ["a.tif"]
 
 
