@@ -1,7 +1,7 @@
 # make demo   installs, renders the example scene, captions it and shows what was written
 # make test   installs and runs every test
-# make soak   damages 4,800 rasters, model folders and data sets, and looks what becomes of them (20 minutes)
 # make check  lints and checks types
+# make soak   long runs, runs that are killed, and 2,000 damaged inputs; make test has a small part of each
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -26,13 +26,15 @@ demo: install
 test: install
 	$(BIN)/python -m pytest
 
-soak: install
-	$(BIN)/python -m benchmarks.fuzz --mutants 2400
-
 check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+soak: install
+	$(BIN)/python -m benchmarks.soak
+	$(BIN)/python -m benchmarks.kills
+	$(BIN)/python -m benchmarks.fuzz --mutants 1000
 
 clean:
 	rm -rf $(VENV) demo .pytest_cache .mypy_cache .ruff_cache

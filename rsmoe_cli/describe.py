@@ -13,7 +13,7 @@ from typing import Protocol
 from rsmoe_cli import journey, provenance
 from rsmoe_cli.caption_map import write_map
 from rsmoe_cli.caption_rows import described, failed
-from rsmoe_cli.errors import SceneError
+from rsmoe_cli.errors import OutputError, SceneError
 from rsmoe_cli.georeference import Footprints
 from rsmoe_cli.journal import Journal
 from rsmoe_cli.journey import Told, travel
@@ -73,7 +73,10 @@ def describe_scenes(wish: Wish, engine: Engine, output: Output, journal: Journal
     if len(lost := journal.lost_scenes()) == len(wish.scenes):
         raise SceneError(f"none of the {len(lost)} scenes can be captioned; the warnings above say why")
     journal.finishing()
-    write_map(journal, output, engine, wish.prompts)
+    try:
+        write_map(journal, output, engine, wish.prompts)
+    except OutputError as error:
+        raise OutputError(f"{error} What is done is kept, and the same command goes on from there") from error
     seconds, tally = time.monotonic() - start, journal.tally()
     tiles = tally.told + tally.skipped + tally.failed
     journal.finish()

@@ -27,11 +27,12 @@ class FlatGeobufSink:
         self._path, self._layer = path, layer
         self._collected = path.with_suffix(".gpkg")
         self._rows = GeoPackageSink(self._collected, layer)
-        self._indexed = True
+        self._indexed, self._count = True, 0
 
     def write(self, rows: Sequence[Row]) -> None:
         """Adds rows."""
         self._indexed = self._indexed and all(row.geometry is not None for row in rows)
+        self._count += len(rows)
         self._rows.write(rows)
 
     def add(self, layer: Layer, rows: Sequence[Row]) -> bool:
@@ -56,3 +57,10 @@ class FlatGeobufSink:
                 layer_metadata={"rsmoe": json.dumps(dict(metadata), ensure_ascii=False)},
                 SPATIAL_INDEX="YES" if self._indexed else "NO",
             )
+        with telling(self._path):
+            self._check()
+
+    def _check(self) -> None:
+        """GDAL writes the last bytes while it closes a file, and says nothing if there is no room for them."""
+        if self._count and len(pyogrio.read_bounds(self._path)[0]) != self._count:
+            raise OSError("some rows are missing")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import geopandas as gpd
@@ -31,6 +33,8 @@ class GeoPackageSink:
         """`path` must not exist yet."""
         self._path, self._layer = path, layer
         self._held: list[Row] = []
+        self._rows: Counter[str] = Counter()
+        self._placed: Counter[str] = Counter()
         self._save_rows(layer, [], append=False)
 
     def write(self, rows: Sequence[Row]) -> None:
@@ -51,6 +55,7 @@ class GeoPackageSink:
         pairs = list(_flat(metadata))
         table = pd.DataFrame({"key": [key for key, _ in pairs], "value": [value for _, value in pairs]})
         self._save(table, METADATA_TABLE, append=True)
+        self._check()
 
     def _flush(self) -> None:
         self._save_rows(self._layer, self._held)
@@ -63,6 +68,18 @@ class GeoPackageSink:
         }
         frame = gpd.GeoDataFrame(data, geometry=[row.geometry for row in rows], crs=layer.crs)
         self._save(frame, layer.name, append=append, geometry_type=layer.geometry)
+        self._rows[layer.name] += len(rows)
+        self._placed[layer.name] += sum(row.geometry is not None for row in rows)
+
+    def _check(self) -> None:
+        """GDAL finishes some things while it closes a file, and says nothing if there is no room for them."""
+        with telling(self._path), closing(sqlite3.connect(self._path)) as base:
+            for layer, rows in self._rows.items():
+                [found] = base.execute(
+                    f'SELECT (SELECT count(*) FROM "{layer}"), (SELECT count(*) FROM "rtree_{layer}_geom")'
+                )
+                if found != (rows, self._placed[layer]):
+                    raise OSError(f"the layer {layer} is incomplete")
 
     def _save(self, frame: pd.DataFrame, layer: str, append: bool, geometry_type: str | None = None) -> None:
         with telling(self._path):
@@ -80,7 +97,7 @@ def telling(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (DataSourceError, DataLayerError, OSError) as error:
+    except (DataSourceError, DataLayerError, sqlite3.Error, OSError) as error:
         raise OutputError(f"cannot write {path.name}: {error}; is the disk full?") from error
 
 

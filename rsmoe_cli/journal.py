@@ -50,9 +50,9 @@ def open_journal(output: Path) -> Iterator[Journal]:
     try:
         yield journal
     except KeyboardInterrupt:
-        where = f"{journal_path(output)}, and the same command goes on from there"
         kept = journal.count()
-        raise KeyboardInterrupt(f"interrupted; tiles kept: {kept}" + (f", in {where}" if kept else "")) from None
+        where = f"tiles kept: {kept}, in {journal_path(output)}, and the same command goes on from there"
+        raise KeyboardInterrupt(f"interrupted; {where if kept else 'no tile was finished yet'}") from None
     finally:
         journal.close()
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import runpy
 from pathlib import Path
 
 import pytest
 
+from benchmarks import kills, soak
 from rsmoe_core.metrics.counting import Fit, Searched
+from rsmoe_core.types import Description, Request
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
@@ -25,3 +28,38 @@ def test_ports_are_listed_with_their_errors_beside_the_usual_number() -> None:
     assert "**0.23**" in rows[5]
     usual = (15 / 10 + 0 / 20 + 15 / 30) / 3  # always the median of the two others: 25, 20, 15
     assert float(rows[6].split("|")[-2]) == pytest.approx(usual, abs=0.005)
+
+
+def test_a_kill_loses_nothing(tmp_path: Path) -> None:
+    figures = kills.kills(tmp_path, wanted=1, seed=3, side=160, suffixes=(".gpkg",))
+    assert figures["kills"] == 1
+    assert figures["maps"] >= 1
+    assert figures["rows"] == 21
+    assert {fault: figures[fault] for fault in kills.FAULTS} == dict.fromkeys(kills.FAULTS, 0)
+
+
+def test_a_comparison_sees_what_is_lost_doubled_or_changed() -> None:
+    whole: kills.Rows = [("a", 1), ("b", 2), ("c", 3)]
+    found = kills.Found(1.0)
+    kills.compare([("a", 1), ("b", 2), ("b", 9)], whole, found)
+    assert (found.faults["rows_lost"], found.faults["rows_doubled"], found.faults["rows_changed"]) == (1, 1, 1)
+
+
+def test_a_small_soak_is_steady(tmp_path: Path) -> None:
+    figures = soak.soak(tmp_path, tiles=600, scenes=12)
+    assert [run["scenes"] for run in figures.values()] == [1, 12, 1]
+    assert all(run["steady"] for run in figures.values()), figures
+
+
+def test_a_soak_notices_files_that_stay_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = []
+
+    def leaking(request: Request) -> Description:
+        kept.append(os.open(tmp_path / "large.tif", os.O_RDONLY))
+        return Description("", "", "", "", 1.0)
+
+    monkeypatch.setattr(soak, "_described", leaking)
+    figures = soak.soak(tmp_path, tiles=300, scenes=2)
+    for file in kept:
+        os.close(file)
+    assert not figures["one large scene"]["steady"]

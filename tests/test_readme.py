@@ -20,6 +20,7 @@ PAGES = (
     "docs/ASKING.md",
     "docs/EVALUATION.md",
     "docs/EXPERIMENTS.md",
+    "docs/RELIABILITY.md",
     "docs/TRAINING.md",
     "examples/README.md",
     "rsmoe_core/models/nano/README.md",

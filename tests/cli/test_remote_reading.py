@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
 import rasterio.shutil
+from typer.testing import Result
 
 from rsmoe_cli import pieces, reading
 from rsmoe_cli.raster import open_scene
 from rsmoe_cli.reading import ReadingLog, TileFailure, TileImage, TileResult, read_tiles
 from rsmoe_cli.remote import gdal_settings, is_remote
 from rsmoe_cli.tiling import Grid
+from tests.cli.fakes import FakeEngine
 from tests.cli.rasters import rgb
 from tests.cli.web import HANG, RESET, Fault, RangeServer
 
@@ -94,6 +98,20 @@ def test_a_server_that_dies_ends_in_failures_and_a_limit_of_requests(picture: Pa
     assert 0 < len(failures(results)) < len(GRID) == len(results)
     assert same(results, read(str(picture)))
     assert len(asked.ranges) < 24 * 12
+
+
+def test_a_block_that_never_comes_is_exit_code_three(
+    rsmoe: Callable[..., Result], engine: FakeEngine, picture: Path
+) -> None:
+    with RangeServer(picture, faults=(Fault(500, *inside(picture)),)) as server:
+        result = rsmoe("caption", server.url, "-o", "out.gpkg", "--tile-size", "100")
+    assert result.exit_code == 3, result.stderr
+    assert "20 of 24 tiles captioned, 0 blank, 4 failed" in result.stderr
+    assert "failed tiles: 4; their rows say why in the column 'error'" in result.stderr
+    rows = gpd.read_file("out.gpkg", layer="captions").set_index("tile_id")
+    failed = rows[rows["status"] == "failed"]
+    assert failed.index.tolist() == ["r0001c0001", "r0001c0002", "r0002c0001", "r0002c0002"]
+    assert failed["error"].str.startswith("cannot be read: ").all()
 
 
 def test_a_server_that_is_gone_ends_in_failures(picture: Path) -> None:

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import pyarrow.parquet as pq
@@ -145,6 +147,35 @@ def test_a_full_disk_is_one_line_and_leaves_the_old_file(
         write(path, None, rows)
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert path.read_text() == "old"
+
+
+def test_an_index_that_finds_no_room_is_missed(tmp_path: Path, limited: Callable[[int], None]) -> None:
+    """GDAL makes it while it closes a GeoPackage, and does not say that it could not."""
+    size = write(tmp_path / "out.gpkg", None, two_rows()).stat().st_size
+    said = set()
+    for share in range(50, 100, 5):
+        limited(size * share // 100)
+        with pytest.raises(OutputError, match=r"^cannot write out.gpkg: ") as refusal:
+            write(tmp_path / "out.gpkg", None, two_rows())
+        said.add(str(refusal.value))
+    assert any("rtree_captions_geom" in text for text in said)
+
+
+def test_rows_that_flatgeobuf_lacks_are_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """GDAL writes the last bytes while it closes the file, and does not say that it could not."""
+    whole = pyogrio.write_arrow
+
+    def without_the_end(stream: Any, path: Path, **options: Any) -> None:
+        whole(stream, path, **options)
+        os.truncate(path, path.stat().st_size - 100)
+
+    rows = [described(tile, DESCRIPTION, 1.0, box(tile.x, 0, tile.x + 1, 1)) for tile in Grid(20, 1, 1)]
+    write(tmp_path / "out.fgb", None, rows)
+    monkeypatch.setattr("pyogrio.write_arrow", without_the_end)
+    for cut in (rows, [*rows, two_rows()[1]]):  # with an index and without one
+        with pytest.raises(OutputError, match=r"^cannot write out.fgb: "):
+            write(tmp_path / "out.fgb", None, cut)
+    assert len(gpd.read_file(tmp_path / "out.fgb")) == 20
 
 
 @pytest.mark.parametrize("name", ["out.gpkg", "out.geojson", "out.fgb", "out.parquet"])

@@ -109,6 +109,7 @@ def test_interrupted_leaves_nothing(rsmoe: Cli, engine: FakeEngine, tmp_path: Pa
     engine.describe = interrupt  # type: ignore[method-assign]
     result = rsmoe("caption", "a.tif", "-o", "out.gpkg")
     assert result.exit_code == 130
+    assert result.stderr == "error: interrupted; no tile was finished yet\n"
     assert names(tmp_path) == ["a.tif"]
 
 
@@ -176,6 +177,17 @@ def test_the_terminal_sees_one_line_for_a_truncated_file(tmp_path: Path) -> None
     assert result.stdout == ""
     assert len(result.stderr.splitlines()) == 1
     assert "cut short" in result.stderr
+
+
+def test_pixels_that_are_no_numbers_are_holes(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
+    values = noise(3, 64, 96).astype(np.float32)
+    values[:, :32, :32], values[:, 32:, 64:], values[0, 5:9, 40] = np.nan, np.inf, -np.inf
+    write_raster(tmp_path / "a.tif", values, "red green blue")
+    result = rsmoe("caption", "a.tif", "-o", "out.gpkg", "--tile-size", "32")
+    assert result.exit_code == 0, result.stderr
+    assert "4 of 6 tiles captioned, 2 blank, 0 failed; 100.0% of the valid pixels described" in result.stderr
+    fractions = gpd.read_file("out.gpkg", layer="captions").set_index("tile_id")["valid_fraction"]
+    assert fractions["r0000c0001"] == pytest.approx(1 - 4 / 1024)
 
 
 def two_scenes(folder: Path) -> None:
