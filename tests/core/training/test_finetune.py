@@ -84,7 +84,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Study(s, t := derive(s), {"theme": t.theme, "objects": t.objects, "relations": t.relations})
         for s in write_pictures(root / "data", OLD, 40)
     ]
-    # The image encoder's weights are random: this seed gives one that sees desert and stadium as different; others do not.
+    # The image encoder is random: this seed gives one to which desert and stadium look different, as not all do.
     # `tests/test_finetuned_nano.py` shows fine-tuning on a real one.
     torch.manual_seed(1)
     config = tiny()
