@@ -33,7 +33,7 @@ def load_ready(folder: Path, device: str = "cpu", dtype: torch.dtype = torch.flo
     """
     config = load_config(folder)
     if config.decoding.beams > 1:
-        return _computing_in(dtype, load_model(folder, device))
+        return _for_use(load_model(folder, device), dtype)
     model = contents.shell(config, TextCodec.load(folder, config.experts, config.language.vocab_size))
     state = read_base(folder, model)
     language = {key.removeprefix(_LANGUAGE): state.pop(key) for key in list(state) if key.startswith(_LANGUAGE)}
@@ -41,14 +41,14 @@ def load_ready(folder: Path, device: str = "cpu", dtype: torch.dtype = torch.flo
     fold(model.vision)
     states = {NO_ROLE: language, **_states(folder, config, language)}
     model.language = Voices({role: Decoder(config.language, own) for role, own in states.items()})
-    return _computing_in(dtype, model.to(device).eval().requires_grad_(False))
+    return _for_use(model.to(device), dtype)
 
 
-def _computing_in(dtype: torch.dtype, model: RSMoE) -> RSMoE:
+def _for_use(model: RSMoE, dtype: torch.dtype) -> RSMoE:
     """The counters stay in float32: their thresholds were settled in it."""
     for part in (model.vision, model.qformer, model.language):
         part.to(dtype)
-    return model
+    return model.eval().requires_grad_(False)
 
 
 def _states(folder: Path, config: ModelConfig, language: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:

@@ -32,7 +32,7 @@ def flops_per_tile(model: str, requests: Sequence[Request]) -> float:
     torch.set_num_threads(1)  # as the counter watches a single thread, the engine must not use others
     try:
         engine = load(model, device="cpu")
-        with FlopCounterMode(display=False) as counter:
+        with torch.inference_mode(), FlopCounterMode(display=False) as counter:
             engine.describe(requests)
     finally:
         torch.set_num_threads(threads)
