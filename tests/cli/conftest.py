@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import resource
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,14 +19,6 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     fake = FakeEngine()
     monkeypatch.setattr("rsmoe_core.load", lambda name, **_: fake, raising=False)
     return fake
-
-
-@pytest.fixture
-def limited() -> Iterator[Callable[[int], None]]:
-    """Lets no file grow beyond so many bytes, as on a full disk; what writes more gets an error."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import importlib.util
 import json
 import os
 import sqlite3
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from rsmoe_cli.sinks import check_output
 from rsmoe_cli.tiling import Grid
 from rsmoe_core.errors import UsageError
 from rsmoe_core.types import Description
+from tests.cli.full_disk import limited
 from tests.cli.rasters import CUSTOM_CRS, SITE_CRS
 
 TILES = list(Grid(64, 32, 32))
@@ -135,27 +135,24 @@ def test_footprints_in_two_parts_lie_beside_whole_ones(tmp_path: Path, name: str
 
 @pytest.mark.parametrize("name", ["out.gpkg", "out.geojson", "out.fgb", "out.parquet"])
 @pytest.mark.parametrize("share", [0.01, 0.5, 0.99])
-def test_a_full_disk_is_one_line_and_leaves_the_old_file(
-    tmp_path: Path, limited: Callable[[int], None], name: str, share: float
-) -> None:
+def test_a_full_disk_is_one_line_and_leaves_the_old_file(tmp_path: Path, name: str, share: float) -> None:
     rows = [described(tile, DESCRIPTION, 1.0, box(tile.x, 0, tile.x + 1, 1)) for tile in Grid(600, 1, 1)]
     path = write(tmp_path / name, None, rows)
     size = path.stat().st_size
     path.write_text("old")
-    limited(int(size * share))
-    with pytest.raises(OutputError, match=r"^cannot write [^\n]*; is the disk full\?$"):
+    with limited(int(size * share)), pytest.raises(OutputError, match=r"^cannot write [^\n]*; is the disk full\?$"):
         write(path, None, rows)
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert path.read_text() == "old"
 
 
-def test_an_index_that_finds_no_room_is_missed(tmp_path: Path, limited: Callable[[int], None]) -> None:
+def test_an_index_that_finds_no_room_is_missed(tmp_path: Path) -> None:
     """GDAL makes it while it closes a GeoPackage, and does not say that it could not."""
     size = write(tmp_path / "out.gpkg", None, two_rows()).stat().st_size
     said = set()
     for share in range(50, 100, 5):
-        limited(size * share // 100)
-        with pytest.raises(OutputError, match=r"^cannot write out.gpkg: ") as refusal:
+        refused = pytest.raises(OutputError, match=r"^cannot write out.gpkg: ")
+        with limited(size * share // 100), refused as refusal:
             write(tmp_path / "out.gpkg", None, two_rows())
         said.add(str(refusal.value))
     assert any("rtree_captions_geom" in text for text in said)

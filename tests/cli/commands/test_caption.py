@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ from typer.testing import Result
 from rsmoe_core.errors import UsageError
 from rsmoe_core.types import Description, Request
 from tests.cli.fakes import FakeEngine
+from tests.cli.full_disk import limited
 from tests.cli.rasters import CUSTOM_CRS, SITE_CRS, noise, rgb, write_raster
 from tests.cli.test_reading import damaged
 
@@ -150,7 +150,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     code: int,
     message: str,
 ) -> None:
-    def load(name: str, device: str) -> FakeEngine:
+    def load(name: str, **_: object) -> FakeEngine:
         if name == "none":
             raise UsageError("model 'none' is unknown; choose nano")
         return FakeEngine()
@@ -286,14 +286,11 @@ def test_several_scenes_go_on_where_they_were(rsmoe: Cli, engine: FakeEngine, tm
     assert rows["scene"].tolist() == ["a.tif"] * 4 + ["b.tif"] * 2 + ["c.tif"] * 4
 
 
-def test_a_full_disk_keeps_what_was_done(
-    rsmoe: Cli, engine: FakeEngine, tmp_path: Path, limited: Callable[[int], None]
-) -> None:
+def test_a_full_disk_keeps_what_was_done(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
     rgb(tmp_path / "a.tif", 160, 160)
     command = ("caption", "a.tif", "-o", "out.gpkg", "--tile-size", "16")
-    limited(60_000)
-    full = rsmoe(*command)
-    limited(resource.RLIM_INFINITY)
+    with limited(60_000):
+        full = rsmoe(*command)
     assert full.exit_code == 1
     assert full.stderr.startswith("error: cannot write out.gpkg.journal: ")
     assert "make room, and the same command goes on where it was" in full.stderr
@@ -305,15 +302,12 @@ def test_a_full_disk_keeps_what_was_done(
     assert names(tmp_path) == ["a.tif", "out.gpkg"]
 
 
-def test_a_map_that_finds_no_room_is_made_later(
-    rsmoe: Cli, engine: FakeEngine, tmp_path: Path, limited: Callable[[int], None]
-) -> None:
+def test_a_map_that_finds_no_room_is_made_later(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
     """The journal is smaller than the map, whose empty layers take some room."""
     rgb(tmp_path / "a.tif")
     command = ("caption", "a.tif", "-o", "out.gpkg")
-    limited(80_000)
-    full = rsmoe(*command)
-    limited(resource.RLIM_INFINITY)
+    with limited(80_000):
+        full = rsmoe(*command)
     assert full.exit_code == 1
     assert "error: cannot write out.gpkg: " in full.stderr
     assert names(tmp_path) == ["a.tif", "out.gpkg.journal"]
