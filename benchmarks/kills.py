@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import random
 import shutil
 import signal
@@ -55,7 +56,7 @@ class Found:
     ends: Counter[str] = field(default_factory=Counter)
     """Exit codes of the runs that got SIGINT or SIGTERM."""
     moments: Counter[str] = field(default_factory=Counter)
-    """What the kills left: no journal, one without a tile, with some, with all of them, or the map."""
+    """What the kills left."""
     slowest_stop: float = 0.0
     """The longest time from SIGINT or SIGTERM to the end of the process, in seconds."""
     faults: Counter[str] = field(default_factory=Counter)
@@ -119,37 +120,40 @@ def _command(out: str) -> list[str]:
 
 
 def _is_killed(out: Path, found: Found, generator: random.Random, rows: int, wanted: int) -> bool:
-    """Whether the run was killed before it came to its end; it may do that when there were enough kills."""
+    """Whether the run was killed before it came to its end; it may come there when there were enough kills."""
     number = generator.choices(list(_SIGNALS), list(_SIGNALS.values()))[0]
     delay = generator.uniform(0, found.seconds) if found.kills.total() < wanted else None
+    sent = math.inf
     with subprocess.Popen(_command(out.name), cwd=out.parent, stderr=subprocess.PIPE, text=True) as process:
         try:
             process.wait(delay)
         except subprocess.TimeoutExpired:
             process.send_signal(number)
-        sent = time.monotonic()
+            sent = time.monotonic()
         _, said = process.communicate()
-    if process.returncode == 0:
+    stopped, code, moment = time.monotonic() - sent, process.returncode, _moment(out, rows)
+    if code == 0:
         return False
-    if journal_path(out).exists():  # before, the interpreter itself or an import may be what is interrupted
+    if moment != "nothing":  # before, the interpreter itself or an import may be what is interrupted
         found.faults["tracebacks"] += "Traceback" in said
-        if process.returncode not in (-number, 130):
-            raise RuntimeError(f"the command ended with {process.returncode}: {said}")
+        if code not in (-number, 130) or stopped < 0:
+            raise RuntimeError(f"the command ended with {code}: {said}")
     found.kills[number.name] += 1
-    found.moments[_moment(out, rows)] += 1
+    found.moments[moment] += 1
+    print(f"{found.kills.total()} of {wanted}: {number.name} left {moment}", file=sys.stderr)
     if number != signal.SIGKILL:
-        found.ends[str(process.returncode)] += 1
-        found.slowest_stop = max(found.slowest_stop, time.monotonic() - sent)
-    return True
+        found.ends[str(code)] += 1
+        found.slowest_stop = max(found.slowest_stop, stopped)
+    return moment != "the map"
 
 
 def _moment(out: Path, rows: int) -> str:
     """What a killed run has left; looked at in a copy, since to look at a journal is to tidy it up."""
-    if out.exists():
-        return "the map"
     journal = journal_path(out)
     if not journal.exists():
-        return "no journal"
+        return "the map" if out.exists() else "nothing"
+    if out.exists():
+        return "the map and its journal"
     with tempfile.TemporaryDirectory() as folder:
         for part in journal.parent.glob(f"{journal.name}*"):
             shutil.copy(part, folder)
@@ -158,7 +162,7 @@ def _moment(out: Path, rows: int) -> str:
                 [[tiles]] = base.execute("SELECT count(*) FROM tile WHERE columns IS NOT NULL")
             except sqlite3.OperationalError:  # killed while it was being made
                 tiles = 0
-    return "no tile" if not tiles else "some tiles" if tiles < rows else "all tiles"
+    return f"a journal with {'no tile' if not tiles else 'some tiles' if tiles < rows else 'all tiles'}"
 
 
 def _rows(path: Path) -> Rows:
