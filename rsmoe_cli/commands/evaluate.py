@@ -221,7 +221,8 @@ def _load(model: str, device: str, precision: str, batch_size: int | None) -> En
     from rsmoe_core import load
 
     engine = load(model, device=device, precision=precision)
-    engine.batch_size = batch_size or engine.batch_size
+    if batch_size is not None:
+        engine.batch_size = batch_size
     return engine
 
 
