@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import kills, soak
+from rsmoe_core.data import Sample
 from rsmoe_core.metrics.counting import Fit, Searched
 from rsmoe_core.types import Description, Request
 
@@ -63,3 +64,14 @@ def test_a_soak_notices_files_that_stay_open(tmp_path: Path, monkeypatch: pytest
     for file in kept:
         os.close(file)
     assert not figures["one large scene"]["steady"]
+
+
+def test_people_are_scored_against_what_others_said() -> None:
+    from benchmarks.people import row
+
+    pictures = (("a pond", ("a pond", "a pond", "some water")), ("a road", ("a road", "a road lies here")))
+    samples = [Sample(Path(name), "test", sentences) for name, sentences in pictures]
+    alone = row("people", samples, {})
+    usual = row("a model", samples, {Path("a pond"): "some water", Path("a road"): "a road"})
+    assert alone.startswith("| people | ")
+    assert float(alone.split("|")[2].split()[0]) < float(usual.split("|")[2].split()[0])
