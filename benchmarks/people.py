@@ -3,7 +3,7 @@
     rsmoe evaluate --data RSICD --split test --predictions said.jsonl
     python -m benchmarks.people RSICD --split test --captions said.jsonl
 
-The references are the picture's sentences without any copy of the one whose turn it is, since many sentences were written
+The references are the sentences of the picture without any copy of the one whose turn it is, since many were written
 down several times; pictures of which one thing was said are left out. What a model said is scored against the same
 references. Prints a Markdown table with intervals.
 """

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import kills, soak
+from benchmarks.people import row
 from rsmoe_core.data import Sample
 from rsmoe_core.metrics.counting import Fit, Searched
 from rsmoe_core.types import Description, Request
@@ -67,8 +68,6 @@ def test_a_soak_notices_files_that_stay_open(tmp_path: Path, monkeypatch: pytest
 
 
 def test_people_are_scored_against_what_others_said() -> None:
-    from benchmarks.people import row
-
     pictures = (("a pond", ("a pond", "a pond", "some water")), ("a road", ("a road", "a road lies here")))
     samples = [Sample(Path(name), "test", sentences) for name, sentences in pictures]
     alone = row("people", samples, {})
