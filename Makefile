@@ -23,8 +23,9 @@ demo: install
 	$(BIN)/rsmoe caption demo/coastal_town.tif -o demo/coastal_town.gpkg --overwrite
 	$(BIN)/python examples/show_captions.py demo/coastal_town.gpkg
 
+# A process for each core; more threads than one in each would wait for each other.
 test: install
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 check: install
 	$(BIN)/ruff check .

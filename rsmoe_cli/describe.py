@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from rsmoe_cli import journey, provenance
@@ -49,37 +50,79 @@ def describe_scenes(wish: Wish, engine: Engine, output: Output, journal: Journal
         SceneError: the only scene, or none of several, can be opened.
         OutputError: the output cannot be written, or a scene has changed since the journal was begun.
     """
-    start, earlier = time.monotonic(), journal.count()
-    reading, first = ReadingLog(), 0.0
+    pace, earlier = _Pace(), journal.count()
     for number, path in enumerate(wish.scenes):
         try:
-            mark = stamp(path, wish.cutting.allow_external)
-            if journal.has_all_of(number, mark):
-                continue
-            scene = wish.cutting.open(path)
-            grid = wish.cutting.grid(scene, engine.image_size)
-            footprints = Footprints(scene.georeference, output.target(scene.georeference.crs, path))
+            looked = _look_at(number, path, wish, engine, output, journal)
         except RsmoeError as error:
             if not output.together:
                 raise
             log.warning("left out: %s", error)
             journal.lose_scene(number, path, str(error))
             continue
-        _tell_notes(scene, output)
-        done = journal.begin_scene(number, _kept_scene(scene, grid, mark))
-        for batch in travel(scene, grid, engine, _request, engine.describe, "captioning", progress, done, reading):
-            journal.keep(number, [_kept_tile(told, grid, footprints) for told in batch])
-            first = first or time.monotonic() - start
-    if len(lost := journal.lost_scenes()) == len(wish.scenes):
-        raise SceneError(f"none of the {len(lost)} scenes can be captioned; the warnings above say why")
+        if looked is not None:
+            _tell_notes(looked.scene, output)
+            _describe(number, looked, engine, journal, progress, pace)
+    if len(journal.lost_scenes()) == len(wish.scenes):
+        raise SceneError(f"none of the {len(wish.scenes)} scenes can be captioned; the warnings above say why")
     journal.finishing()
     try:
         write_map(journal, output, engine, wish.prompts)
     except OutputError as error:
         raise OutputError(f"{error} What is done is kept, and the same command goes on from there") from error
-    seconds, tally = time.monotonic() - start, journal.tally()
-    tiles = tally.told + tally.skipped + tally.failed
+    summary = _summary(wish, engine, output, journal, earlier, pace)
     journal.finish()
+    return summary
+
+
+@dataclass
+class _Pace:
+    """How a run goes."""
+
+    start: float = field(default_factory=time.monotonic)
+    first: float = 0.0
+    """Seconds until the first batch was kept."""
+    reading: ReadingLog = field(default_factory=ReadingLog)
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.start
+
+
+@dataclass(frozen=True)
+class _Looked:
+    """A scene that was opened, and how it is to be cut and put on the map."""
+
+    scene: Scene
+    grid: Grid
+    footprints: Footprints
+    mark: str
+    """What tells that it has not changed since."""
+
+
+def _look_at(number: int, path: str, wish: Wish, engine: Engine, output: Output, journal: Journal) -> _Looked | None:
+    """None if the journal has all of the scene."""
+    mark = stamp(path, wish.cutting.allow_external)
+    if journal.has_all_of(number, mark):
+        return None
+    scene = wish.cutting.open(path)
+    footprints = Footprints(scene.georeference, output.target(scene.georeference.crs, path))
+    return _Looked(scene, wish.cutting.grid(scene, engine.image_size), footprints, mark)
+
+
+def _describe(number: int, looked: _Looked, engine: Engine, journal: Journal, progress: bool, pace: _Pace) -> None:
+    """Keeps what the engine says of the tiles that the journal lacks."""
+    scene, grid = looked.scene, looked.grid
+    done = journal.begin_scene(number, _kept_scene(looked))
+    for batch in travel(scene, grid, engine, _request, engine.describe, "captioning", progress, done, pace.reading):
+        journal.keep(number, [_kept_tile(told, grid, looked.footprints) for told in batch])
+        pace.first = pace.first or pace.seconds
+
+
+def _summary(wish: Wish, engine: Engine, output: Output, journal: Journal, earlier: int, pace: _Pace) -> Summary:
+    """`earlier` tiles were in the journal when this run began."""
+    tally, seconds = journal.tally(), pace.seconds
+    tiles = tally.told + tally.skipped + tally.failed
     return Summary(
         scene=wish.scenes[0] if len(wish.scenes) == 1 else f"{len(wish.scenes)} scenes",
         output=str(output.path),
@@ -89,11 +132,11 @@ def describe_scenes(wish: Wish, engine: Engine, output: Output, journal: Journal
         skipped=tally.skipped,
         failed=tally.failed,
         resumed=earlier,
-        lost_scenes=len(lost),
+        lost_scenes=len(journal.lost_scenes()),
         seconds=round(seconds, 3),
         tiles_per_second=round((tiles - earlier) / seconds, 2),
-        first_seconds=round(first, 3),
-        waited_seconds=round(reading.waited_seconds, 3),
+        first_seconds=round(pace.first, 3),
+        waited_seconds=round(pace.reading.waited_seconds, 3),
         coverage=tally.coverage,
     )
 
@@ -107,10 +150,11 @@ def _tell_notes(scene: Scene, output: Output) -> None:
         log.warning("%s%s", f"{scene.path}: " if output.together else "", note)
 
 
-def _kept_scene(scene: Scene, grid: Grid, mark: str) -> KeptScene:
-    crs = scene.georeference.crs
+def _kept_scene(looked: _Looked) -> KeptScene:
+    crs = looked.scene.georeference.crs
     wkt = None if crs is None else crs.to_wkt()
-    return KeptScene(scene.path, mark, wkt, provenance.of_scene(scene, grid), len(grid))
+    made = provenance.of_scene(looked.scene, looked.grid)
+    return KeptScene(looked.scene.path, looked.mark, wkt, made, len(looked.grid))
 
 
 def _kept_tile(told: Told[Description], grid: Grid, footprints: Footprints) -> KeptTile:

@@ -1,15 +1,19 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from rsmoe_core import Request, load
+from rsmoe_core import Engine, Request, load
+from rsmoe_core.checkpoint import load_model, save_model
 from rsmoe_core.engine import as_sentence
 from rsmoe_core.errors import ImageError, ModelError, UsageError
 from rsmoe_core.instructions import DEFAULT_PROMPTS
 from rsmoe_core.question_reader import read_inquiry
 from rsmoe_core.types import EXPERTS
 from rsmoe_core.variants import ablations
+from rsmoe_core.workers import Workers
 from tests.core.conftest import make_tiny
 
 
@@ -40,6 +44,31 @@ def test_batch_size_does_not_change_the_text(engine, images, size):
     texts = [(said.caption, said.theme, said.objects, said.relations, said.prompts) for said in alone]
     assert [(s.caption, s.theme, s.objects, s.relations, s.prompts) for s in together] == texts
     assert np.allclose([s.confidence for s in together], [s.confidence for s in alone], atol=1e-4)
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_a_model_for_use_is_shared_by_the_cores(two_threads, images, tmp_path):
+    model = make_tiny()
+    model.config = dataclasses.replace(model.config, decoding=dataclasses.replace(model.config.decoding, beams=1))
+    save_model(model, tmp_path)
+    engine = load(tmp_path, device="cpu")
+    assert engine._workers.count == 2
+    shared = engine.caption(images * 4)
+    engine._workers = Workers(1)
+    alone = engine.caption(images * 4)
+    assert [(s.caption, s.objects, s.prompts) for s in shared] == [(s.caption, s.objects, s.prompts) for s in alone]
+
+
+def test_a_model_with_adapters_is_not(two_threads, tiny_folder):
+    """peft keeps the adapters of the rows at hand in the model, for all threads."""
+    assert Engine(load_model(tiny_folder), "tiny", "")._workers.count == 1
 
 
 def test_pixels_that_were_not_observed_do_not_matter(engine, images):
