@@ -23,6 +23,7 @@ from rsmoe_cli.commands.caption import caption
 from rsmoe_cli.commands.evaluate import evaluate
 from rsmoe_cli.commands.finetune import finetune
 from rsmoe_cli.commands.train import train
+from rsmoe_cli.heaps import share_heaps
 from rsmoe_core.errors import RsmoeError, UsageError
 
 
@@ -103,6 +104,7 @@ def main() -> None:
     """Entry point of the `rsmoe` script."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
+    share_heaps()
     try:
         app()
     except SystemExit as end:
