@@ -1,6 +1,6 @@
 """How fast tiles are read when nobody looks at them, and in how much memory.
 
-    python benchmarks/reading.py [--side 10980] [--delay 0.08] [--large]
+    python -m benchmarks.reading [--side 10980] [--delay 0.08] [--large]
 
 Draws scenes in a temporary folder (less than 1 GB; 6 GB with --large, which adds scenes of 40,000 x 40,000 pixels) and
 reads all of their tiles, each time in a process of its own. Prints a Markdown table.
@@ -20,8 +20,8 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import rasterio.shutil
-from range_server import RangeServer
 
+from benchmarks.range_server import RangeServer
 from rsmoe_cli.benchmark.drawing import big_scene
 from rsmoe_cli.raster import open_scene
 from rsmoe_cli.readers import MOST_READERS, READERS
@@ -79,7 +79,7 @@ def row(name: str, path: str, tile: int, most: int = MOST_READERS, delay: float 
     """Reads a file in a process of its own; from the server if there is a delay."""
     with nullcontext() if delay is None else RangeServer(path, delay) as server:
         source = server.url if server else path
-        command = [sys.executable, __file__, "--one", source, str(tile), str(most)]
+        command = [sys.executable, "-m", "benchmarks.reading", "--one", source, str(tile), str(most)]
         found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
         asked = server.asked() if server else None
     return (

@@ -11,7 +11,8 @@ from typing import Generic, Protocol, TypeGuard, TypeVar
 
 from tqdm import tqdm
 
-from rsmoe_cli.raster import Scene, first_line
+from rsmoe_cli.opening import first_line
+from rsmoe_cli.raster import Scene
 from rsmoe_cli.reading import DETAIL, ReadingLog, TileFailure, TileImage, TileResult, read_tiles
 from rsmoe_cli.tiling import Grid, Tile
 from rsmoe_core.types import Request

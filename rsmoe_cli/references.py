@@ -25,21 +25,28 @@ if TYPE_CHECKING:
 
 _VRT = ("VRT",)
 _POINTING = {
-    *(
-        *_VRT,
-        "DERIVED",
-        "ECRGTOC",
-        "ESRIC",
-        "GTI",
-        "KMLSUPEROVERLAY",
-        "MRF",
-        "Rasterlite",
-        "RPFTOC",
-        "STACIT",
-        "STACTA",
-    ),
-    *("DAAS", "EEDA", "EEDAI", "HTTP", "OGCAPI", "PLMOSAIC", "PostGISRaster", "TIL"),
-    *("WCS", "WMS", "WMTS"),
+    *_VRT,
+    "DAAS",
+    "DERIVED",
+    "ECRGTOC",
+    "EEDA",
+    "EEDAI",
+    "ESRIC",
+    "GTI",
+    "HTTP",
+    "KMLSUPEROVERLAY",
+    "MRF",
+    "OGCAPI",
+    "PLMOSAIC",
+    "PostGISRaster",
+    "Rasterlite",
+    "RPFTOC",
+    "STACIT",
+    "STACTA",
+    "TIL",
+    "WCS",
+    "WMS",
+    "WMTS",
 }
 """Drivers of formats that name places where pixels are; some of them fetch from there as soon as they are opened."""
 _FILE_KEYS = {"OVERVIEW_FILE", "X_DATASET", "Y_DATASET", "RPC_DEM"}

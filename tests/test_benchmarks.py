@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-import runpy
 from pathlib import Path
 
 import pytest
 
 from benchmarks import kills, soak
+from benchmarks.leave_one_port_out import table
 from benchmarks.people import row
 from rsmoe_core.data import Sample
 from rsmoe_core.metrics.counting import Fit, Searched
 from rsmoe_core.types import Description, Request
-
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 
 def port(ships: int, found: int) -> Searched:
@@ -23,9 +21,8 @@ def port(ships: int, found: int) -> Searched:
 
 
 def test_ports_are_listed_with_their_errors_beside_the_usual_number() -> None:
-    script = runpy.run_path(str(BENCHMARKS / "leave_one_port_out.py"))
     searched = {"a": port(10, 12), "b": port(20, 20), "c": port(30, 15)}
-    rows = script["table"](searched, dict.fromkeys(searched, Fit(0.5, 1.0, 0.0, 0.0))).splitlines()
+    rows = table(searched, dict.fromkeys(searched, Fit(0.5, 1.0, 0.0, 0.0))).splitlines()
     assert rows[2:5] == ["| a | 10 | 12 | 0.20 |", "| b | 20 | 20 | 0.00 |", "| c | 30 | 15 | 0.50 |"]
     assert "**0.23**" in rows[5]
     usual = (15 / 10 + 0 / 20 + 15 / 30) / 3  # always the median of the two others: 25, 20, 15

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks.range_server import RangeServer
 from rsmoe_cli.benchmark.drawing import big_scene
 from rsmoe_cli.journey import Told, travel
 from rsmoe_cli.raster import open_scene
@@ -16,7 +17,6 @@ from rsmoe_cli.tiling import Grid
 from rsmoe_core import Engine, load
 from rsmoe_core.types import Description, Request
 from rsmoe_core.workers import Workers
-from tests.cli.web import RangeServer
 
 SIDE, TILE = 448, 112
 ROLES = ("router", "theme", "objects", "relations", "fusion")

@@ -18,7 +18,9 @@ from rsmoe_core.errors import UsageError
 from rsmoe_core.types import Request
 
 LOOPS = (*others.LOOPS, OURS_IN_BF16, OURS)
+"""In the order in which they run; the last one is what the others are compared with."""
 USUAL = ("one-by-one", "batches", OURS)
+"""Those that run unless others are asked for."""
 _SAMPLE = 16
 """Tiles of which the model's operations are counted."""
 

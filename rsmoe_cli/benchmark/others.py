@@ -81,8 +81,8 @@ def load(model: str, merged: bool) -> Engine:
 
 def whole_scene(scene: Scene, tile_size: int) -> Iterator[TileImage]:
     """Reads the whole raster, then cuts out one tile after the other, without the blank ones."""
+    from rsmoe_cli.opening import open_dataset
     from rsmoe_cli.pieces import join, read_piece
-    from rsmoe_cli.raster import open_dataset
     from rsmoe_cli.tile_images import TileImage
     from rsmoe_cli.tiling import Grid
 

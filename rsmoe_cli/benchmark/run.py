@@ -73,7 +73,10 @@ def measure(loop: str, scene: str, out: Path, model: str, tile_size: int) -> Mea
 
 
 def _watched(command: Sequence[str]) -> tuple[str, float, int]:
-    """What a command printed, how long it took, and its peak memory in bytes."""
+    """What a command printed, how long it took, and its peak memory in bytes.
+
+    Linux counts what this process had when it started the command too, so no peak is less than that.
+    """
     began = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None

@@ -8,7 +8,8 @@ import rasterio
 from rasterio.windows import Window
 
 from rsmoe_cli.masks import is_alpha
-from rsmoe_cli.raster import open_dataset, open_scene
+from rsmoe_cli.opening import open_dataset
+from rsmoe_cli.raster import open_scene
 from tests.cli.rasters import noise, write_raster
 
 WHOLE = Window(0, 0, 40, 30)

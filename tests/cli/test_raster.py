@@ -9,7 +9,8 @@ from rasterio.windows import Window
 
 from rsmoe_cli import raster
 from rsmoe_cli.errors import SceneError
-from rsmoe_cli.raster import open_dataset, open_scene, quiet_gdal, read_pixels
+from rsmoe_cli.opening import open_dataset, quiet_gdal
+from rsmoe_cli.raster import open_scene, read_pixels
 from tests.cli.rasters import noise, rgb, write_raster
 
 

@@ -13,6 +13,7 @@ import rasterio
 import rasterio.shutil
 from typer.testing import Result
 
+from benchmarks.range_server import HANG, RESET, Fault, RangeServer
 from rsmoe_cli import pieces, reading
 from rsmoe_cli.raster import open_scene
 from rsmoe_cli.reading import ReadingLog, TileFailure, TileImage, TileResult, read_tiles
@@ -20,7 +21,6 @@ from rsmoe_cli.remote import gdal_settings, is_remote
 from rsmoe_cli.tiling import Grid
 from tests.cli.fakes import FakeEngine
 from tests.cli.rasters import rgb
-from tests.cli.web import HANG, RESET, Fault, RangeServer
 
 GRID = Grid(512, 384, 100)
 
