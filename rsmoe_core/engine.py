@@ -51,8 +51,8 @@ from rsmoe_core.types import UNKNOWN, Answer, Description, Request
 from rsmoe_core.variants import WHOLE, Variant
 from rsmoe_core.workers import Workers
 
-_FIRST, _MOST_ON_CPU, _MOST_ELSEWHERE = 32, 32, 512
-"""Pictures of each worker's first batch, and of its largest; more of them gain a processor nothing."""
+_ON_CPU, _ELSEWHERE = (32, 32), (128, 512)
+"""Pictures of each worker's first batch, and of its largest: more gain a processor nothing, a GPU is idle with few."""
 _VISION_BATCH = 2
 """Pictures that a processor encodes at a time: what is in between then stays in its cache."""
 Asked = TypeVar("Asked")
@@ -68,8 +68,8 @@ class Engine:
         self._finder = Finder(model.counters, model.config.counting, device)
         # peft tells one model, for all threads, which adapters the rows at hand use: only decoders can be shared.
         self._workers = Workers.on(device) if isinstance(model.language, Voices) else Workers(1)
-        most = _MOST_ON_CPU if device == "cpu" else _MOST_ELSEWHERE
-        self._size = BatchSize(_FIRST * self._workers.count, most * self._workers.count)
+        first, most = _ON_CPU if device == "cpu" else _ELSEWHERE
+        self._size = BatchSize(first * self._workers.count, most * self._workers.count)
         self.name = name
         self.revision = revision
         self.device = device

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks import kills, soak
 from benchmarks.leave_one_port_out import table
+from benchmarks.neighbours import agreeing, nearest
 from benchmarks.people import row
 from rsmoe_core.data import Sample
 from rsmoe_core.metrics.counting import Fit, Searched
@@ -71,3 +73,16 @@ def test_people_are_scored_against_what_others_said() -> None:
     usual = row("a model", samples, {Path("a pond"): "some water", Path("a road"): "a road"})
     assert alone.startswith("| people | ")
     assert float(alone.split("|")[2].split()[0]) < float(usual.split("|")[2].split()[0])
+
+
+def test_the_likes_of_a_picture_are_nearest_first() -> None:
+    known = np.array([[0.0, 1.0], [1.0, 0.0], [0.6, 0.8]], np.float32)
+    assert nearest(np.array([[0.8, 0.6]], np.float32), known, 2).tolist() == [[2, 1]]
+
+
+def test_what_agrees_with_most_is_said_of_each_picture() -> None:
+    beaches = ["waves break on a beach .", "white waves break on a beach .", "two cars are parked ."]
+    forests = ["a dense forest .", "a dense green forest .", "a river ."]
+    said = agreeing([beaches, forests])
+    assert said[0] in beaches[:2]
+    assert said[1] in forests[:2]

@@ -1,0 +1,75 @@
+"""A baseline for captions that writes nothing: of a picture is said what agrees best with what was said of its likes.
+
+    python -m benchmarks.neighbours RSICD --split test --cache FOLDER
+
+Its likes are the 30 pictures of `train` with the nearest mean patch features of the model's image encoder, among those
+of which different things were said; of all their sentences, that with the highest CIDEr against all of them is taken.
+The features of all pictures take minutes and are kept in the cache. Prints a Markdown row with an interval.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsmoe_core.catalogue import find_model
+from rsmoe_core.checkpoint import load_model
+from rsmoe_core.data import Sample, read_dataset
+from rsmoe_core.metrics.captions import score_captions
+from rsmoe_core.metrics.cider import PictureCider
+from rsmoe_core.metrics.intervals import interval_95
+from rsmoe_core.model.vision import folded
+from rsmoe_core.training.features import cached_features
+
+
+def main() -> None:
+    """Find, choose, score and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--split", default="test")
+    parser.add_argument("--model", default="nano")
+    parser.add_argument("--likes", type=int, default=30, help="pictures that a picture is compared with")
+    parser.add_argument("--cache", type=Path, required=True, help="folder that keeps the features")
+    arguments = parser.parse_args()
+    samples = read_dataset(arguments.folder).samples
+    means_ND = mean_features(samples, arguments.model, arguments.cache)
+    asked = [i for i, sample in enumerate(samples) if sample.split == arguments.split and sample.captions]
+    known = [i for i, sample in enumerate(samples) if sample.split == "train" and len(set(sample.captions)) > 1]
+    likes_QK = nearest(means_ND[asked], means_ND[known], arguments.likes)
+    said = agreeing([[text for k in row for text in samples[known[k]].captions] for row in likes_QK])
+    scores = score_captions(said, [samples[i].captions for i in asked], meteor=False)
+    low, high = interval_95(scores.per_image["CIDEr"])
+    print("| captions | CIDEr, 95 % interval | BLEU-4 |\n|---|---|---|")
+    print(
+        f"| {arguments.likes} likes | {scores.corpus['CIDEr']:.3f} ({low:.3f} - {high:.3f}) "
+        f"| {scores.corpus['BLEU-4']:.3f} |"
+    )
+
+
+def mean_features(samples: Sequence[Sample], model: str, cache: Path) -> NDArray[np.float32]:
+    """Mean patch feature of each picture as it is, without what all have in common, of length one."""
+    loaded = load_model(find_model(model))
+    size = loaded.config.vision.image_size
+    features_NVPD = cached_features(folded(loaded.vision), samples, cache, views=1, image_size=size, seed=0)
+    means_ND = np.stack([own[0].astype(np.float32).mean(axis=0) for own in features_NVPD])
+    means_ND -= means_ND.mean(axis=0)
+    return means_ND / np.linalg.norm(means_ND, axis=1, keepdims=True)
+
+
+def nearest(asked_QD: NDArray[np.float32], known_ND: NDArray[np.float32], count: int) -> NDArray[np.int64]:
+    """Rows of the `count` known features that are nearest to each that is asked about, by the cosine."""
+    return np.argsort(-(asked_QD @ known_ND.T), axis=1, kind="stable")[:, :count]
+
+
+def agreeing(groups: Sequence[Sequence[str]]) -> list[str]:
+    """Of each group of sentences the one with the highest CIDEr against all of the group."""
+    score = PictureCider(groups)
+    return [max(dict.fromkeys(own), key=lambda text: score(number, text)) for number, own in enumerate(groups)]
+
+
+if __name__ == "__main__":
+    main()
