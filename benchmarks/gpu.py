@@ -1,6 +1,6 @@
-"""Captions on a graphics card against captions on the processor: how many a second, and whether they are the same.
+"""Captions on a GPU against captions on the processor: how many a second, and whether they are the same.
 
-    python -m benchmarks.graphics RSICD --split test --device cuda
+    python -m benchmarks.gpu RSICD --split test --device cuda
 
 The same pictures and weights, in batches that each device finds for itself in the first round, which does not count;
 the best of three more is taken. Same: the share of captions that are word for word those of the processor in float32.
