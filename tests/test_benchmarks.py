@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import kills, soak
 from benchmarks.leave_one_port_out import table
-from benchmarks.neighbours import agreeing, nearest
+from benchmarks.neighbours import agreeing, best_expected, nearest
 from benchmarks.people import row
 from rsmoe_core.data import Sample
 from rsmoe_core.metrics.counting import Fit, Searched
@@ -29,6 +29,14 @@ def test_ports_are_listed_with_their_errors_beside_the_usual_number() -> None:
     assert "**0.23**" in rows[5]
     usual = (15 / 10 + 0 / 20 + 15 / 30) / 3  # always the median of the two others: 25, 20, 15
     assert float(rows[6].split("|")[-2]) == pytest.approx(usual, abs=0.005)
+
+
+def test_the_regression_tells_pictures_from_those_in_their_direction() -> None:
+    angles = np.radians([0, 10, 20, 180, 190, 200, 5, 195])
+    means = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    pond, lake, plane = "a pond is near a road .", "there is a lake .", "two planes are in an airport ."
+    said = [[pond, lake], [pond], [pond], [plane], [plane], [lake, plane]]
+    assert best_expected(means[6:], means[:6], said) == [pond, plane]
 
 
 def test_a_kill_loses_nothing(tmp_path: Path) -> None:

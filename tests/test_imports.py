@@ -64,3 +64,15 @@ def test_core_loads_no_ground() -> None:
 
 def test_an_engine_starts_without_what_only_training_needs() -> None:
     assert not SLOW & loaded_by("rsmoe_core.engine")
+
+
+@pytest.mark.parametrize("command", [["train", "--stage", "1", "--preset", "tiny"], ["finetune", "nano"]], ids=" ".join)
+def test_pictures_are_learned_from_where_no_scene_can_be_read(command: list[str], tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules.update(dict.fromkeys(['rasterio', 'geopandas', 'pyogrio', 'shapely']));"
+        "from rsmoe_cli.main import main; main()"
+    )
+    told = [*command, "--data", str(tmp_path / "none"), "--out", str(tmp_path / "out")]
+    result = subprocess.run([sys.executable, "-c", code, *told], capture_output=True, text=True, cwd=ROOT)
+    assert result.returncode == 1
+    assert "none: no such folder" in result.stderr

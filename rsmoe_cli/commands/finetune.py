@@ -1,4 +1,4 @@
-"""`rsmoe finetune`: teach a finished model the user's own captions."""
+"""`rsmoe finetune`: teach a finished model the user's own captions and answers."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def finetune(
     device: options.Device = "auto",
     precision: options.Precision = "auto",
 ) -> None:
-    """Go on training a model's experts and fusion on your own captions, from a folder or from a labelled scene."""
+    """Go on training a model's experts and fusion on your own captions or questions, from a folder or a labelled scene."""
     from rsmoe_core.errors import UsageError
 
     if scene is None and not data:
@@ -56,8 +56,6 @@ def finetune(
     if chips is not None and chips.exists():
         raise UsageError(f"{chips} exists already; learn from it with --data, or give another --chips")
 
-    from rsmoe_cli.bands import parse_bands
-    from rsmoe_cli.raster import open_scene
     from rsmoe_cli.together import together
     from rsmoe_core.catalogue import find_model
     from rsmoe_core.training.processes import from_first
@@ -68,6 +66,9 @@ def finetune(
     with together(device, precision) as (where, bf16), TemporaryDirectory() as passing:
         folders = list(data or ())
         if scene is not None and labels is not None and column is not None:
+            from rsmoe_cli.bands import parse_bands
+            from rsmoe_cli.raster import open_scene
+
             chosen = parse_bands(bands) if bands is not None else None
             source = open_scene(scene, chosen, stretch, allow_external)
             target = chips or Path(passing) / "chips"

@@ -147,6 +147,16 @@ def questions_of(samples: Sequence[Sample], seed: int = 0) -> list[tuple[Questio
     return [tuple({q.text: q for q in reversed(own)}.values())[::-1] for own in asked]
 
 
+def asked_of(samples: Sequence[Sample]) -> tuple[list[tuple[Question, ...]], list[str]]:
+    """For each sample the questions that people asked of it, in the model's wording; and the texts of those that cannot
+    be read, which are left out.
+    """
+    read = [{question.text: _in_one_wording(question) for question in sample.questions} for sample in samples]
+    return [tuple(q for q in own.values() if q is not None) for own in read], [
+        text for own in read for text, question in own.items() if question is None
+    ]
+
+
 def lacking(sample: Sample, things: Iterable[str]) -> list[str]:
     """Those of the things that a picture lacks for certain."""
     facts = _Facts(sample, told(sample.captions))
@@ -160,13 +170,18 @@ def where(marks: Marks, width: int, height: int) -> str:
 
 
 def _of_people(sample: Sample) -> Iterator[Question]:
-    for question in sample.questions:
-        try:
-            inquiry = read_inquiry(question.text)
-        except UsageError:
-            continue
-        if inquiry.kind not in ("unknown", "theme"):  # themes follow from the kind of place, in one naming
-            yield Question(inquiry.plain, _in_digits(question), inquiry.kind)
+    read = (_in_one_wording(question) for question in sample.questions)
+    # Themes follow from the kind of place, in one naming.
+    return (question for question in read if question is not None and question.kind != "theme")
+
+
+def _in_one_wording(question: Question) -> Question | None:
+    """None where the question cannot be read."""
+    try:
+        inquiry = read_inquiry(question.text)
+    except UsageError:
+        return None
+    return None if inquiry.kind == "unknown" else Question(inquiry.plain, _in_digits(question), inquiry.kind)
 
 
 def _in_digits(question: Question) -> str:

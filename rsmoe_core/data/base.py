@@ -107,6 +107,12 @@ class Dataset:
         """Those samples of one split that have sentences. Raises DataError where there are none."""
         return self._those(name, lambda sample: bool(sample.captions), "sentences; choose a data set with captions")
 
+    def worded(self, name: str) -> tuple[Sample, ...]:
+        """Those samples of one split that have sentences or questions. Raises DataError where there are none."""
+        return self._those(
+            name, lambda sample: bool(sample.captions or sample.questions), "sentences and no questions; add some"
+        )
+
     def marked(self, name: str) -> tuple[Sample, ...]:
         """Those samples of one split whose things are marked. Raises DataError where there are none."""
         return self._those(name, lambda sample: sample.marks is not None, "marks on things; choose one with objects")

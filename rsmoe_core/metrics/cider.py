@@ -10,8 +10,9 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-_LONGEST = 4
-_SIGMA = 6.0
+LONGEST = 4
+"""Words of the longest n-grams."""
+SIGMA = 6.0
 """Width of the penalty for another length than the reference's, in words."""
 
 _Vector = tuple[list[dict[tuple[str, ...], float]], list[float], int]
@@ -24,19 +25,19 @@ class PictureCider:
         """One group of sentences for each picture; words are told apart by spaces, a full stop being a word too."""
         self._log_pictures = math.log(len(references))
         self._pictures_with: Counter[tuple[str, ...]] = Counter()
-        counted = [[_ngrams(text) for text in group] for group in references]
+        counted = [[ngrams(text) for text in group] for group in references]
         for group in counted:
             self._pictures_with.update({ngram for counts in group for ngram in counts})
         self._references = [[self._vector(counts) for counts in group] for group in counted]
 
     def __call__(self, picture: int, caption: str) -> float:
         """CIDEr-D of the caption, 0-10."""
-        said = self._vector(_ngrams(caption))
+        said = self._vector(ngrams(caption))
         references = self._references[picture]
         return 10 * sum(_similarity(said, reference) for reference in references) / len(references)
 
     def _vector(self, counts: Counter[tuple[str, ...]]) -> _Vector:
-        vectors: list[dict[tuple[str, ...], float]] = [{} for _ in range(_LONGEST)]
+        vectors: list[dict[tuple[str, ...], float]] = [{} for _ in range(LONGEST)]
         for ngram, count in counts.items():
             rarity = self._log_pictures - math.log(max(1, self._pictures_with[ngram]))
             vectors[len(ngram) - 1][ngram] = count * rarity
@@ -45,9 +46,10 @@ class PictureCider:
         return vectors, norms, sum(count for ngram, count in counts.items() if len(ngram) == 2)
 
 
-def _ngrams(text: str) -> Counter[tuple[str, ...]]:
+def ngrams(text: str) -> Counter[tuple[str, ...]]:
+    """How often each sequence of up to four words occurs in a text; words are told apart by spaces."""
     words = text.split()
-    return Counter(tuple(words[i : i + n]) for n in range(1, _LONGEST + 1) for i in range(len(words) - n + 1))
+    return Counter(tuple(words[i : i + n]) for n in range(1, LONGEST + 1) for i in range(len(words) - n + 1))
 
 
 def _similarity(said: _Vector, reference: _Vector) -> float:
@@ -57,4 +59,4 @@ def _similarity(said: _Vector, reference: _Vector) -> float:
         if norm and their_norm:
             product = sum(min(value, theirs[n]) * theirs[n] for n, value in own.items() if n in theirs)
             total += product / (norm * their_norm)
-    return total / _LONGEST * math.exp(-((said[2] - reference[2]) ** 2) / (2 * _SIGMA**2))
+    return total / LONGEST * math.exp(-((said[2] - reference[2]) ** 2) / (2 * SIGMA**2))

@@ -3,6 +3,8 @@
 Each different sentence weighs the same. Data sets that promise five sentences pad by repeating what was written; a
 sentence that stands there five times was written by one person once, and a picture that five people described says more
 of how people describe pictures.
+
+The fusion pass learns what most people would agree with (`likes`), drawn anew for each look, where that is known.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from rsmoe_core.instructions import ANSWERING, CAPTION, DEFAULT_PROMPTS
 from rsmoe_core.model.fusion import fusion_prompt
 from rsmoe_core.model.roles import FUSION, ROUTER
 from rsmoe_core.tokenizer import TextCodec
+from rsmoe_core.training.likes import Agreed
 
 # Weight of a sub-task's row beside a caption's, which is one.
 _SUBTASK_WEIGHT = 1.0
@@ -26,6 +29,8 @@ _QUESTIONS, _QUESTION_WEIGHT = 2, 2.0
 # Experts that learn to write nothing where there is nothing to say: sentences without a relation tell that none is
 # worth telling, while sentences without a known thing or place tell nothing of things and places.
 _MAY_BE_SILENT = ("relations",)
+# Agreed sentences drawn for one look at a picture.
+_AGREED = 2
 # Share of drafts left out while the fusion pass learns, so that it goes on looking at the picture.
 _DRAFT_DROP = 0.3
 
@@ -51,6 +56,8 @@ class Study:
     """What the experts wrote for it; empty before they did."""
     questions: tuple[Question, ...] = ()
     """In the model's wording, with right answers; see `data.asking`."""
+    agreed: tuple[Agreed, ...] = ()
+    """What most people would say of it; empty where that was not sought."""
 
 
 Lesson = Callable[[Study, TextCodec, np.random.Generator], list[Row]]
@@ -104,7 +111,8 @@ def _route(study: Study, codec: TextCodec, rng: np.random.Generator) -> list[Row
 
 
 def _draft(study: Study, codec: TextCodec, rng: np.random.Generator) -> list[Row]:
-    answers = {name: getattr(study.targets, name) for name in codec.experts}
+    """Nothing where there are no sentences: what nobody described is not said to be nothing."""
+    answers = {name: getattr(study.targets, name) for name in codec.experts if study.sample.captions}
     return [
         Row(name, study.targets.prompts[name], text, 1.0)
         for name, text in answers.items()
@@ -114,7 +122,11 @@ def _draft(study: Study, codec: TextCodec, rng: np.random.Generator) -> list[Row
 
 def _fuse(study: Study, codec: TextCodec, rng: np.random.Generator) -> list[Row]:
     kept = {name: text for name, text in study.drafts.items() if rng.random() >= _DRAFT_DROP}
-    return _captions(study, FUSION, fusion_prompt(codec, CAPTION, kept))
+    prompt = fusion_prompt(codec, CAPTION, kept)
+    if not study.agreed:
+        return _captions(study, FUSION, prompt)
+    chosen = rng.choice(len(study.agreed), _AGREED, p=[agreed.share for agreed in study.agreed])
+    return [Row(FUSION, prompt, study.agreed[number].text, 1.0) for number in chosen.tolist()]
 
 
 LESSONS: dict[str, Lesson] = {

@@ -23,16 +23,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from tqdm import tqdm
 
 from rsmoe_core.checkpoint import fingerprint, load_model
 from rsmoe_core.config import ModelConfig
 from rsmoe_core.data import Sample, read_dataset
-from rsmoe_core.data.asking import questions_of
-from rsmoe_core.data.targets import derive
 from rsmoe_core.errors import TrainingError
-from rsmoe_core.instructions import CAPTION
 from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.model.vision import folded
 from rsmoe_core.training import processes
@@ -49,6 +44,7 @@ from rsmoe_core.training.processes import from_first
 from rsmoe_core.training.recognition import Recognition
 from rsmoe_core.training.stages import Phase, Stage
 from rsmoe_core.training.start import check_start, starting_model
+from rsmoe_core.training.studies import studies_of, with_agreement, with_drafts
 from rsmoe_core.training.teaching import Teaching, Tuning
 
 OBJECTIVES: dict[str, Callable[[RSMoE, Phase, Material, Material, Session], Objective]] = {
@@ -60,8 +56,13 @@ OBJECTIVES: dict[str, Callable[[RSMoE, Phase, Material, Material, Session], Obje
 """What a phase may learn, by the name that it gives."""
 
 _VALIDATION_PICTURES = 400
-_WRITING_BATCH = 64
-_LATER_SETTINGS = {"average": 0.0, "windows": (), "patience": None, "processes x accumulate": 1}
+_LATER_SETTINGS = {
+    "average": 0.0,
+    "windows": (),
+    "patience": None,
+    "seeks_agreement": False,
+    "processes x accumulate": 1,
+}
 """Settings that came later, with the value that all runs had before: kept where it is another, so that those go on."""
 
 
@@ -114,8 +115,10 @@ def run_stage(
     folder, work, cache = _places(stage, recipe.out)
     folders = [_pictures(stage, root, recipe.max_pictures, say) for root in recipe.data]
     samples = [sample for own in folders for sample in own]
+    if not any(sample.captions for sample in samples) and stage.learns_from == "texts":
+        stage = stage.without_captions()
     aside = held_out(samples, recipe.holdout)
-    studies = _studies(stage, samples)
+    studies = studies_of(stage, samples, say)
     model = starting_model(stage, studies, config, backbone, start, recipe.seed)
     from_first(lambda: check_settings(work, _settings(stage, recipe, studies, start, model.config)))
     say(f"stage {stage.name}: {len(samples)} pictures, {aside.sum()} of them held out {manner(samples, aside)}")
@@ -135,7 +138,10 @@ def run_stage(
             features = _features(model, recipe, folders, cache) if needs_features else FeatureBank.of([])
             rows = np.flatnonzero(~aside), np.flatnonzero(aside)[:_VALIDATION_PICTURES]
             if phase.needs_drafts:
-                studies = from_first(partial(_with_drafts, model, studies, features, np.concatenate(rows), recipe.bf16))
+                studies = from_first(partial(with_drafts, model, studies, features, np.concatenate(rows)))
+            if phase.seeks_agreement:
+                sizes = [len(own) for own in folders]
+                studies = from_first(partial(with_agreement, studies, features, rows[0], sizes))
             train, validation = (Material([studies[i] for i in own.tolist()], features.select(own)) for own in rows)
             best = _learn(model, phase, train, validation, recipe, work / phase.name)
             if best is None:
@@ -173,15 +179,8 @@ def _pictures(stage: Stage, root: Path, limit: int | None, say: Callable[[str], 
     dataset = read_dataset(root)
     if dataset.problems:
         say(f"{root}: {len(dataset.problems)} left out, the first: {dataset.problems[0]}")
-    chosen = dataset.captioned("train") if stage.learns_from == "sentences" else dataset.split("train")
-    return chosen[:limit]
-
-
-def _studies(stage: Stage, samples: Sequence[Sample]) -> list[Study]:
-    """With questions, where any phase asks some."""
-    asks = {"question", "route_question", "answer"} & {lesson for phase in stage.phases for lesson in phase.lessons}
-    questions = questions_of(samples) if asks else [()] * len(samples)
-    return [Study(s, derive(s), {}, own) for s, own in zip(samples, questions, strict=True)]
+    choose = {"sentences": dataset.captioned, "texts": dataset.worded, "marks": dataset.split}
+    return choose[stage.learns_from]("train")[:limit]
 
 
 def _settings(
@@ -222,25 +221,6 @@ def _features(model: RSMoE, recipe: Recipe, folders: Sequence[Sequence[Sample]],
             bank = cached_features(encoder, samples, place, views=recipe.views, image_size=size, seed=recipe.seed)
         arrays.append(bank)
     return FeatureBank.of(arrays)
-
-
-def _with_drafts(
-    model: RSMoE, studies: Sequence[Study], features: FeatureBank, rows: NDArray[np.int64], bf16: bool
-) -> list[Study]:
-    """The same studies, those of `rows` with what the experts write for view 0 of the picture; known drafts stay."""
-    model.eval()
-    done = list(studies)
-    device = next(model.language.parameters()).device
-    missing = [row for row in rows.tolist() if not studies[row].drafts]
-    for first in tqdm(range(0, len(missing), _WRITING_BATCH), desc="experts write drafts", disable=None):
-        batch = missing[first : first + _WRITING_BATCH]
-        instructions = [CAPTION] * len(batch)
-        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            tokens_BQH = model.encode(features.patches(batch), instructions)
-            _, drafts = model.ask_experts(tokens_BQH, instructions)
-        for row, draft in zip(batch, drafts, strict=True):
-            done[row] = dataclasses.replace(studies[row], drafts=draft)
-    return done
 
 
 def _announcement(model: RSMoE, phase: Phase) -> str:

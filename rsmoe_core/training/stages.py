@@ -3,7 +3,8 @@
     stage 1    adapt    the image encoder learns kinds of places and words; from then on it is frozen
                align    Q-Former and language model learn to caption and to answer the sub-tasks' questions
     stage 2    experts  adapters of router, theme, objects and relations, started from the stage-1 language model
-               fusion   the fusion adapter, on drafts that those experts wrote for the training pictures
+               fusion   the fusion adapter, on drafts that those experts wrote for the training pictures and on what
+                        most people would say of them
     count      near     the counter of aerial pictures, from the image encoder's first layers
                far      the counter of satellite scenes, from the near one
     finetune   experts  adapters of theme, objects and relations of a finished model, on a few pictures of its user's
@@ -20,6 +21,9 @@ from typing import Literal
 
 from rsmoe_core.errors import UsageError
 from rsmoe_core.model.roles import FUSION, ROUTER
+
+_CAPTIONS = frozenset(("caption", "fuse"))
+"""Lessons that teach captions."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +45,19 @@ class Phase:
     """Share of the steps over which the learning rate rises; it then falls to a tenth along a cosine."""
     needs_drafts: bool = False
     """The experts write a draft for every picture before the phase begins."""
+    seeks_agreement: bool = False
+    """What most people would say of each picture is told from its likes before the phase begins; see `likes`."""
     average: float = 0.0
     """Decay of a moving average of the parameters, which is what is validated and kept; 0 for none."""
     windows: tuple[int, ...] = ()
     """Windows that show something, in an epoch of a counter, for each of its sights."""
     patience: int | None = None
     """Epochs without a better score after which the phase ends early; the rate falls as if it did not."""
+
+    @property
+    def teaches_captions(self) -> bool:
+        """Whether it trains a writer of captions."""
+        return not _CAPTIONS.isdisjoint(self.lessons)
 
 
 @dataclass(frozen=True)
@@ -59,8 +70,11 @@ class Stage:
     phases: tuple[Phase, ...]
     half: bool = False
     """Store the finished model's matrices in float16: enough to be used, too little to be trained on."""
-    learns_from: Literal["sentences", "marks"] = "sentences"
-    """Which pictures of a data set it takes: those that have sentences, or all, for the marks on some of them."""
+    learns_from: Literal["sentences", "texts", "marks"] = "sentences"
+    """Which pictures of a data set it takes: those that have sentences, those that have sentences or questions, or all,
+    for the marks on some of them."""
+    only_asked: bool = False
+    """Of questions it learns those that the data sets hold, and none that are made by rule."""
     alone: bool = False
     """The run has no other stage: the run's folder is the model's folder itself."""
 
@@ -77,6 +91,10 @@ class Stage:
             dataclasses.replace(p, epochs=epochs or p.epochs, patience=patience or p.patience) for p in self.phases
         )
         return dataclasses.replace(self, phases=tuple(phases))
+
+    def without_captions(self) -> Stage:
+        """The same stage for pictures of which nothing but questions is known."""
+        return dataclasses.replace(self, phases=tuple(p for p in self.phases if not p.teaches_captions))
 
 
 STAGES: dict[str, Stage] = {
@@ -125,12 +143,13 @@ STAGES: dict[str, Stage] = {
                 objective="teach",
                 trains=(FUSION,),
                 lessons=("fuse",),
-                epochs=1,
+                epochs=2,
                 learning_rate=5e-4,
                 images_per_step=32,
                 weight_decay=0.01,
                 average=0.98,
                 needs_drafts=True,
+                seeks_agreement=True,
             ),
         ),
     ),
@@ -166,13 +185,15 @@ STAGES: dict[str, Stage] = {
         name="finetune",
         starts_from="2",
         half=True,
+        learns_from="texts",
+        only_asked=True,
         alone=True,
         phases=(
             Phase(
                 name="experts",
                 objective="tune",
                 trains=("theme", "objects", "relations"),
-                lessons=("draft",),
+                lessons=("draft", "answer"),
                 epochs=6,
                 learning_rate=1e-3,
                 images_per_step=8,

@@ -21,6 +21,7 @@ from rsmoe_core.training.lessons import LESSONS, Row
 from rsmoe_core.training.objectives import Material, Session, select_parameters
 from rsmoe_core.training.packing import pack
 from rsmoe_core.training.stages import Phase
+from rsmoe_core.training.writer import writer_of
 
 _WRITING_BATCH = 64
 
@@ -101,21 +102,22 @@ class Tuning(Teaching):
 
 
 def caption_figures(model: RSMoE, phase: Phase, material: Material) -> dict[str, float]:
-    """CIDEr of greedy captions by what the phase trains; nothing where it trains no writer of captions."""
-    if not {"caption", "fuse"} & set(phase.lessons):
+    """CIDEr of greedy captions by what the phase trains; nothing where it trains no writer of them, or has none."""
+    described = [i for i, study in enumerate(material.studies) if study.sample.captions]
+    if not phase.teaches_captions or not described:
         return {}
-    model.eval()
+    writer = writer_of(model)
     captions: list[str] = []
-    for first in range(0, len(material), _WRITING_BATCH):
-        numbers = range(first, min(first + _WRITING_BATCH, len(material)))
+    for first in range(0, len(described), _WRITING_BATCH):
+        numbers = described[first : first + _WRITING_BATCH]
         instructions = [CAPTION] * len(numbers)
         with torch.inference_mode():
-            tokens_BQH = model.encode(material.features.patches(numbers), instructions)
+            tokens_BQH = writer.encode(material.features.patches(numbers), instructions)
             if "fuse" in phase.lessons:
                 drafts = [dict(material.studies[i].drafts) for i in numbers]
-                written = model.fuse(tokens_BQH, instructions, drafts, beams=1)
+                written = writer.fuse(tokens_BQH, instructions, drafts, beams=1)
             else:
-                written = model.answer(tokens_BQH, instructions)
+                written = writer.answer(tokens_BQH, instructions)
         captions += [model.codec.decode(w.ids) for w in written]
-    cider = PictureCider([study.sample.captions for study in material.studies])
+    cider = PictureCider([material.studies[i].sample.captions for i in described])
     return {"validation_cider": float(np.mean([cider(picture, text) for picture, text in enumerate(captions)]))}

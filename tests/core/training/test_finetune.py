@@ -15,7 +15,7 @@ from torch import Tensor
 
 from rsmoe_core.checkpoint import fingerprint, load_model, save_model
 from rsmoe_core.config import LoraSettings
-from rsmoe_core.data import Sample, plain
+from rsmoe_core.data import Question, Sample, plain
 from rsmoe_core.data.targets import derive
 from rsmoe_core.engine import load
 from rsmoe_core.errors import TrainingError
@@ -114,11 +114,18 @@ def said(folder: Path) -> dict[str, set[str]]:
     return {place: {text.caption for text in engine.caption(pictures)} for place, pictures in unseen.items()}
 
 
-def tune(folder: Path, start: Path, data: Path, say: Callable[[str], None] = print) -> Path:
+def tune(
+    folder: Path,
+    start: Path,
+    data: Path,
+    say: Callable[[str], None] = print,
+    epochs: int | None = None,
+    views: int = 2,
+) -> Path:
     """A model of some thousand parameters takes larger steps than a real one."""
     phases = tuple(dataclasses.replace(phase, learning_rate=1e-2) for phase in TUNING.phases)
-    chosen = Recipe((data,), folder, bf16=False, holdout=0.15, views=2)
-    return run_stage(dataclasses.replace(TUNING, phases=phases), chosen, start=start, say=say)
+    chosen = Recipe((data,), folder, bf16=False, holdout=0.15, views=views)
+    return run_stage(dataclasses.replace(TUNING, phases=phases).with_epochs(epochs), chosen, start=start, say=say)
 
 
 def test_a_few_dozen_pictures_of_a_new_kind_make_the_model_name_it(finished: Path, tmp_path: Path) -> None:
@@ -145,6 +152,45 @@ def test_a_few_dozen_pictures_of_a_new_kind_make_the_model_name_it(finished: Pat
     revision = fingerprint(tuned)
     shutil.rmtree(tuned)
     assert fingerprint(tune(tuned, finished, tmp_path / "mine")) == revision, "what is finished is not done again"
+
+
+ROADS = {"pond": "blue", "airport": "white", "stadium": "red"}
+
+
+def write_questions(folder: Path, count: int) -> None:
+    """Pictures of which nothing is known but what people asked, one of the questions without an answer in any model."""
+    samples = write_pictures(folder, list(ROADS), count)
+    asked = [
+        dataclasses.replace(
+            sample,
+            captions=(),
+            scene=None,
+            questions=(
+                Question("what is the colour of the roads ?", ROADS[str(sample.scene)], "color"),
+                Question("how many quokkas are there ?", "3", "count"),
+            ),
+        )
+        for sample in samples
+    ]
+    plain.write(folder, asked)
+
+
+def test_questions_alone_teach_the_experts_to_answer_them(finished: Path, tmp_path: Path) -> None:
+    write_questions(tmp_path / "asked", 36)
+    told: list[str] = []
+    tuned = tune(tmp_path / "tuned", finished, tmp_path / "asked", told.append, epochs=30, views=1)
+    assert (
+        told[0] == "questions left out, as the model has no words for them: 36; the first: how many quokkas are there ?"
+    )
+    assert [line.split(":")[0] for line in told[1:]] == ["stage finetune", "phase experts"], "no captions, no fusion"
+    unseen = {place: picture(place, 2000) for place in ROADS}
+    answers = {
+        folder: load(folder, device="cpu").ask(list(unseen.values()), ["What color is the road?"] * len(unseen))
+        for folder in (finished, tuned)
+    }
+    told_of = {folder: dict(zip(unseen, (a.text for a in own), strict=True)) for folder, own in answers.items()}
+    assert told_of[tuned] == ROADS
+    assert told_of[finished] != ROADS
 
 
 def test_only_a_finished_model_is_fine_tuned(tmp_path: Path) -> None:
