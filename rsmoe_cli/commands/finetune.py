@@ -46,7 +46,7 @@ def finetune(
     device: options.Device = "auto",
     precision: options.Precision = "auto",
 ) -> None:
-    """Go on training a model's experts and fusion on your own captions or questions, from a folder or a labelled scene."""
+    """Go on training a model's experts and fusion on your own captions or questions."""
     from rsmoe_core.errors import UsageError
 
     if scene is None and not data:
