@@ -93,7 +93,7 @@ def _splits(root: Path) -> Iterator[_Split]:
 def _asked(collector: Collector, at: str, image: dict, split: _Split) -> Iterator[tuple[str, Question]]:
     """The active questions about the picture whose entry stands at a place, with places of their own."""
     for number in image["questions_ids"]:
-        place = f"{at}, question {number}"
+        place = f"{at}, question {number!r:.20}"  # where a number should be, anything may stand
         with collector.reading(place):
             question = _row(split.questions, number)
             if question["active"]:

@@ -11,7 +11,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -37,6 +37,7 @@ def test_the_seeds_are_whole(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("name", seeds.DATASETS)
 @settings(max_examples=40, deadline=None)
 @given(number=st.integers(0, 2**32))
+@example(number=39356)
 def test_any_value_in_any_place_is_reported_at_most(folder: Path, name: str, number: int) -> None:
     root = folder / name
     chance = random.Random(number)

@@ -14,7 +14,7 @@ from rsmoe_core.data.targets import derive
 from rsmoe_core.errors import DataError, TrainingError
 from rsmoe_core.model.rsmoe import build
 from rsmoe_core.presets import tiny
-from rsmoe_core.training import keeper, loop, recipe
+from rsmoe_core.training import keeper, loop, recipe, studies
 from rsmoe_core.training.recipe import Recipe, run_stage
 from rsmoe_core.training.stages import Stage, stage
 
@@ -202,7 +202,7 @@ def test_a_run_goes_on_with_the_same_settings_only(
         first(karpathy_folder, stage_1.parent, accumulate=2)
     with pytest.raises(TrainingError, match="begun with other data"):
         first(karpathy_folder, stage_1.parent, max_pictures=30)
-    monkeypatch.setattr(recipe, "derive", lambda sample: dataclasses.replace(derive(sample), theme="lake"))
+    monkeypatch.setattr(studies, "derive", lambda sample: dataclasses.replace(derive(sample), theme="lake"))
     with pytest.raises(TrainingError, match="begun with other data"):
         first(karpathy_folder, stage_1.parent)
 
