@@ -30,6 +30,7 @@ from rsmoe_core.data.lexicon import MASS
 from rsmoe_core.data.targets import Told, told
 from rsmoe_core.errors import UsageError
 from rsmoe_core.inquiry import Kind, plain_question
+from rsmoe_core.instructions import ANSWERING
 from rsmoe_core.metrics import answer_text
 from rsmoe_core.question_reader import read_inquiry
 
@@ -148,13 +149,12 @@ def questions_of(samples: Sequence[Sample], seed: int = 0) -> list[tuple[Questio
 
 
 def asked_of(samples: Sequence[Sample]) -> tuple[list[tuple[Question, ...]], list[str]]:
-    """For each sample the questions that people asked of it, in the model's wording; and the texts of those that cannot
-    be read, which are left out.
+    """For each sample the questions that people asked of it, in the model's wording; and the texts of those that no
+    expert could answer, which are left out.
     """
-    read = [{question.text: _in_one_wording(question) for question in sample.questions} for sample in samples]
-    return [tuple(q for q in own.values() if q is not None) for own in read], [
-        text for own in read for text, question in own.items() if question is None
-    ]
+    read = [[(question.text, _in_one_wording(question)) for question in sample.questions] for sample in samples]
+    unread = [text for own in read for text, question in own if question is None]
+    return [tuple(question for _, question in own if question is not None) for own in read], unread
 
 
 def lacking(sample: Sample, things: Iterable[str]) -> list[str]:
@@ -176,12 +176,12 @@ def _of_people(sample: Sample) -> Iterator[Question]:
 
 
 def _in_one_wording(question: Question) -> Question | None:
-    """None where the question cannot be read."""
+    """None where the question cannot be read, or is not one for experts, as a picture is described by fusion."""
     try:
         inquiry = read_inquiry(question.text)
     except UsageError:
         return None
-    return None if inquiry.kind == "unknown" else Question(inquiry.plain, _in_digits(question), inquiry.kind)
+    return Question(inquiry.plain, _in_digits(question), inquiry.kind) if inquiry.kind in ANSWERING else None
 
 
 def _in_digits(question: Question) -> str:

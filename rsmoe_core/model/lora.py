@@ -54,11 +54,6 @@ def merged(language: PeftModel, role: str) -> nn.Module:
     return deepcopy(language).merge_and_unload(adapter_names=[role])
 
 
-def bare(language: PeftModel) -> nn.Module:
-    """A full copy of the language model without adapters."""
-    return deepcopy(language).unload()
-
-
 def parameters_of(language: nn.Module, names: Sequence[str]) -> list[tuple[str, nn.Parameter]]:
     """Named parameters of the adapters called `names`."""
     # peft calls them `...q_proj.lora_A.<adapter>.weight`

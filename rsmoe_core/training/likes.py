@@ -28,7 +28,7 @@ from rsmoe_core.metrics.cider import LONGEST, SIGMA, ngrams
 _DOUBT = 1.0
 """Ridge of the regression, beside a kernel of 1 at most: settled on series held out."""
 _TOGETHER = 10_000
-"""Pictures that are compared with each other at the most: the regression holds two tables of their pairs."""
+"""Pictures that are compared with each other, about as many at the most: a regression holds tables of their pairs."""
 _KEPT = 16
 """Sentences kept of each picture."""
 _SHARPNESS = 10.0

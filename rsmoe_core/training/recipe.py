@@ -115,7 +115,7 @@ def run_stage(
     folder, work, cache = _places(stage, recipe.out)
     folders = [_pictures(stage, root, recipe.max_pictures, say) for root in recipe.data]
     samples = [sample for own in folders for sample in own]
-    if not any(sample.captions for sample in samples) and stage.learns_from == "texts":
+    if not any(sample.captions for sample in samples):
         stage = stage.without_captions()
     aside = held_out(samples, recipe.holdout)
     studies = studies_of(stage, samples, say)

@@ -71,10 +71,8 @@ class Stage:
     half: bool = False
     """Store the finished model's matrices in float16: enough to be used, too little to be trained on."""
     learns_from: Literal["sentences", "texts", "marks"] = "sentences"
-    """Which pictures of a data set it takes: those that have sentences, those that have sentences or questions, or all,
-    for the marks on some of them."""
-    only_asked: bool = False
-    """Of questions it learns those that the data sets hold, and none that are made by rule."""
+    """Which pictures of a data set it takes: those with sentences, and questions made of them by rule; those that
+    have sentences or questions, as they stand; or all, for the marks on some of them."""
     alone: bool = False
     """The run has no other stage: the run's folder is the model's folder itself."""
 
@@ -186,7 +184,6 @@ STAGES: dict[str, Stage] = {
         starts_from="2",
         half=True,
         learns_from="texts",
-        only_asked=True,
         alone=True,
         phases=(
             Phase(

@@ -28,10 +28,10 @@ def studies_of(stage: Stage, samples: Sequence[Sample], say: Callable[[str], Non
     """With questions, where any phase asks some."""
     asks = {"question", "route_question", "answer"} & {lesson for phase in stage.phases for lesson in phase.lessons}
     questions: Sequence[tuple[Question, ...]] = [()] * len(samples)
-    if asks and stage.only_asked:
+    if asks and stage.learns_from == "texts":
         questions, unread = asked_of(samples)
         if unread:
-            say(f"questions left out, as the model has no words for them: {len(unread)}; the first: {unread[0]}")
+            say(f"questions left out, as no expert could answer them: {len(unread)}; the first: {unread[0]}")
     elif asks:
         questions = questions_of(samples)
     return [Study(s, derive(s), {}, own) for s, own in zip(samples, questions, strict=True)]

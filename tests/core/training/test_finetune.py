@@ -179,9 +179,7 @@ def test_questions_alone_teach_the_experts_to_answer_them(finished: Path, tmp_pa
     write_questions(tmp_path / "asked", 36)
     told: list[str] = []
     tuned = tune(tmp_path / "tuned", finished, tmp_path / "asked", told.append, epochs=30, views=1)
-    assert (
-        told[0] == "questions left out, as the model has no words for them: 36; the first: how many quokkas are there ?"
-    )
+    assert told[0] == "questions left out, as no expert could answer them: 36; the first: how many quokkas are there ?"
     assert [line.split(":")[0] for line in told[1:]] == ["stage finetune", "phase experts"], "no captions, no fusion"
     unseen = {place: picture(place, 2000) for place in ROADS}
     answers = {

@@ -44,13 +44,12 @@ def test_agreement_is_sought_among_the_pictures_of_one_data_set(material: Materi
 def test_fine_tuning_asks_what_people_asked_and_nothing_made_by_rule(material: Material) -> None:
     asked = Question("how many roads are there ?", "two", "count")
     unread = Question("how many quokkas are there ?", "three", "count")
-    sample = dataclasses.replace(material.studies[0].sample, questions=(asked, unread))
+    described = Question("what do you see in the picture ?", "a pond", "other")
+    sample = dataclasses.replace(material.studies[0].sample, questions=(asked, unread, described))
     told: list[str] = []
     (own,) = studies_of(stage("finetune"), [sample], told.append)
     assert own.questions == (Question("how many roads are there?", "2", "count"),)
-    assert told == [
-        "questions left out, as the model has no words for them: 1; the first: how many quokkas are there ?"
-    ]
+    assert told == ["questions left out, as no expert could answer them: 2; the first: how many quokkas are there ?"]
     (ruled,) = studies_of(stage("2"), [sample], told.append)
     assert set(own.questions) < set(ruled.questions)
     assert len(told) == 1

@@ -41,6 +41,19 @@ def test_a_model_of_stage_1_has_a_writer_too() -> None:
     assert [text.ids for text in said] == [text.ids for text in told]
 
 
+def test_a_writer_of_stage_1_keeps_its_weights_too() -> None:
+    model = make_tiny(experts=False)
+    writer = writer_of(model)
+    with torch.inference_mode():
+        tokens_BQH = model.encode(patches(), [CAPTION] * 5)
+    before = writer.answer(tokens_BQH, [CAPTION] * 5)
+    with torch.no_grad():
+        for parameter in model.language.parameters():
+            parameter.normal_(std=0.2)
+    assert writer.answer(tokens_BQH, [CAPTION] * 5) == before
+    assert writer_of(model).answer(tokens_BQH, [CAPTION] * 5) != before
+
+
 def test_the_model_goes_on_learning_while_its_writer_stays() -> None:
     model = make_tiny()
     writer = writer_of(model)
