@@ -13,6 +13,7 @@ from tqdm import tqdm
 from rsmoe_core.data import Question, Sample
 from rsmoe_core.data.asking import asked_of, questions_of
 from rsmoe_core.data.targets import derive
+from rsmoe_core.errors import TrainingError
 from rsmoe_core.instructions import CAPTION
 from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.training.features import FeatureBank
@@ -25,13 +26,15 @@ _WRITING_BATCH = 64
 
 
 def studies_of(stage: Stage, samples: Sequence[Sample], say: Callable[[str], None]) -> list[Study]:
-    """With questions, where any phase asks some."""
+    """With questions, where any phase asks some. Raises TrainingError where there are no words to learn."""
     asks = {"question", "route_question", "answer"} & {lesson for phase in stage.phases for lesson in phase.lessons}
     questions: Sequence[tuple[Question, ...]] = [()] * len(samples)
     if asks and stage.learns_from == "texts":
         questions, unread = asked_of(samples)
         if unread:
             say(f"questions left out, as no expert could answer them: {len(unread)}; the first: {unread[0]}")
+        if not any(questions) and not any(sample.captions for sample in samples):
+            raise TrainingError("nothing to learn: no captions, and no question that an expert could answer; add some")
     elif asks:
         questions = questions_of(samples)
     return [Study(s, derive(s), {}, own) for s, own in zip(samples, questions, strict=True)]

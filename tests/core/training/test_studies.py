@@ -3,8 +3,10 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import pytest
 
 from rsmoe_core.data import Marks, Question
+from rsmoe_core.errors import TrainingError
 from rsmoe_core.training.objectives import Material
 from rsmoe_core.training.stages import stage
 from rsmoe_core.training.studies import studies_of, with_agreement, with_drafts
@@ -53,3 +55,12 @@ def test_fine_tuning_asks_what_people_asked_and_nothing_made_by_rule(material: M
     (ruled,) = studies_of(stage("2"), [sample], told.append)
     assert set(own.questions) < set(ruled.questions)
     assert len(told) == 1
+
+
+def test_questions_that_nobody_can_answer_are_nothing_to_learn(material: Material) -> None:
+    unread = Question("how many quokkas are there ?", "three", "count")
+    sample = dataclasses.replace(material.studies[0].sample, captions=(), questions=(unread,))
+    told: list[str] = []
+    with pytest.raises(TrainingError, match="nothing to learn"):
+        studies_of(stage("finetune"), [sample], told.append)
+    assert "quokkas" in told[0]
