@@ -1,6 +1,6 @@
-"""A scene and a labelled vector layer → pictures with sentences, in the project's plain format.
+"""A scene and a labelled vector layer → pictures with sentences and questions, in the project's plain format.
 
-    layer ──▶ geometries in pixels of the scene ──▶ a square window around each ──▶ picture + sentence
+    layer ──▶ geometries in pixels of the scene ──▶ a square window around each ──▶ picture + what is said of it
 
 A picture is what `rsmoe caption` would show to the model of that window: same bands, mask and stretch, and what was
 not observed filled in the same way.
@@ -9,10 +9,14 @@ not observed filled in the same way.
 from __future__ import annotations
 
 import math
+from collections import defaultdict
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import geopandas
+import numpy as np
 import pyogrio
 from PIL import Image
 from pyproj.exceptions import ProjError
@@ -22,7 +26,8 @@ from rsmoe_cli.opening import first_line, open_dataset, quiet_gdal
 from rsmoe_cli.raster import Scene
 from rsmoe_cli.reading import DETAIL, TileFailure, read_tile
 from rsmoe_cli.tiling import Tile
-from rsmoe_core.data import Sample, plain
+from rsmoe_core.data import Question, Sample, plain
+from rsmoe_core.data.questions import kind_of
 from rsmoe_core.errors import DataError, UsageError
 from rsmoe_core.preprocess import fill_unobserved
 
@@ -37,37 +42,70 @@ Skips = list[str]
 """One line for each feature that gave no picture, with its number."""
 
 
-def cut_chips(scene: Scene, labels: Path, column: str, side: int, target: Path) -> tuple[int, Skips]:
+@dataclass(frozen=True)
+class Told:
+    """Which columns of a layer say what there is to learn: a caption, an answer to a question, or both."""
+
+    caption: str | None = None
+    """Column of sentences."""
+    answer: str | None = None
+    """Column of answers: texts, whole numbers, or true and false."""
+    question: str = ""
+    """What they answer: one question to all features, or the column that has a question for each."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that the layer has to have."""
+        return tuple(name for name in (self.caption, self.answer) if name is not None)
+
+    def sentence(self, feature: Mapping[Hashable, object]) -> str | None:
+        """What is said of a feature, by its columns; None where nothing is."""
+        text = feature[self.caption] if self.caption is not None else None
+        return _text(text) if isinstance(text, str) else None
+
+    def asked(self, feature: Mapping[Hashable, object]) -> Question | None:
+        """What is asked of a feature, and the answer; None where one of them is missing."""
+        answer = _text(feature[self.answer]) if self.answer is not None else None
+        text = _text(feature.get(self.question, self.question))
+        return Question(text, answer, kind_of(text)) if text and answer else None
+
+
+def cut_chips(scene: Scene, labels: Path, told: Told, side: int, target: Path) -> tuple[int, Skips]:
     """Cut a picture around each labelled feature into the empty folder `target`; returns how many, and what not.
 
     A window is a square of at least `side` pixels around the middle of the feature's bounding box in the scene, and as
     large as that box. Features with the same window share a picture. Features without text, off the scene or without
-    valid pixels are skipped.
+    valid pixels are skipped, and so is what answers a question otherwise than the feature before it in the same window.
 
     Raises:
         SceneError: the scene does not say where its pixels lie, or says so by control points.
-        UsageError: there is no such column.
+        UsageError: a column is not there.
         DataError: the layer cannot be read or placed, or gives no picture at all.
     """
-    layer = _in_pixels(scene, labels, column)
+    layer = _in_pixels(scene, labels, told.columns)
     skipped: Skips = []
-    texts: dict[Tile, list[tuple[object, str]]] = {}
-    for number, geometry, text in zip(layer.index, layer.geometry, layer[column], strict=True):
-        if not isinstance(text, str) or not text.strip():
-            skipped.append(f"feature {number}: no text in {column}")
+    features: dict[Tile, list[int]] = defaultdict(list)
+    contents = layer.drop(columns=layer.geometry.name).to_dict("index")
+    for number, geometry in layer.geometry.items():
+        feature = contents[number]
+        if told.sentence(feature) is None and told.asked(feature) is None:
+            skipped.append(f"feature {number}: no text in {' or '.join(told.columns)}")
         elif (tile := _window(scene, geometry, side)) is None:
             skipped.append(f"feature {number}: not on the scene")
         else:
-            texts.setdefault(tile, []).append((number, text))
+            features[tile].append(number)
     (target / "images").mkdir()
     samples = []
     with quiet_gdal(), open_dataset(scene.path) as dataset:
-        for tile, told in texts.items():
-            image = target / "images" / f"{Path(scene.path).stem}_{told[0][0]}.png"  # by its first feature's number
+        for tile, own in features.items():
+            image = target / "images" / f"{Path(scene.path).stem}_{own[0]}.png"  # by its first feature's number
             if problem := _cut(dataset, scene, tile, side, image):
-                skipped += [f"feature {number}: {problem}" for number, _ in told]
-            else:
-                samples.append(Sample(image, "train", tuple(text for _, text in told), series=_series(tile, side)))
+                skipped += [f"feature {number}: {problem}" for number in own]
+                continue
+            captions = tuple(text for number in own if (text := told.sentence(contents[number])) is not None)
+            questions, otherwise = _consistent({number: told.asked(contents[number]) for number in own})
+            skipped += otherwise
+            samples.append(Sample(image, "train", captions, series=_series(tile, side), questions=questions))
     if not samples:
         raise DataError(
             f"{labels}: no feature gives a picture of {scene.path} "
@@ -77,7 +115,29 @@ def cut_chips(scene: Scene, labels: Path, column: str, side: int, target: Path) 
     return len(samples), skipped
 
 
-def _in_pixels(scene: Scene, labels: Path, column: str) -> geopandas.GeoDataFrame:
+def _consistent(asked: Mapping[int, Question | None]) -> tuple[tuple[Question, ...], Skips]:
+    """Each question of one picture once, with its first answer, and a line for each feature that has another one."""
+    first: dict[str, tuple[int, Question]] = {}
+    skipped: Skips = []
+    for number, question in asked.items():
+        if question is None:
+            continue
+        before, known = first.setdefault(question.text, (number, question))
+        if known.answer != question.answer:
+            skipped.append(f"feature {number}: answers '{question.text}' otherwise than feature {before}")
+    return tuple(question for _, question in first.values()), skipped
+
+
+def _text(value: object) -> str | None:
+    """A cell of a layer in words, in lower case and single spaces; None where it is empty."""
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if isinstance(value, int | float) and math.isfinite(value):  # whole numbers beside empty cells are read as floats
+        return f"{value:g}" if value % 1 else str(int(value))
+    return (" ".join(value.lower().split()) or None) if isinstance(value, str) else None
+
+
+def _in_pixels(scene: Scene, labels: Path, columns: Sequence[str]) -> geopandas.GeoDataFrame:
     """The layer with geometries in pixels of the scene: x to the right and y down; the index are feature numbers."""
     ground = scene.georeference
     if ground.kind != "affine" or ground.crs is None:
@@ -88,7 +148,9 @@ def _in_pixels(scene: Scene, labels: Path, column: str) -> geopandas.GeoDataFram
         raise DataError(
             f"{labels}: cannot be read as a vector layer ({first_line(error)}); check it with ogrinfo"
         ) from error
-    if column not in layer.columns:
+    for column in columns:
+        if column in layer.columns:
+            continue
         known = ", ".join(name for name in layer.columns if name != "geometry")
         raise UsageError(f"{labels}: no column '{column}'; choose from: {known or 'none there'}")
     if not isinstance(layer, geopandas.GeoDataFrame) or layer.crs is None:

@@ -13,6 +13,7 @@ import typer
 from rsmoe_cli import console, options
 
 if TYPE_CHECKING:
+    from rsmoe_cli.chips import Told
     from rsmoe_cli.raster import Scene
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,10 @@ def finetune(
     scene: Annotated[str | None, typer.Option(help="Raster to cut pictures from.")] = None,
     labels: Annotated[Path | None, typer.Option(help="Vector layer that says where, in any CRS.")] = None,
     column: Annotated[str | None, typer.Option(help="Column of it with the captions.")] = None,
+    answers: Annotated[str | None, typer.Option(help="Column of it with the answers to --question.")] = None,
+    question: Annotated[
+        str | None, typer.Option(help="What they answer: a question to all, or a column with one for each.")
+    ] = None,
     chips: Annotated[Path | None, typer.Option(help="New folder to keep the pictures of the scene in.")] = None,
     bands: options.Bands = None,
     stretch: options.Stretch = "auto",
@@ -50,9 +55,11 @@ def finetune(
     from rsmoe_core.errors import UsageError
 
     if scene is None and not data:
-        raise UsageError("nothing to learn from; give --data, or --scene with --labels and --column")
-    if len({scene is None, labels is None, column is None}) > 1:
-        raise UsageError("--scene, --labels and --column belong together; give all three")
+        raise UsageError("nothing to learn from; give --data, or --scene with --labels and --column or --answers")
+    if (answers is None) != (question is None):
+        raise UsageError("--answers and --question belong together; give both")
+    if len({scene is None, labels is None, column is None and answers is None}) > 1:
+        raise UsageError("--scene, --labels and --column or --answers belong together; give all three")
     if chips is not None and chips.exists():
         raise UsageError(f"{chips} exists already; learn from it with --data, or give another --chips")
 
@@ -65,14 +72,16 @@ def finetune(
     start = find_model(model)
     with together(device, precision) as (where, bf16), TemporaryDirectory() as passing:
         folders = list(data or ())
-        if scene is not None and labels is not None and column is not None:
+        if scene is not None and labels is not None:
             from rsmoe_cli.bands import parse_bands
+            from rsmoe_cli.chips import Told
             from rsmoe_cli.raster import open_scene
 
             chosen = parse_bands(bands) if bands is not None else None
             source = open_scene(scene, chosen, stretch, allow_external)
             target = chips or Path(passing) / "chips"
-            folders.append(from_first(partial(_cut, source, labels, column, start, target)))
+            told = Told(column, answers, question or "")
+            folders.append(from_first(partial(_cut, source, labels, told, start, target)))
         recipe = Recipe(
             data=tuple(folders),
             out=out,
@@ -87,7 +96,7 @@ def finetune(
     console.note(f"the model is in {out}")
 
 
-def _cut(scene: Scene, labels: Path, column: str, start: Path, target: Path) -> Path:
+def _cut(scene: Scene, labels: Path, told: Told, start: Path, target: Path) -> Path:
     """Cut pictures for the model in `start` into the new folder `target`, and tell of it. Returns the folder."""
     from rsmoe_cli.chips import cut_chips
     from rsmoe_cli.folders import new_folder
@@ -96,7 +105,7 @@ def _cut(scene: Scene, labels: Path, column: str, start: Path, target: Path) -> 
     for text in scene.notes:
         log.warning("%s", text)
     with new_folder(target) as folder:
-        count, skipped = cut_chips(scene, labels, column, load_config(start).vision.image_size, folder)
+        count, skipped = cut_chips(scene, labels, told, load_config(start).vision.image_size, folder)
     for line in console.shortened(skipped):
         console.note(f"left out: {line}")
     console.note(f"{count} pictures cut from {scene.path}")

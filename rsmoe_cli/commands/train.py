@@ -9,9 +9,11 @@ import typer
 
 from rsmoe_cli import console, options
 
+_STAGE_HELP = "1: language model; 2: router, experts and fusion; count: counters; single: 1 and 2 at once, to compare."
+
 
 def train(
-    stage: Annotated[str, typer.Option(help="1: language model; 2: router, experts and fusion.", show_default=False)],
+    stage: Annotated[str, typer.Option(help=_STAGE_HELP, show_default=False)],
     data: Annotated[
         list[Path], typer.Option(help="Folder of annotated pictures; may be given several times.", show_default=False)
     ],
@@ -41,7 +43,7 @@ def train(
     device: options.Device = "auto",
     precision: options.Precision = "auto",
 ) -> None:
-    """Train one stage and write its model folder to OUT/stage1 or OUT/stage2, beside a log that can be plotted."""
+    """Train one stage and write its model folder to OUT/stage1 or its like, beside a log that can be plotted."""
     from rsmoe_core.training.stages import stage as stage_called
 
     chosen = stage_called(stage).with_epochs(epochs, patience)

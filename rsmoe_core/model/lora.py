@@ -14,6 +14,9 @@ from rsmoe_core.adapters import read_adapters
 from rsmoe_core.config import LoraSettings, ModelConfig
 from rsmoe_core.model.roles import ADAPTERS
 
+_LORA = "lora_"
+"""What peft has in the names of an adapter's parameters."""
+
 
 def add_adapters(language: nn.Module, names: Sequence[str], settings: LoraSettings) -> PeftModel:
     """Put a fresh adapter for each name on the language model; as they start, they change nothing."""
@@ -57,7 +60,12 @@ def merged(language: PeftModel, role: str) -> nn.Module:
 def parameters_of(language: nn.Module, names: Sequence[str]) -> list[tuple[str, nn.Parameter]]:
     """Named parameters of the adapters called `names`."""
     # peft calls them `...q_proj.lora_A.<adapter>.weight`
-    return [(key, p) for key, p in language.named_parameters() if "lora_" in key and key.split(".")[-2] in names]
+    return [(key, p) for key, p in language.named_parameters() if _LORA in key and key.split(".")[-2] in names]
+
+
+def without_adapters(network: nn.Module) -> list[tuple[str, nn.Parameter]]:
+    """Named parameters of a network but for those of adapters on it."""
+    return [(key, p) for key, p in network.named_parameters() if _LORA not in key]
 
 
 def save_adapters(language: PeftModel, folder: Path) -> None:

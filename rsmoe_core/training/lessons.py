@@ -120,8 +120,24 @@ def _draft(study: Study, codec: TextCodec, rng: np.random.Generator) -> list[Row
     ]
 
 
+def _turn(study: Study, codec: TextCodec, rng: np.random.Generator) -> list[Row]:
+    """What one of the roles before fusion, drawn at random, has to do with the picture."""
+    name = (ROUTER, *codec.experts)[rng.integers(1 + len(codec.experts))]
+    lessons = (_route, _route_question) if name == ROUTER else (_draft, _answer)
+    return [row for lesson in lessons for row in lesson(study, codec, rng) if row.role == name]
+
+
 def _fuse(study: Study, codec: TextCodec, rng: np.random.Generator) -> list[Row]:
-    kept = {name: text for name, text in study.drafts.items() if rng.random() >= _DRAFT_DROP}
+    return _fused(study, study.drafts, codec, rng)
+
+
+def _fuse_derived(study: Study, codec: TextCodec, rng: np.random.Generator) -> list[Row]:
+    """The same from what the experts should write, as long as there are none that could."""
+    return _fused(study, {name: getattr(study.targets, name) for name in codec.experts}, codec, rng)
+
+
+def _fused(study: Study, drafts: Mapping[str, str], codec: TextCodec, rng: np.random.Generator) -> list[Row]:
+    kept = {name: text for name, text in drafts.items() if rng.random() >= _DRAFT_DROP}
     prompt = fusion_prompt(codec, CAPTION, kept)
     if not study.agreed:
         return _captions(study, FUSION, prompt)
@@ -137,7 +153,9 @@ LESSONS: dict[str, Lesson] = {
     "answer": _answer,
     "route": _route,
     "draft": _draft,
+    "turn": _turn,
     "fuse": _fuse,
+    "fuse_derived": _fuse_derived,
 }
 
 

@@ -88,7 +88,7 @@ def select_parameters(model: RSMoE, phase: Phase) -> list[tuple[str, nn.Paramete
         elif part in model.counters:
             chosen += [(f"{part}.{key}", p) for key, p in model.counters[part].named_parameters()]
         else:
-            chosen += [(f"{part}.{key}", p) for key, p in getattr(model, part).named_parameters()]
+            chosen += [(f"{part}.{key}", p) for key, p in lora.without_adapters(getattr(model, part))]
     for _, parameter in chosen:
         parameter.requires_grad_(True)
     return chosen

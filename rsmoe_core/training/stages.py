@@ -5,12 +5,14 @@
     stage 2    experts  adapters of router, theme, objects and relations, started from the stage-1 language model
                fusion   the fusion adapter, on drafts that those experts wrote for the training pictures and on what
                         most people would say of them
+    single     together all of that in one phase, for a comparison: Q-Former, language model and adapters from the start
     count      near     the counter of aerial pictures, from the image encoder's first layers
                far      the counter of satellite scenes, from the near one
     finetune   experts  adapters of theme, objects and relations of a finished model, on a few pictures of its user's
                fusion   its fusion adapter, on drafts that those experts wrote
 
-Stage 2 and fine-tuning freeze everything that stage 1 trained.
+Stage 2 and fine-tuning freeze everything that stage 1 trained. The single stage has the image encoder of another model,
+and drafts derived from the sentences where stage 2 has those that finished experts wrote.
 """
 
 from __future__ import annotations
@@ -22,8 +24,9 @@ from typing import Literal
 from rsmoe_core.errors import UsageError
 from rsmoe_core.model.roles import FUSION, ROUTER
 
-_CAPTIONS = frozenset(("caption", "fuse"))
+_CAPTIONS = frozenset(("caption", "fuse", "fuse_derived"))
 """Lessons that teach captions."""
+_EXPERTS = (ROUTER, "theme", "objects", "relations")
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Phase:
     objective: Literal["recognise", "teach", "tune", "count"]
     """What is learned; see `objectives`."""
     trains: tuple[str, ...]
-    """Parts whose parameters change: `vision`, `qformer`, `language`, or names of adapters."""
+    """Parts whose parameters change: `vision`, `qformer`, `language` (without adapters), or names of adapters."""
     epochs: int
     learning_rate: float
     images_per_step: int
@@ -129,7 +132,7 @@ STAGES: dict[str, Stage] = {
             Phase(
                 name="experts",
                 objective="teach",
-                trains=(ROUTER, "theme", "objects", "relations"),
+                trains=_EXPERTS,
                 lessons=("route", "draft", "route_question", "answer"),
                 epochs=1,
                 learning_rate=5e-4,
@@ -147,6 +150,24 @@ STAGES: dict[str, Stage] = {
                 weight_decay=0.01,
                 average=0.98,
                 needs_drafts=True,
+                seeks_agreement=True,
+            ),
+        ),
+    ),
+    "single": Stage(
+        name="single",
+        starts_from=None,
+        half=True,
+        phases=(
+            Phase(
+                name="together",
+                objective="teach",
+                trains=("qformer", "language", *_EXPERTS, FUSION),
+                lessons=("turn", "fuse_derived"),
+                epochs=3,
+                learning_rate=8e-4,
+                images_per_step=24,
+                average=0.998,
                 seeks_agreement=True,
             ),
         ),

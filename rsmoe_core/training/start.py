@@ -47,6 +47,8 @@ def starting_model(
         model = build(dataclasses.replace(config, language=vocabulary), codec)
         if backbone is not None:
             _load_encoder(model, backbone)
+        if any(set(model.roles) & set(phase.trains) for phase in stage.phases):
+            model.add_experts()
         return model
     assert start is not None  # see check_start
     model = load_model(start)

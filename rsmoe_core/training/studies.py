@@ -27,7 +27,8 @@ _WRITING_BATCH = 64
 
 def studies_of(stage: Stage, samples: Sequence[Sample], say: Callable[[str], None]) -> list[Study]:
     """With questions, where any phase asks some. Raises TrainingError where there are no words to learn."""
-    asks = {"question", "route_question", "answer"} & {lesson for phase in stage.phases for lesson in phase.lessons}
+    lessons = {lesson for phase in stage.phases for lesson in phase.lessons}
+    asks = not lessons.isdisjoint(("question", "route_question", "answer", "turn"))
     questions: Sequence[tuple[Question, ...]] = [()] * len(samples)
     if asks and stage.learns_from == "texts":
         questions, unread = asked_of(samples)

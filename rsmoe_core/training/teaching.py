@@ -69,7 +69,7 @@ class Teaching:
     def _role_losses(
         self, material: Material, images: NDArray[np.int64], views: NDArray[np.int64], rng: np.random.Generator
     ) -> Iterator[tuple[Tensor, int]]:
-        """(loss, number of rows) for each role that learns from these pictures, after one pass of the Q-Former."""
+        """(loss, number of rows) for each role that learns from these pictures."""
         model = self._model
         rows: dict[str | None, list[list[Row]]] = {}
         for place, image in enumerate(images):
@@ -78,13 +78,19 @@ class Teaching:
                     rows.setdefault(row.role, [[] for _ in images])[place].append(row)
         device = next(model.language.parameters()).device
         with torch.autocast(device.type, torch.bfloat16, enabled=self._session.bf16):
-            tokens_BQH = model.encode(material.features.patches(images, views), [CAPTION] * len(images))
+            patches_BPD = material.features.patches(images, views)
+            learns = "qformer" in self._phase.trains
+            seen_BQH = None if learns else model.encode(patches_BPD, [CAPTION] * len(images))
             for role, by_image in rows.items():
                 if role is not None:
                     lora.activate(model.language, role)
                 taught = [place for place, own in enumerate(by_image) if own]
                 packed = pack(model.codec, [by_image[place] for place in taught]).to(device)
-                loss = answer_loss(model.language, tokens_BQH[taught], packed, model.config.language.dropout)
+                if seen_BQH is not None:
+                    tokens_BQH = seen_BQH[taught]
+                else:  # for each role anew, as a graph serves one backward pass
+                    tokens_BQH = model.encode(patches_BPD[taught], [CAPTION] * len(taught))
+                loss = answer_loss(model.language, tokens_BQH, packed, model.config.language.dropout)
                 yield loss, sum(map(len, by_image))
 
 
@@ -113,7 +119,10 @@ def caption_figures(model: RSMoE, phase: Phase, material: Material) -> dict[str,
         instructions = [CAPTION] * len(numbers)
         with torch.inference_mode():
             tokens_BQH = writer.encode(material.features.patches(numbers), instructions)
-            if "fuse" in phase.lessons:
+            if "fuse_derived" in phase.lessons:  # experts that learn now write drafts now
+                _, drafts = writer.ask_experts(tokens_BQH, instructions)
+                written = writer.fuse(tokens_BQH, instructions, drafts, beams=1)
+            elif "fuse" in phase.lessons:
                 drafts = [dict(material.studies[i].drafts) for i in numbers]
                 written = writer.fuse(tokens_BQH, instructions, drafts, beams=1)
             else:

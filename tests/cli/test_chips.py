@@ -13,14 +13,15 @@ from shapely.affinity import affine_transform
 from shapely.geometry import Point, box
 from shapely.geometry.base import BaseGeometry
 
-from rsmoe_cli.chips import cut_chips
+from rsmoe_cli.chips import Told, cut_chips
 from rsmoe_cli.errors import SceneError
 from rsmoe_cli.raster import open_scene
-from rsmoe_core.data import Sample, read_dataset, read_image
+from rsmoe_core.data import Question, Sample, read_dataset, read_image
 from rsmoe_core.errors import DataError, UsageError
 from tests.cli.rasters import NORTH_UP, rotated, write_raster
 
 SIDE = 16
+CAPTIONS = Told("caption")
 FIELDS = {"red": (10, 20), "green": (60, 20), "blue": (40, 60)}
 """Colour → left and top of a field of 20 x 20 pixels of that colour; all else is grey."""
 
@@ -47,9 +48,9 @@ def write_layer(path: Path, features: dict[BaseGeometry, object] | list[tuple], 
     return path
 
 
-def cut(scene: str, layer: Path, target: Path, side: int = SIDE) -> tuple[list[Sample], list[str]]:
+def cut(scene: str, layer: Path, target: Path, told: Told = CAPTIONS) -> tuple[list[Sample], list[str]]:
     target.mkdir()
-    count, skipped = cut_chips(open_scene(scene), layer, "caption", side, target)
+    count, skipped = cut_chips(open_scene(scene), layer, told, SIDE, target)
     dataset = read_dataset(target)
     assert dataset.problems == ()
     assert len(dataset.samples) == count
@@ -100,6 +101,62 @@ def test_features_of_one_window_share_a_picture(tmp_path: Path) -> None:
     assert sample.image.name == "scene_1.png", "named by the scene and the first feature"
 
 
+def write_columns(path: Path, points: list[tuple[int, int]], **columns: list) -> Path:
+    layer = geopandas.GeoDataFrame(columns, geometry=[on_ground(Point(*p)) for p in points], crs="EPSG:32631")
+    layer.to_file(path)
+    return path
+
+
+@pytest.mark.parametrize("name", ["l.gpkg", "l.geojson", "l.shp"])
+def test_answers_of_any_type_belong_to_one_question(tmp_path: Path, name: str) -> None:
+    points = [(20, 30), (70, 30), (50, 70), (100, 80)]
+    layer = write_columns(
+        tmp_path / name, points, roof=["Red", "blue  tiles", None, ""], cars=[3, None, 0, 2.5], pool=[True, False] * 2
+    )
+    first = int(geopandas.read_file(layer, fid_as_index=True).index[0])
+    scene = write_scene(tmp_path / "scene.tif")
+
+    samples, skipped = cut(scene, layer, tmp_path / "roofs", Told(answer="roof", question="What colour is  the roof?"))
+    colour = "what colour is the roof?"
+    assert [s.questions for s in samples] == [
+        (Question(colour, "red", "color"),),
+        (Question(colour, "blue tiles", "color"),),
+    ]
+    assert {s.captions for s in samples} == {()}
+    assert skipped == [f"feature {first + 2}: no text in roof", f"feature {first + 3}: no text in roof"]
+
+    samples, skipped = cut(scene, layer, tmp_path / "cars", Told(answer="cars", question="how many cars are there?"))
+    assert [q.answer for s in samples for q in s.questions] == ["3", "0", "2.5"]
+    assert {q.kind for s in samples for q in s.questions} == {"count"}
+    assert skipped == [f"feature {first + 1}: no text in cars"]
+
+    samples, _ = cut(scene, layer, tmp_path / "pools", Told(answer="pool", question="is there a pool?"))
+    assert len(samples) == 4
+    if name != "l.shp":  # which has no true and false
+        assert [q.answer for s in samples for q in s.questions] == ["yes", "no", "yes", "no"]
+
+
+def test_a_column_may_hold_the_questions_and_captions_stand_beside(tmp_path: Path) -> None:
+    layer = write_columns(
+        tmp_path / "l.gpkg",
+        [(20, 30), (20, 30), (20, 30), (70, 30), (50, 70)],
+        caption=["a red field .", None, None, "a green field .", None],
+        asked=["how many fields?", "how many fields?", "is there water?", None, "is there water?"],
+        answer=["one", "two", "no", "three", None],
+    )
+    told = Told("caption", "answer", "asked")
+    samples, skipped = cut(write_scene(tmp_path / "scene.tif"), layer, tmp_path / "chips", told)
+    assert [s.captions for s in samples] == [("a red field .",), ("a green field .",)]
+    assert [[(q.text, q.answer) for q in s.questions] for s in samples] == [
+        [("how many fields?", "one"), ("is there water?", "no")],
+        [],
+    ]
+    assert skipped == [
+        "feature 5: no text in caption or answer",
+        "feature 2: answers 'how many fields?' otherwise than feature 1",
+    ]
+
+
 def test_what_gives_no_picture_is_reported_by_number(tmp_path: Path) -> None:
     scene = write_scene(tmp_path / "scene.tif", nodata=90)
     features = [
@@ -139,18 +196,20 @@ def test_a_scene_without_a_simple_place_is_refused(tmp_path: Path) -> None:
         write_raster(tmp_path / "bare.tif", values, crs=None),
     ):
         with pytest.raises(SceneError, match="gdalwarp"):
-            cut_chips(open_scene(scene), layer, "caption", SIDE, tmp_path)
+            cut_chips(open_scene(scene), layer, CAPTIONS, SIDE, tmp_path)
 
 
 def test_layers_that_are_of_no_use_are_refused(tmp_path: Path) -> None:
     scene = open_scene(write_scene(tmp_path / "scene.tif"))
     layer = write_layer(tmp_path / "l.gpkg", {on_ground(Point(500, 30)): "far off"})
     with pytest.raises(DataError, match=r"no feature gives a picture.*feature 1: not on the scene"):
-        cut_chips(scene, layer, "caption", SIDE, tmp_path)
+        cut_chips(scene, layer, CAPTIONS, SIDE, tmp_path)
     with pytest.raises(UsageError, match="no column 'label'; choose from: caption"):
-        cut_chips(scene, layer, "label", SIDE, tmp_path)
+        cut_chips(scene, layer, Told("label"), SIDE, tmp_path)
+    with pytest.raises(UsageError, match="no column 'answers'; choose from: caption"):
+        cut_chips(scene, layer, Told("caption", "answers", "is it red?"), SIDE, tmp_path)
     with pytest.raises(DataError, match="cannot be read as a vector layer"):
-        cut_chips(scene, tmp_path / "missing.gpkg", "caption", SIDE, tmp_path)
+        cut_chips(scene, tmp_path / "missing.gpkg", CAPTIONS, SIDE, tmp_path)
     geopandas.GeoDataFrame({"caption": ["x"]}, geometry=[Point(0, 0)]).to_file(tmp_path / "bare.gpkg")
     with pytest.raises(DataError, match="ogr2ogr -a_srs"):
-        cut_chips(scene, tmp_path / "bare.gpkg", "caption", SIDE, tmp_path)
+        cut_chips(scene, tmp_path / "bare.gpkg", CAPTIONS, SIDE, tmp_path)

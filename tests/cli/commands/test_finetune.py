@@ -9,7 +9,7 @@ from typer.testing import Result
 
 from rsmoe_core.checkpoint import fingerprint, save_model
 from rsmoe_core.data import read_dataset
-from tests.cli.test_chips import on_ground, write_layer, write_scene
+from tests.cli.test_chips import on_ground, write_columns, write_layer, write_scene
 from tests.tiny import make_tiny
 
 Cli = Callable[..., Result]
@@ -65,6 +65,21 @@ def test_a_labelled_scene_is_enough(rsmoe: Cli, model: Path, labelled: tuple[str
     assert rsmoe("finetune", model, "--data", "chips", "-o", "other", *QUICK).exit_code == 0
 
 
+def test_answers_in_a_column_are_learned(rsmoe: Cli, model: Path) -> None:
+    points = [(8 * n, 7 * n) for n in range(12)]
+    layer = write_columns(Path("fields.gpkg"), points, red=[n % 3 == 0 for n in range(12)])
+    asked = ("--scene", write_scene(Path("scene.tif")), "--labels", layer, "--answers", "red")
+    asked += ("--question", "are there fields?", "--chips", "chips")
+    result = rsmoe("finetune", model, *asked, "-o", "mine", *QUICK)
+    assert result.exit_code == 0, result.stderr
+    assert "phase experts: " in result.stderr
+    assert "phase fusion: " not in result.stderr, "there is no caption to learn"
+    questions = [question for sample in read_dataset(Path("chips")).samples for question in sample.questions]
+    assert [question.answer for question in questions].count("yes") == 4
+    assert {question.text for question in questions} == {"are there fields?"}
+    assert fingerprint(Path("mine")) != fingerprint(model)
+
+
 def test_what_cannot_be_meant_is_refused_in_one_line(
     rsmoe: Cli, model: Path, labelled: tuple[str, ...], karpathy_folder: Path
 ) -> None:
@@ -75,6 +90,9 @@ def test_what_cannot_be_meant_is_refused_in_one_line(
         (2, "give --data, or --scene", (model, "-o", "new")),
         (2, "belong together", (model, "-o", "new", *labelled[:4])),
         (2, "belong together", (model, "-o", "new", *data, *labelled[2:])),
+        (2, "give both", (model, "-o", "new", *labelled, "--answers", "caption")),
+        (2, "give both", (model, "-o", "new", *labelled, "--question", "is it red?")),
+        (2, "no column 'colour'", (model, "-o", "new", *labelled, "--answers", "colour", "--question", "is it red?")),
         (2, "learn from it with --data", (model, "-o", "new", *labelled, "--chips", "mine")),
         (2, "no column 'name'", (model, "-o", "new", *labelled[:5], "name")),
         (2, "no model 'nowhere'", ("nowhere", "-o", "new", *data)),

@@ -69,6 +69,15 @@ def test_parameters_belong_to_the_named_adapters() -> None:
     assert lora.parameters_of(model.language, ["model", "layers"]) == []
 
 
+def test_all_other_parameters_belong_to_none() -> None:
+    model = make_tiny()
+    every = {key for key, _ in model.language.named_parameters()}
+    adapters = {key for key, _ in lora.parameters_of(model.language, model.roles)}
+    bare = {key for key, _ in lora.without_adapters(model.language)}
+    assert bare == every - adapters
+    assert len(bare) == len(list(make_tiny(experts=False).language.parameters()))
+
+
 def test_adapters_come_back_as_they_were(tmp_path) -> None:
     model = make_tiny()
     said = say(model, list(model.roles), len(model.roles))

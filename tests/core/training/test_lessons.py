@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rsmoe_core.data import Sample
+from rsmoe_core.data import Question, Sample
 from rsmoe_core.data.targets import Targets
 from rsmoe_core.instructions import CAPTION, DEFAULT_PROMPTS
 from rsmoe_core.model.rsmoe import RSMoE
@@ -63,6 +63,25 @@ def test_fusion_reads_drafts_of_which_some_are_left_out(tiny_model: RSMoE) -> No
     with_objects = [own for own in drawn if "<objects> a lake" in own[0].prompt]
     assert 0.6 < len(with_objects) / len(drawn) < 0.8
     assert not any("a pond, a road" in own[0].prompt for own in drawn), "drafts, not targets"
+
+
+def test_fusion_may_read_what_the_experts_should_write(tiny_model: RSMoE) -> None:
+    drawn = [rows("fuse_derived", tiny_model, seed=seed) for seed in range(100)]
+    assert all([row.answer for row in own] == [SENTENCE, OTHER] for own in drawn)
+    assert any("<theme> pond <objects> a pond, a road <relations>" in own[0].prompt for own in drawn)
+    assert not any("a lake" in own[0].prompt for own in drawn), "targets, not drafts"
+
+
+def test_one_role_has_its_turn_at_a_time_and_each_has_turns(tiny_model: RSMoE) -> None:
+    study = dataclasses.replace(STUDY, questions=(Question("is there a pond?", "yes", "presence"),))
+    drawn = [rows("turn", tiny_model, study, seed) for seed in range(200)]
+    assert all(len({row.role for row in own}) <= 1 for own in drawn)
+    turns = Counter(row.role for own in drawn for row in own)
+    assert set(turns) == {"router", "theme", "objects", "relations"}
+    assert min(turns.values()) > 15
+    said = [row for own in drawn for row in own]
+    for lesson in ("route", "draft", "route_question", "answer"):
+        assert all(row in said for row in rows(lesson, tiny_model, study)), lesson
 
 
 def test_the_vocabulary_hears_everything_that_is_ever_said(tiny_model: RSMoE) -> None:

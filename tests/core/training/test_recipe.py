@@ -131,6 +131,33 @@ def test_stage_2_trains_nothing_but_adapters(karpathy_folder: Path, stage_1: Pat
     assert len(log(folder.parent / "stage2-work" / "fusion")) > 0
 
 
+def test_the_single_stage_trains_everything_but_the_image_encoder_at_once(
+    karpathy_folder: Path, stage_1: Path, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    chosen = Recipe((karpathy_folder,), tmp_path / "single", bf16=False, holdout=0.2)
+    (together,) = stage("single").with_epochs(3).phases
+    quick = dataclasses.replace(stage("single"), phases=(dataclasses.replace(together, images_per_step=8),))
+    folder = run_stage(quick, chosen, config=tiny(), backbone=stage_1, say=said.append)
+    assert "phase together: trains qformer, language, router, theme, objects, relations, fusion: " in said[-1]
+    rows = log(tmp_path / "single" / "stagesingle-work" / "together")
+    losses = [row["loss"] for row in rows if "loss" in row]
+    assert losses[-1] < 0.9 * losses[0]
+    assert sum("validation_cider" in row for row in rows) == 3
+
+    learned, model = load_model(stage_1), load_model(folder)
+    matrix = learned.vision.stem[0].weight
+    assert torch.equal(model.vision.stem[0].weight, matrix.half().float())
+    torch.manual_seed(0)  # the seed of the recipe
+    fresh = build(model.config, model.codec)
+    assert not torch.allclose(model.qformer.queries, fresh.qformer.queries, atol=1e-3)
+    embeddings = model.language.get_input_embeddings().weight, fresh.language.get_input_embeddings().weight
+    assert not torch.allclose(*embeddings, atol=1e-3)
+    for role in model.roles:
+        late = [v for key, v in model.state_dict().items() if f".lora_B.{role}." in key]
+        assert any(value.abs().max() > 0 for value in late), f"{role} still is as it started"
+
+
 def test_a_finished_stage_is_not_run_again(
     karpathy_folder: Path, stage_1: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

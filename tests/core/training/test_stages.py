@@ -22,9 +22,15 @@ def test_stage_1_trains_no_adapter_and_stage_2_every_adapter_and_nothing_else() 
     assert trained["2"] == set(roles(EXPERTS))
 
 
+def test_the_single_stage_trains_what_both_stages_do_but_the_image_encoder() -> None:
+    (together,) = STAGES["single"].phases
+    assert STAGES["single"].starts_from is None
+    assert set(together.trains) == {"qformer", "language", *roles(EXPERTS)}
+
+
 def test_fine_tuning_leaves_all_but_adapters_alone_and_is_a_run_by_itself() -> None:
     assert {part for phase in STAGES["finetune"].phases for part in phase.trains} <= set(roles(EXPERTS))
-    assert [s.folder for s in STAGES.values()] == ["stage1", "stage2", "stagecount", ""]
+    assert [s.folder for s in STAGES.values()] == ["stage1", "stage2", "stagesingle", "stagecount", ""]
 
 
 def test_every_lesson_is_known() -> None:
@@ -46,5 +52,5 @@ def test_patience_can_be_set_for_every_phase() -> None:
 
 
 def test_an_unknown_stage_lists_the_stages() -> None:
-    with pytest.raises(UsageError, match="no stage '3'; choose one of: 1, 2, count, finetune"):
+    with pytest.raises(UsageError, match="no stage '3'; choose one of: 1, 2, single, count, finetune"):
         stage("3")
