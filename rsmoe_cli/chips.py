@@ -83,13 +83,14 @@ def cut_chips(scene: Scene, labels: Path, told: Told, side: int, target: Path) -
         DataError: the layer cannot be read or placed, or gives no picture at all.
     """
     layer = _in_pixels(scene, labels, told.columns)
+    texts = " or ".join(name for name in (*told.columns, told.question) if name in layer.columns)
     skipped: Skips = []
     features: dict[Tile, list[int]] = defaultdict(list)
     contents = layer.drop(columns=layer.geometry.name).to_dict("index")
     for number, geometry in layer.geometry.items():
         feature = contents[number]
         if told.sentence(feature) is None and told.asked(feature) is None:
-            skipped.append(f"feature {number}: no text in {' or '.join(told.columns)}")
+            skipped.append(f"feature {number}: no text in {texts}")
         elif (tile := _window(scene, geometry, side)) is None:
             skipped.append(f"feature {number}: not on the scene")
         else:

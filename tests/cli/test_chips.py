@@ -152,7 +152,7 @@ def test_a_column_may_hold_the_questions_and_captions_stand_beside(tmp_path: Pat
         [],
     ]
     assert skipped == [
-        "feature 5: no text in caption or answer",
+        "feature 5: no text in caption or answer or asked",
         "feature 2: answers 'how many fields?' otherwise than feature 1",
     ]
 
