@@ -43,7 +43,7 @@ Skips = list[str]
 
 
 @dataclass(frozen=True)
-class Told:
+class Columns:
     """Which columns of a layer say what there is to learn: a caption, an answer to a question, or both."""
 
     caption: str | None = None
@@ -54,7 +54,7 @@ class Told:
     """What they answer: one question to all features, or the column that has a question for each."""
 
     @property
-    def columns(self) -> tuple[str, ...]:
+    def needed(self) -> tuple[str, ...]:
         """The columns that the layer has to have."""
         return tuple(name for name in (self.caption, self.answer) if name is not None)
 
@@ -70,7 +70,7 @@ class Told:
         return Question(text, answer, kind_of(text)) if text and answer else None
 
 
-def cut_chips(scene: Scene, labels: Path, told: Told, side: int, target: Path) -> tuple[int, Skips]:
+def cut_chips(scene: Scene, labels: Path, columns: Columns, side: int, target: Path) -> tuple[int, Skips]:
     """Cut a picture around each labelled feature into the empty folder `target`; returns how many, and what not.
 
     A window is a square of at least `side` pixels around the middle of the feature's bounding box in the scene, and as
@@ -82,14 +82,14 @@ def cut_chips(scene: Scene, labels: Path, told: Told, side: int, target: Path) -
         UsageError: a column is not there.
         DataError: the layer cannot be read or placed, or gives no picture at all.
     """
-    layer = _in_pixels(scene, labels, told.columns)
-    texts = " or ".join(name for name in (*told.columns, told.question) if name in layer.columns)
+    layer = _in_pixels(scene, labels, columns.needed)
+    texts = " or ".join(name for name in (*columns.needed, columns.question) if name in layer.columns)
     skipped: Skips = []
     features: dict[Tile, list[int]] = defaultdict(list)
     contents = layer.drop(columns=layer.geometry.name).to_dict("index")
     for number, geometry in layer.geometry.items():
         feature = contents[number]
-        if told.sentence(feature) is None and told.asked(feature) is None:
+        if columns.sentence(feature) is None and columns.asked(feature) is None:
             skipped.append(f"feature {number}: no text in {texts}")
         elif (tile := _window(scene, geometry, side)) is None:
             skipped.append(f"feature {number}: not on the scene")
@@ -103,8 +103,8 @@ def cut_chips(scene: Scene, labels: Path, told: Told, side: int, target: Path) -
             if problem := _cut(dataset, scene, tile, side, image):
                 skipped += [f"feature {number}: {problem}" for number in own]
                 continue
-            captions = tuple(text for number in own if (text := told.sentence(contents[number])) is not None)
-            questions, otherwise = _consistent({number: told.asked(contents[number]) for number in own})
+            captions = tuple(text for number in own if (text := columns.sentence(contents[number])) is not None)
+            questions, otherwise = _consistent({number: columns.asked(contents[number]) for number in own})
             skipped += otherwise
             samples.append(Sample(image, "train", captions, series=_series(tile, side), questions=questions))
     if not samples:
@@ -149,11 +149,9 @@ def _in_pixels(scene: Scene, labels: Path, columns: Sequence[str]) -> geopandas.
         raise DataError(
             f"{labels}: cannot be read as a vector layer ({first_line(error)}); check it with ogrinfo"
         ) from error
-    for column in columns:
-        if column in layer.columns:
-            continue
+    if missing := [name for name in columns if name not in layer.columns]:
         known = ", ".join(name for name in layer.columns if name != "geometry")
-        raise UsageError(f"{labels}: no column '{column}'; choose from: {known or 'none there'}")
+        raise UsageError(f"{labels}: no column '{missing[0]}'; choose from: {known or 'none there'}")
     if not isinstance(layer, geopandas.GeoDataFrame) or layer.crs is None:
         raise DataError(f"{labels}: no geometries with a CRS; set it in QGIS or with ogr2ogr -a_srs")
     try:

@@ -13,7 +13,7 @@ import typer
 from rsmoe_cli import console, options
 
 if TYPE_CHECKING:
-    from rsmoe_cli.chips import Told
+    from rsmoe_cli.chips import Columns
     from rsmoe_cli.raster import Scene
 
 log = logging.getLogger(__name__)
@@ -74,14 +74,14 @@ def finetune(
         folders = list(data or ())
         if scene is not None and labels is not None:
             from rsmoe_cli.bands import parse_bands
-            from rsmoe_cli.chips import Told
+            from rsmoe_cli.chips import Columns
             from rsmoe_cli.raster import open_scene
 
             chosen = parse_bands(bands) if bands is not None else None
             source = open_scene(scene, chosen, stretch, allow_external)
             target = chips or Path(passing) / "chips"
-            told = Told(column, answers, question or "")
-            folders.append(from_first(partial(_cut, source, labels, told, start, target)))
+            columns = Columns(column, answers, question or "")
+            folders.append(from_first(partial(_cut, source, labels, columns, start, target)))
         recipe = Recipe(
             data=tuple(folders),
             out=out,
@@ -96,7 +96,7 @@ def finetune(
     console.note(f"the model is in {out}")
 
 
-def _cut(scene: Scene, labels: Path, told: Told, start: Path, target: Path) -> Path:
+def _cut(scene: Scene, labels: Path, columns: Columns, start: Path, target: Path) -> Path:
     """Cut pictures for the model in `start` into the new folder `target`, and tell of it. Returns the folder."""
     from rsmoe_cli.chips import cut_chips
     from rsmoe_cli.folders import new_folder
@@ -105,7 +105,7 @@ def _cut(scene: Scene, labels: Path, told: Told, start: Path, target: Path) -> P
     for text in scene.notes:
         log.warning("%s", text)
     with new_folder(target) as folder:
-        count, skipped = cut_chips(scene, labels, told, load_config(start).vision.image_size, folder)
+        count, skipped = cut_chips(scene, labels, columns, load_config(start).vision.image_size, folder)
     for line in console.shortened(skipped):
         console.note(f"left out: {line}")
     console.note(f"{count} pictures cut from {scene.path}")

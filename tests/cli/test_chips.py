@@ -13,7 +13,7 @@ from shapely.affinity import affine_transform
 from shapely.geometry import Point, box
 from shapely.geometry.base import BaseGeometry
 
-from rsmoe_cli.chips import Told, cut_chips
+from rsmoe_cli.chips import Columns, cut_chips
 from rsmoe_cli.errors import SceneError
 from rsmoe_cli.raster import open_scene
 from rsmoe_core.data import Question, Sample, read_dataset, read_image
@@ -21,7 +21,7 @@ from rsmoe_core.errors import DataError, UsageError
 from tests.cli.rasters import NORTH_UP, rotated, write_raster
 
 SIDE = 16
-CAPTIONS = Told("caption")
+CAPTIONS = Columns("caption")
 FIELDS = {"red": (10, 20), "green": (60, 20), "blue": (40, 60)}
 """Colour → left and top of a field of 20 x 20 pixels of that colour; all else is grey."""
 
@@ -48,9 +48,9 @@ def write_layer(path: Path, features: dict[BaseGeometry, object] | list[tuple], 
     return path
 
 
-def cut(scene: str, layer: Path, target: Path, told: Told = CAPTIONS) -> tuple[list[Sample], list[str]]:
+def cut(scene: str, layer: Path, target: Path, columns: Columns = CAPTIONS) -> tuple[list[Sample], list[str]]:
     target.mkdir()
-    count, skipped = cut_chips(open_scene(scene), layer, told, SIDE, target)
+    count, skipped = cut_chips(open_scene(scene), layer, columns, SIDE, target)
     dataset = read_dataset(target)
     assert dataset.problems == ()
     assert len(dataset.samples) == count
@@ -116,7 +116,9 @@ def test_answers_of_any_type_belong_to_one_question(tmp_path: Path, name: str) -
     first = int(geopandas.read_file(layer, fid_as_index=True).index[0])
     scene = write_scene(tmp_path / "scene.tif")
 
-    samples, skipped = cut(scene, layer, tmp_path / "roofs", Told(answer="roof", question="What colour is  the roof?"))
+    samples, skipped = cut(
+        scene, layer, tmp_path / "roofs", Columns(answer="roof", question="What colour is  the roof?")
+    )
     colour = "what colour is the roof?"
     assert [s.questions for s in samples] == [
         (Question(colour, "red", "color"),),
@@ -125,12 +127,12 @@ def test_answers_of_any_type_belong_to_one_question(tmp_path: Path, name: str) -
     assert {s.captions for s in samples} == {()}
     assert skipped == [f"feature {first + 2}: no text in roof", f"feature {first + 3}: no text in roof"]
 
-    samples, skipped = cut(scene, layer, tmp_path / "cars", Told(answer="cars", question="how many cars are there?"))
+    samples, skipped = cut(scene, layer, tmp_path / "cars", Columns(answer="cars", question="how many cars are there?"))
     assert [q.answer for s in samples for q in s.questions] == ["3", "0", "2.5"]
     assert {q.kind for s in samples for q in s.questions} == {"count"}
     assert skipped == [f"feature {first + 1}: no text in cars"]
 
-    samples, _ = cut(scene, layer, tmp_path / "pools", Told(answer="pool", question="is there a pool?"))
+    samples, _ = cut(scene, layer, tmp_path / "pools", Columns(answer="pool", question="is there a pool?"))
     assert len(samples) == 4
     if name != "l.shp":  # which has no true and false
         assert [q.answer for s in samples for q in s.questions] == ["yes", "no", "yes", "no"]
@@ -144,8 +146,8 @@ def test_a_column_may_hold_the_questions_and_captions_stand_beside(tmp_path: Pat
         asked=["how many fields?", "how many fields?", "is there water?", None, "is there water?"],
         answer=["one", "two", "no", "three", None],
     )
-    told = Told("caption", "answer", "asked")
-    samples, skipped = cut(write_scene(tmp_path / "scene.tif"), layer, tmp_path / "chips", told)
+    columns = Columns("caption", "answer", "asked")
+    samples, skipped = cut(write_scene(tmp_path / "scene.tif"), layer, tmp_path / "chips", columns)
     assert [s.captions for s in samples] == [("a red field .",), ("a green field .",)]
     assert [[(q.text, q.answer) for q in s.questions] for s in samples] == [
         [("how many fields?", "one"), ("is there water?", "no")],
@@ -205,9 +207,9 @@ def test_layers_that_are_of_no_use_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no feature gives a picture.*feature 1: not on the scene"):
         cut_chips(scene, layer, CAPTIONS, SIDE, tmp_path)
     with pytest.raises(UsageError, match="no column 'label'; choose from: caption"):
-        cut_chips(scene, layer, Told("label"), SIDE, tmp_path)
+        cut_chips(scene, layer, Columns("label"), SIDE, tmp_path)
     with pytest.raises(UsageError, match="no column 'answers'; choose from: caption"):
-        cut_chips(scene, layer, Told("caption", "answers", "is it red?"), SIDE, tmp_path)
+        cut_chips(scene, layer, Columns("caption", "answers", "is it red?"), SIDE, tmp_path)
     with pytest.raises(DataError, match="cannot be read as a vector layer"):
         cut_chips(scene, tmp_path / "missing.gpkg", CAPTIONS, SIDE, tmp_path)
     geopandas.GeoDataFrame({"caption": ["x"]}, geometry=[Point(0, 0)]).to_file(tmp_path / "bare.gpkg")
