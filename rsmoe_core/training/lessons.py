@@ -4,7 +4,7 @@ Each different sentence weighs the same. Data sets that promise five sentences p
 sentence that stands there five times was written by one person once, and a picture that five people described says more
 of how people describe pictures.
 
-The fusion pass learns what most people would agree with (`likes`), drawn anew for each look, where that is known.
+Where it is known what most people would agree with (`likes`), captions are that, drawn anew for each look.
 """
 
 from __future__ import annotations
@@ -63,12 +63,15 @@ class Study:
 Lesson = Callable[[Study, TextCodec, np.random.Generator], list[Row]]
 
 
-def _captions(study: Study, role: str | None, prompt: str) -> list[Row]:
-    return [Row(role, prompt, text, 1.0) for text in study.sample.different_captions]
+def _captions(study: Study, role: str | None, prompt: str, rng: np.random.Generator) -> list[Row]:
+    if not study.agreed:
+        return [Row(role, prompt, text, 1.0) for text in study.sample.different_captions]
+    chosen = rng.choice(len(study.agreed), _AGREED, p=[agreed.share for agreed in study.agreed])
+    return [Row(role, prompt, study.agreed[number].text, 1.0) for number in chosen.tolist()]
 
 
 def _caption(study: Study, codec: TextCodec, rng: np.random.Generator) -> list[Row]:
-    return _captions(study, None, CAPTION)
+    return _captions(study, None, CAPTION, rng)
 
 
 def _subtask(study: Study, codec: TextCodec, rng: np.random.Generator) -> list[Row]:
@@ -138,11 +141,7 @@ def _fuse_derived(study: Study, codec: TextCodec, rng: np.random.Generator) -> l
 
 def _fused(study: Study, drafts: Mapping[str, str], codec: TextCodec, rng: np.random.Generator) -> list[Row]:
     kept = {name: text for name, text in drafts.items() if rng.random() >= _DRAFT_DROP}
-    prompt = fusion_prompt(codec, CAPTION, kept)
-    if not study.agreed:
-        return _captions(study, FUSION, prompt)
-    chosen = rng.choice(len(study.agreed), _AGREED, p=[agreed.share for agreed in study.agreed])
-    return [Row(FUSION, prompt, study.agreed[number].text, 1.0) for number in chosen.tolist()]
+    return _captions(study, FUSION, fusion_prompt(codec, CAPTION, kept), rng)
 
 
 LESSONS: dict[str, Lesson] = {

@@ -126,6 +126,7 @@ STAGES: dict[str, Stage] = {
                 learning_rate=8e-4,
                 images_per_step=24,
                 average=0.998,
+                seeks_agreement=True,
             ),
         ),
     ),

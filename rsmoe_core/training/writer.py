@@ -22,4 +22,5 @@ def writer_of(model: RSMoE) -> RSMoE:
     base = {key: value for key, value in base_state(model).items() if key.startswith(_LANGUAGE)}
     states[NO_ROLE] = {key.removeprefix(_LANGUAGE): value.clone() for key, value in base.items()}
     voices = Voices({role: Decoder(model.config.language, state) for role, state in states.items()})
-    return RSMoE(model.config, model.codec, model.vision, model.qformer, voices, model.counters).eval()
+    writer = RSMoE(model.config, model.codec, model.vision, model.qformer, voices, model.counters)
+    return writer.to(model.qformer.queries.device).eval()

@@ -11,6 +11,7 @@ from rsmoe_core.data.targets import Targets
 from rsmoe_core.instructions import CAPTION, DEFAULT_PROMPTS
 from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.training.lessons import LESSONS, Row, Study, texts
+from rsmoe_core.training.likes import Agreed
 
 SENTENCE, OTHER = "a pond is near a road .", "there is a pond ."
 PROMPTS = {"theme": "which water is it", "objects": "count the ponds", "relations": "what is near the pond"}
@@ -28,6 +29,16 @@ def rows(lesson: str, model: RSMoE, study: Study = STUDY, seed: int = 0) -> list
 
 def test_each_different_sentence_weighs_the_same(tiny_model: RSMoE) -> None:
     assert rows("caption", tiny_model) == [Row(None, CAPTION, SENTENCE, 1.0), Row(None, CAPTION, OTHER, 1.0)]
+
+
+def test_captions_are_what_most_would_agree_with_where_that_is_known(tiny_model: RSMoE) -> None:
+    known = dataclasses.replace(STUDY, agreed=(Agreed("a pond .", 0.9), Agreed("water .", 0.1)))
+    for lesson in ("caption", "fuse", "fuse_derived"):
+        drawn = [rows(lesson, tiny_model, known, seed) for seed in range(200)]
+        assert {len(own) for own in drawn} == {2}, lesson
+        said = Counter(row.answer for own in drawn for row in own)
+        assert set(said) == {"a pond .", "water ."}, lesson
+        assert 0.05 < said["water ."] / said.total() < 0.15, lesson
 
 
 def test_subtasks_are_asked_in_both_ways_and_skipped_where_nothing_is_known(tiny_model: RSMoE) -> None:

@@ -65,3 +65,11 @@ def test_the_model_goes_on_learning_while_its_writer_stays() -> None:
     assert everything(writer) == before
     assert everything(writer_of(model)) != before
     assert model.language.training is False
+
+
+def test_a_writer_is_where_its_model_is() -> None:
+    """`meta` stands in for a GPU: what was left behind on the processor would not be there."""
+    writer = writer_of(make_tiny().to("meta"))
+    tensors = [*writer.parameters(), *writer.buffers()]
+    assert len(tensors) > 100
+    assert {tensor.device.type for tensor in tensors} == {"meta"}
