@@ -1,7 +1,8 @@
 """The training stages, as data. One loop (`loop.run_phase`) runs every phase of every stage.
 
     stage 1    adapt    the image encoder learns kinds of places and words; from then on it is frozen
-               align    Q-Former and language model learn to caption and to answer the sub-tasks' questions
+               align    Q-Former and language model learn to caption, as most people would, and to answer the sub-tasks'
+                        questions
     stage 2    experts  adapters of router, theme, objects and relations, started from the stage-1 language model
                fusion   the fusion adapter, on drafts that those experts wrote for the training pictures and on what
                         most people would say of them
