@@ -124,11 +124,10 @@ def ask_scene(
 
 
 def _requests(inquiries: Sequence[Inquiry], metres_per_pixel: float | None) -> Callable[[TileImage], list[Request]]:
-    """Asks all questions about a picture; it may be smaller than its tile, so that its pixels are larger."""
+    """Asks all questions about a picture."""
 
     def requests(image: TileImage) -> list[Request]:
-        scale = image.tile.size / len(image.pixels)
-        metres = None if metres_per_pixel is None else metres_per_pixel * scale
+        metres = image.metres_per_pixel(metres_per_pixel)
         return [Request(image.pixels, image.valid, inquiry, metres) for inquiry in inquiries]
 
     return requests

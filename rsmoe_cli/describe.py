@@ -62,7 +62,7 @@ def describe_scenes(wish: Wish, engine: Engine, output: Output, journal: Journal
             continue
         if looked is not None:
             _tell_notes(looked.scene, output)
-            _describe(number, looked, engine, journal, progress, pace)
+            _describe(number, looked, engine, journal, progress, pace, wish.counts)
     if len(journal.lost_scenes()) == len(wish.scenes):
         raise SceneError(f"none of the {len(wish.scenes)} scenes can be captioned; the warnings above say why")
     journal.finishing()
@@ -110,11 +110,18 @@ def _look_at(number: int, path: str, wish: Wish, engine: Engine, output: Output,
     return _Looked(scene, wish.cutting.grid(scene, engine.image_size), footprints, mark)
 
 
-def _describe(number: int, looked: _Looked, engine: Engine, journal: Journal, progress: bool, pace: _Pace) -> None:
+def _describe(
+    number: int, looked: _Looked, engine: Engine, journal: Journal, progress: bool, pace: _Pace, counts: bool
+) -> None:
     """Keeps what the engine says of the tiles that the journal lacks."""
     scene, grid = looked.scene, looked.grid
-    done = journal.begin_scene(number, _kept_scene(looked))
-    for batch in travel(scene, grid, engine, _request, engine.describe, "captioning", progress, done, pace.reading):
+    done = journal.begin_scene(number, _kept_scene(looked, counts))
+    metres = scene.metres_per_pixel if counts else None  # an engine that knows the distance counts
+
+    def request(image: TileImage) -> list[Request]:
+        return [Request(image.pixels, image.valid, metres_per_pixel=image.metres_per_pixel(metres))]
+
+    for batch in travel(scene, grid, engine, request, engine.describe, "captioning", progress, done, pace.reading):
         journal.keep(number, [_kept_tile(told, grid, looked.footprints) for told in batch])
         pace.first = pace.first or pace.seconds
 
@@ -141,19 +148,15 @@ def _summary(wish: Wish, engine: Engine, output: Output, journal: Journal, earli
     )
 
 
-def _request(image: TileImage) -> list[Request]:
-    return [Request(image.pixels, image.valid)]
-
-
 def _tell_notes(scene: Scene, output: Output) -> None:
     for note in (*scene.notes, *output.notes(scene.georeference.crs)):
         log.warning("%s%s", f"{scene.path}: " if output.together else "", note)
 
 
-def _kept_scene(looked: _Looked) -> KeptScene:
+def _kept_scene(looked: _Looked, counts: bool) -> KeptScene:
     crs = looked.scene.georeference.crs
     wkt = None if crs is None else crs.to_wkt()
-    made = provenance.of_scene(looked.scene, looked.grid)
+    made = {**provenance.of_scene(looked.scene, looked.grid), "amounts": "counted" if counts else "as written"}
     return KeptScene(looked.scene.path, looked.mark, wkt, made, len(looked.grid))
 
 

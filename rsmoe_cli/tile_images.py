@@ -29,6 +29,12 @@ class TileImage:
         """Share of the tile's pixels within the scene that are valid, 0-1."""
         return self.valid_pixels / self.tile.pixels
 
+    def metres_per_pixel(self, of_scene: float | None) -> float | None:
+        """Ground sample distance of the picture, which may have fewer pixels than its tile; `of_scene` is the scene's,
+        None where nobody knows it.
+        """
+        return None if of_scene is None else of_scene * self.tile.size / len(self.pixels)
+
 
 @dataclass(frozen=True)
 class TileFailure:

@@ -21,6 +21,8 @@ class Wish:
     """Reference system that was asked for."""
     prompts: bool = False
     """Whether the router's prompts are kept."""
+    counts: bool = False
+    """Whether amounts are put right by counting."""
 
     def settings(self, engine: Engine) -> dict[str, object]:
         """All that decides what will be in the output, by the names that users know."""
@@ -32,6 +34,7 @@ class Wish:
             "--overlap": self.cutting.overlap,
             "--dst-crs": self.dst_crs,
             "--prompts": self.prompts,
+            "--counts": self.counts,
             "the model": f"{engine.name} {engine.revision}",
             "its number format": engine.dtype,
         }

@@ -47,6 +47,7 @@ from rsmoe_core.model.writing import Voices
 from rsmoe_core.preprocess import to_pixels
 from rsmoe_core.question_reader import read_inquiry
 from rsmoe_core.ready import load_ready
+from rsmoe_core.recounting import recounted
 from rsmoe_core.types import UNKNOWN, Answer, Description, Request
 from rsmoe_core.variants import WHOLE, Variant
 from rsmoe_core.workers import Workers
@@ -99,18 +100,28 @@ class Engine:
         return str(self._model.qformer.queries.dtype).removeprefix("torch.")
 
     def caption(
-        self, images: Sequence[NDArray[np.uint8] | Image.Image], valid: Sequence[NDArray[np.bool_]] | None = None
+        self,
+        images: Sequence[NDArray[np.uint8] | Image.Image],
+        valid: Sequence[NDArray[np.bool_]] | None = None,
+        metres_per_pixel: float | None = None,
     ) -> list[Description]:
         """Describe pictures: HxWx3 uint8 arrays (red-green-blue) or PIL images, each of any size.
 
-        `valid` gives an HxW mask for each, true where the picture was really observed. Raises ImageError.
+        `valid` gives an HxW mask for each, true where the picture was really observed. `metres_per_pixel` is the
+        pictures' ground sample distance; where it is known, amounts of ships and airplanes are those that the counters
+        find. Raises ImageError.
         """
         masks = valid if valid is not None else [None] * len(images)
-        return self.describe([Request(as_array(image), mask) for image, mask in zip(images, masks, strict=True)])
+        return self.describe(
+            [
+                Request(as_array(image), mask, metres_per_pixel=metres_per_pixel)
+                for image, mask in zip(images, masks, strict=True)
+            ]
+        )
 
     def describe(self, requests: Sequence[Request], batch_size: int | None = None) -> list[Description]:
         """Descriptions in the order of the requests, `batch_size` pictures at a time; the size does not change them."""
-        return [said[0] for said in self._in_batches(lambda part: self._batch(part, [WHOLE]), requests, batch_size)]
+        return self._in_batches(self._described, requests, batch_size)
 
     def ask(
         self,
@@ -190,15 +201,16 @@ class Engine:
         answers: list[dict[int, Answer]] = [{} for _ in pictures]
         if told:
             words = self._describe_tokens(tokens_BQH[[row for row, _, _ in told]], [WHOLE])
-            for (row, place, _), (description,) in zip(told, words, strict=True):
+            for (row, place, request), (said,) in zip(told, words, strict=True):
+                description = recounted(said, request, self._finder)
                 answers[row][place] = Answer(
                     description.caption, description.confidence, description.theme, prompts=description.prompts
                 )
         if put:
             tokens_RQH = tokens_BQH[[row for row, _, _ in put]]
             heard = ask_experts(self._model, tokens_RQH, [inquiry_of(request) for _, _, request in put])
-            for (row, place, request), said in zip(put, heard, strict=True):
-                answers[row][place] = settle_by_experts(request, said)
+            for (row, place, request), drafts in zip(put, heard, strict=True):
+                answers[row][place] = settle_by_experts(request, drafts)
         return answers
 
     def compare(
@@ -227,6 +239,10 @@ class Engine:
             else:
                 self._size.took(len(batch), time.perf_counter() - began)
         return said
+
+    def _described(self, requests: Sequence[Request]) -> list[Description]:
+        said = self._batch(requests, [WHOLE])
+        return [recounted(own, request, self._finder) for (own,), request in zip(said, requests, strict=True)]
 
     @torch.inference_mode()
     def _batch(self, requests: Sequence[Request], variants: Sequence[Variant]) -> list[list[Description]]:

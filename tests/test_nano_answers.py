@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import geopandas
@@ -10,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from rsmoe_cli.main import app
+from rsmoe_core.data.rules import counted
 
 
 def ask(*arguments: str) -> list[dict]:
@@ -45,6 +47,20 @@ def test_other_words_and_another_grid_count_the_same(algiers: str, tmp_path: Pat
     assert len(set(answers)) == 1
     (shifted,) = ask(algiers, "How many ships?", "--tile-size", "300", "--overlap", "100")
     assert abs(int(shifted["answer"]) - int(answers[0])) <= max(1, 0.1 * int(answers[0]))
+
+
+def test_captions_give_the_number_of_ships_that_is_answered(algiers: str, tmp_path: Path) -> None:
+    captions, answers = tmp_path / "captions.gpkg", tmp_path / "answers.gpkg"
+    done = CliRunner().invoke(app, ["caption", algiers, "-o", str(captions), "--tile-size", "224", "--counts"])
+    assert done.exit_code == 0, done.output
+    ask(algiers, "How many ships?", "-o", str(answers), "--tile-size", "224", "--overlap", "0")
+    said = geopandas.read_file(captions).set_index("tile_id")
+    counts = geopandas.read_file(answers, layer="answers").set_index("tile_id")["answer"].astype(int)
+    told = [(text.lower(), counts[tile]) for tile, text in said["caption"].items() if counts[tile]]
+    named = [(text, count) for text, count in told if re.search(r"\b(ship|boat|vessel)s?\b", text)]
+    assert len(named) >= 3
+    for text, count in named:
+        assert re.search(rf"\b{counted(count, '(ship|boat|vessel)')}\b", text), (text, count)
 
 
 @pytest.mark.parametrize("folder", ["mixed", "naip"])

@@ -33,6 +33,12 @@ def caption(
         bool, typer.Option("--retry-failed", help="Try again what failed in an output, and keep the rest of it.")
     ] = False,
     prompts: Annotated[bool, typer.Option("--prompts", help="Add columns with the router's prompts.")] = False,
+    counts: Annotated[
+        bool,
+        typer.Option(
+            "--counts", help="Count ships and airplanes one by one where captions speak of them; takes longer there."
+        ),
+    ] = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -70,7 +76,7 @@ def caption(
         engine = load(model, device=device, precision=precision)
         if batch_size is not None:
             engine.batch_size = batch_size
-        wish = Wish(paths, cutting, dst_crs, prompts)
+        wish = Wish(paths, cutting, dst_crs, prompts, counts)
         journal.begin(wish.settings(engine), overwrite, retry_failed)
         summary = describe_scenes(wish, engine, output, journal, console.shows_progress())
     console.note(str(summary))

@@ -19,8 +19,16 @@ from tests.cli.fakes import FakeEngine
 from tests.cli.rasters import noise, rgb, write_raster
 
 
-def run(path: str, out: Path, engine: FakeEngine, size: int = 32, overlap: int = 0, prompts: bool = False) -> Summary:
-    wish = Wish([path], Cutting(None, "auto", str(size), overlap), prompts=prompts)
+def run(
+    path: str,
+    out: Path,
+    engine: FakeEngine,
+    size: int = 32,
+    overlap: int = 0,
+    prompts: bool = False,
+    counts: bool = False,
+) -> Summary:
+    wish = Wish([path], Cutting(None, "auto", str(size), overlap), prompts=prompts, counts=counts)
     output = check_output(out, path)
     with open_journal(out) as journal:
         journal.begin(wish.settings(engine))
@@ -111,3 +119,14 @@ def test_the_engine_sees_large_tiles_at_twice_its_size(tmp_path: Path) -> None:
     engine = FakeEngine(image_size=16)
     run(rgb(tmp_path / "a.tif", 300, 300), tmp_path / "out.gpkg", engine, size=150)
     assert {request.image.shape for request in engine.requests} == {(32, 32, 3)}
+
+
+@pytest.mark.parametrize(("counts", "amounts"), [(True, "counted"), (False, "as written")])
+def test_the_engine_counts_on_request_at_the_distance_of_its_pictures(
+    tmp_path: Path, counts: bool, amounts: str
+) -> None:
+    engine = FakeEngine(image_size=16)
+    run(rgb(tmp_path / "a.tif", 300, 300), tmp_path / "out.geojson", engine, size=150, counts=counts)
+    metres = pytest.approx(10 * 150 / 32, rel=1e-3) if counts else None  # pictures are 32 pixels wide
+    assert [request.metres_per_pixel for request in engine.requests] == [metres] * 4
+    assert json.loads((tmp_path / "out.geojson").read_text())["metadata"]["amounts"] == amounts
