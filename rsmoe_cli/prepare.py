@@ -9,17 +9,21 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from rsmoe_cli.folders import new_folder
-from rsmoe_core.data import Dataset, plain, read_dataset
+from rsmoe_core.data import Dataset, boxes, plain, read_dataset
 
 
-def prepare(name: str, source: Path, target: Path) -> Dataset:
+def prepare(name: str, source: Path, target: Path, scenes: Path | None = None) -> Dataset:
     """Turn the data set in `source`, of the format `name`, into the plain folder `target`; returns what was read.
+
+    `scenes` is a table of kinds of place for pictures of the format `boxes` (see there).
 
     Pictures are hard links where the file system allows it, else copies. The folder appears whole or not at all. Raises
     OutputError where it holds something already, and UsageError and DataError as `read_dataset` does.
     """
     with new_folder(target) as folder:
         dataset = read_dataset(source, name)
+        if scenes is not None:
+            dataset = boxes.with_scenes(dataset, scenes)
         (folder / "images").mkdir()
         samples = []
         for sample, unique in zip(dataset.samples, unique_names(s.image for s in dataset.samples), strict=True):

@@ -44,10 +44,15 @@ def prepare(
         list[str] | None, typer.Option(help="ports: one that goes to the split val; may be given several times.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="ports: which windows are cut.", show_default="0")] = None,
+    scenes: Annotated[
+        Path | None, typer.Option(help="boxes: CSV of kinds of place, with the columns image, scene and maybe split.")
+    ] = None,
 ) -> None:
     """Turn a data set of a known format, or scenes of ports, into a folder that rsmoe train reads."""
     from rsmoe_core.errors import UsageError
 
+    if scenes is not None and layout != "boxes":
+        raise UsageError(f"--scenes is for boxes only; leave it out for {layout}")
     if layout == PORTS:
         from rsmoe_cli.ports import prepare_ports
 
@@ -60,7 +65,7 @@ def prepare(
             raise UsageError(f"no format '{layout}'; choose from: {', '.join((*FORMATS, PORTS))}")
         if leave_out or seed is not None:
             raise UsageError(f"--leave-out and --seed are for {PORTS} only; leave them out for {layout}")
-        dataset = prepare_dataset(layout, source, out)
+        dataset = prepare_dataset(layout, source, out, scenes)
         for line in console.shortened(dataset.problems):
             console.note(f"left out: {line}")
         count = len(dataset.samples)

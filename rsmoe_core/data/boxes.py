@@ -6,17 +6,31 @@
 Polygons and points are in pixels of the picture. The sentences come from the counts, by `rules`, and each picture's one
 question asks for its count. Without `split`, the
 `hashed_split` of the picture's file name.
+
+Marks on things do not tell the kind of place. Where somebody looked, a table has it, and sentences name it too:
+
+    image,scene,split
+    b.jpg,parking lot,train
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from rsmoe_core.data.base import Box, Dataset, Marks, Question, Sample, hashed_split
-from rsmoe_core.data.collect import collect, entries
-from rsmoe_core.data.rules import airport_sentences, counted, ship_sentences, tree_sentences, trees
+from rsmoe_core.data.base import SPLITS, Box, Dataset, Marks, Question, Sample, hashed_split
+from rsmoe_core.data.collect import collect, entries, table_rows
+from rsmoe_core.data.rules import (
+    airport_sentences,
+    counted,
+    place_sentences_with,
+    ship_sentences,
+    tree_sentences,
+    trees,
+)
+from rsmoe_core.data.scenes import spoken
 from rsmoe_core.inquiry import plain_question
 
 RECOGNISED_BY = "objects.json"
@@ -48,6 +62,34 @@ def find(root: Path) -> Path | None:
 def read(annotations: Path) -> Dataset:
     """Every usable picture with a label that has a rule. Raises DataError where the file is not in this layout."""
     return collect(annotations.parent, entries(annotations), _sample)
+
+
+def with_scenes(dataset: Dataset, table: Path) -> Dataset:
+    """The same pictures, with kinds of place and, where it has that column, splits from a CSV of pictures.
+
+    Pictures that are not in the table stay as they are. A line of no picture of the data set, of an unknown split, or
+    of a kind of place that has no sentences, becomes a problem. Raises DataError where the table cannot be read.
+    """
+    problems = list(dataset.problems)
+    samples = {sample.image.relative_to(dataset.root).as_posix(): sample for sample in dataset.samples}
+    for place, row in table_rows(table, ("image", "scene")):
+        try:
+            if (name := row["image"]) not in samples:
+                raise ValueError(f"no picture '{name}' in {dataset.root}")
+            samples[name] = _placed(samples[name], row)
+        except ValueError as error:
+            problems.append(f"{place}: {error}")
+    return dataclasses.replace(dataset, samples=tuple(samples.values()), problems=tuple(problems))
+
+
+def _placed(sample: Sample, row: dict[str, str]) -> Sample:
+    split = row.get("split") or sample.split
+    if split not in SPLITS:
+        raise ValueError(f"no split '{split}'; known: {', '.join(SPLITS)}")
+    scene = spoken(row["scene"])
+    sentences = place_sentences_with(scene, sample.objects or "")
+    # The things that stand in the sentences are more than those that were marked.
+    return dataclasses.replace(sample, split=split, scene=scene, captions=tuple(sentences), objects=None)
 
 
 def _sample(root: Path, entry: dict) -> Sample:

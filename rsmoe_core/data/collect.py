@@ -8,6 +8,7 @@ them lower case and single spaces, and reports what is missing, empty, broken or
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import json
 import math
@@ -135,6 +136,17 @@ def lines(annotations: Path) -> list[tuple[str, str]]:
     except (OSError, ValueError) as error:
         raise DataError(f"{annotations}: cannot be read as UTF-8 text ({error}); save it as UTF-8") from error
     return [(f"{annotations}:{number}", line) for number, line in enumerate(found, start=1) if line.strip()]
+
+
+def table_rows(table: Path, columns: Sequence[str]) -> list[tuple[str, dict[str, str]]]:
+    """(place, row) for each line of a CSV whose head has these columns, and maybe others; a text that is missing is
+    empty. Raises DataError where it cannot be read or lacks one.
+    """
+    placed = lines(table)
+    reader = csv.DictReader((line for _, line in placed), restval="")
+    if missing := [name for name in columns if name not in (reader.fieldnames or ())]:
+        raise DataError(f"{table}: no column '{missing[0]}'; its first line has to name {', '.join(columns)}")
+    return [(placed[reader.line_num - 1][0], row) for row in reader]
 
 
 def opens_with(path: Path, bracket: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rsmoe_core.grammar import plural
+from rsmoe_core.grammar import article, plural
 
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _MANY = 20
@@ -64,6 +64,7 @@ def tree_sentences(count: int) -> list[str]:
 
 _PLACES: dict[str, tuple[str, ...]] = {
     "airport": ("airplanes are parked in an airport .", "a part of an airport with airplanes ."),
+    "bare land": ("it is a piece of bare land .", "some plants are on the bare land ."),
     "baseball field": ("a baseball field is in the picture .", "it is a baseball field ."),
     "beach": ("waves of the sea wash the beach .", "a beach is next to the sea ."),
     "commercial area": (
@@ -79,7 +80,12 @@ _PLACES: dict[str, tuple[str, ...]] = {
     "forest": ("many green trees are in a forest .", "many trees are in a piece of forest ."),
     "freeway": ("a freeway goes through the land .", "several cars are on the freeway ."),
     "golf course": ("it is a part of a golf course .", "some trees are on the grass of a golf course ."),
+    "industrial area": (
+        "several large buildings are in an industrial area .",
+        "many buildings with flat roofs are in an industrial area .",
+    ),
     "intersection": ("two roads cross each other at an intersection .", "it is an intersection of two roads ."),
+    "meadow": ("it is a piece of meadow .", "green and yellow grass covers the meadow ."),
     "medium residential area": (
         "many houses and trees are in a medium residential area .",
         "some houses with yards are in a medium residential area .",
@@ -89,10 +95,13 @@ _PLACES: dict[str, tuple[str, ...]] = {
         "it is a mobile home park with many mobile homes .",
     ),
     "overpass": ("a road goes over another road on an overpass .", "it is an overpass with several cars ."),
+    "park": ("many green trees and grass are in a park .", "it is a part of a park with green trees ."),
     "parking lot": ("many cars are parked in a parking lot .", "rows of cars are in the parking lot ."),
+    "playground": ("a playground is next to several buildings .", "it is a playground with green grass ."),
     "port": ("many boats are in a port .", "boats are docked in lines in a port ."),
     "river": ("a river goes through the land .", "trees are on two sides of a river ."),
     "runway": ("it is a part of a runway .", "a straight runway with white marks is in the picture ."),
+    "school": ("several buildings are in a school .", "it is a school with several buildings and a playground ."),
     "sparse residential area": (
         "a house and some trees are in a sparse residential area .",
         "a sparse residential area with a house and a road .",
@@ -103,10 +112,15 @@ _PLACES: dict[str, tuple[str, ...]] = {
 
 
 def place_sentences(scene: str) -> list[str]:
-    """For a picture of which only the class of UC Merced's land use is known. Raises ValueError for another class."""
+    """For a picture of which only the kind of place is known. Raises ValueError for one without sentences."""
     if scene not in _PLACES:
         raise ValueError(f"no rule makes sentences for the class '{scene}'; known: {', '.join(_PLACES)}")
     return list(_PLACES[scene])
+
+
+def place_sentences_with(scene: str, objects: str) -> list[str]:
+    """For a picture whose kind of place is known and on which things were counted ("many trees"). As above."""
+    return [*place_sentences(scene), f"{article(scene)} {scene} with {objects} ."]
 
 
 @dataclass(frozen=True)

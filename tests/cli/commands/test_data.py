@@ -42,10 +42,31 @@ def test_prepare_turns_any_format_into_the_plain_one_and_says_what_is_left_out(r
     assert read_dataset(tmp_path / "plain").problems == ()
 
 
+def _write_trees(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "a.jpg").touch()
+    (folder / "objects.json").write_text('[{"image": "a.jpg", "label": "tree", "points": [[3, 4], [5, 6]]}]')
+
+
+def test_prepare_takes_kinds_of_place_from_a_table(rsmoe: Cli, tmp_path: Path) -> None:
+    _write_trees(tmp_path / "trees")
+    (tmp_path / "places.csv").write_text("image,scene,split\na.jpg,park,test\nb.jpg,park,test\n")
+    result = rsmoe("data", "prepare", "boxes", "trees", "--scenes", "places.csv", "-o", "plain")
+    assert result.exit_code == 0
+    assert result.stderr.splitlines() == [
+        "left out: places.csv:3: no picture 'b.jpg' in trees",
+        "1 pictures in plain",
+    ]
+    (sample,) = read_dataset(tmp_path / "plain").samples
+    assert (sample.scene, sample.split) == ("park", "test")
+    assert "a park with several trees ." in sample.captions
+
+
 def test_refusals_are_one_line(rsmoe: Cli, tmp_path: Path) -> None:
     write_port(tmp_path / "bandless", "a", bands=BANDS[:3])
     write_port(tmp_path / "scenes", "a")
     (tmp_path / "empty").mkdir()
+    _write_trees(tmp_path / "trees")
     for code, arguments in [
         (1, ("ports", "empty", "-o", "ports")),
         (1, ("ports", "bandless", "-o", "ports")),
@@ -56,6 +77,9 @@ def test_refusals_are_one_line(rsmoe: Cli, tmp_path: Path) -> None:
         (2, ("coco", "empty", "-o", "ports")),
         (2, ("boxes", "empty", "-o", "ports", "--seed", "0")),
         (2, ("boxes", "empty", "-o", "ports", "--leave-out", "a")),
+        (2, ("karpathy", "empty", "-o", "ports", "--scenes", "places.csv")),
+        (2, ("ports", "scenes", "-o", "ports", "--scenes", "places.csv")),
+        (1, ("boxes", "trees", "-o", "ports", "--scenes", "nowhere.csv")),
     ]:
         result = rsmoe("data", "prepare", *arguments)
         assert result.exit_code == code

@@ -67,6 +67,52 @@ def test_unusable_entries_are_listed(tmp_path: Path) -> None:
         assert text in problem
 
 
+def _with_scenes(root: Path, table: str) -> boxes.Dataset:
+    (root / "b.jpg").touch()
+    trees = {"label": "tree", "points": [[3, 4]] * 58}
+    dataset = _read(root, {"image": "a.jpg"} | trees, {"image": "b.jpg"} | trees)
+    (root / "places.csv").write_text(table)
+    return boxes.with_scenes(dataset, root / "places.csv")
+
+
+def test_a_table_gives_pictures_a_kind_of_place_and_a_split(tmp_path: Path) -> None:
+    named, other = _with_scenes(tmp_path, "scene,image,split\n\nparking_lot,a.jpg,test\n").samples
+    assert (named.scene, named.split, named.objects) == ("parking lot", "test", None)
+    assert all("parking lot" in caption for caption in named.captions)
+    assert "a parking lot with many trees ." in named.captions
+    assert named.marks is not None
+    assert (other.scene, other.split) == (None, hashed_split("b.jpg"))
+
+
+def test_a_table_without_splits_leaves_them_as_they_are(tmp_path: Path) -> None:
+    named, _ = _with_scenes(tmp_path, "image,scene\na.jpg,park\n").samples
+    assert (named.scene, named.split) == ("park", hashed_split("a.jpg"))
+
+
+def test_lines_of_a_table_that_cannot_be_used_are_listed(tmp_path: Path) -> None:
+    dataset = _with_scenes(
+        tmp_path, "image,scene,split\nc.jpg,park,test\na.jpg,moon,test\na.jpg,park,exam\na.jpg\nb.jpg,park,test\n"
+    )
+    assert [sample.scene for sample in dataset.samples] == [None, "park"]
+    texts = ("no picture 'c.jpg'", "the class 'moon'", "no split 'exam'", "the class ''")
+    for number, (text, problem) in enumerate(zip(texts, dataset.problems, strict=True), start=2):
+        assert f"places.csv:{number}: " in problem
+        assert text in problem
+
+
+def test_a_table_without_the_columns_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"places.csv: no column 'scene'; its first line has to name image, scene"):
+        _with_scenes(tmp_path, "image,place\na.jpg,park\n")
+
+
+def test_the_places_of_the_real_trees_are_those_of_the_set(shared: Path) -> None:
+    table = Path(__file__).parents[3] / "benchmarks" / "naip_places.csv"
+    dataset = boxes.with_scenes(boxes.read(shared / "data" / "trees" / "objects.json"), table)
+    assert dataset.problems == ()
+    assert sum(sample.scene is not None for sample in dataset.samples) == 509
+    assert {s.image.name[:4] for s in dataset.samples if s.scene and s.split == "test"} == {"long", "eure"}
+
+
 @pytest.mark.parametrize(
     ("name", "pictures", "things"), [("airport", 304, 4426), ("ships", 715, 1914), ("trees", 518, 0)]
 )

@@ -9,6 +9,8 @@ from rsmoe_core.data.rules import (
     airport_sentences,
     amount,
     counted,
+    place_sentences,
+    place_sentences_with,
     ship_sentences,
     shore_scene,
     shore_sentences,
@@ -96,3 +98,10 @@ def test_sentences_say_what_was_measured(water: float, green: float, ships: int)
     if scene != "sea":
         assert green <= 0.7 or any("green" in sentence for sentence in said)
         assert green >= 0.25 or not any("green" in sentence for sentence in said)
+
+
+def test_what_was_counted_at_a_place_is_told_beside_what_is_usual_there() -> None:
+    usual = place_sentences("industrial area")
+    assert place_sentences_with("industrial area", "no trees") == [*usual, "an industrial area with no trees ."]
+    with pytest.raises(ValueError, match="the class 'moon'; known: airport, "):
+        place_sentences("moon")
