@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rsmoe_core.data.lexicon import MASS
 from rsmoe_core.grammar import article, plural
 
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -120,7 +121,9 @@ def place_sentences(scene: str) -> list[str]:
 
 def place_sentences_with(scene: str, objects: str) -> list[str]:
     """For a picture whose kind of place is known and on which things were counted ("many trees"). As above."""
-    return [*place_sentences(scene), f"{article(scene)} {scene} with {objects} ."]
+    usual = place_sentences(scene)
+    place = f"a piece of {scene}" if scene in MASS else f"{article(scene)} {scene}"
+    return [*usual, f"{place} with {objects} ."]
 
 
 @dataclass(frozen=True)

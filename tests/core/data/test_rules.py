@@ -103,5 +103,6 @@ def test_sentences_say_what_was_measured(water: float, green: float, ships: int)
 def test_what_was_counted_at_a_place_is_told_beside_what_is_usual_there() -> None:
     usual = place_sentences("industrial area")
     assert place_sentences_with("industrial area", "no trees") == [*usual, "an industrial area with no trees ."]
+    assert "a piece of bare land with some trees ." in place_sentences_with("bare land", "some trees")
     with pytest.raises(ValueError, match="the class 'moon'; known: airport, "):
         place_sentences("moon")
