@@ -2,8 +2,9 @@
 
 A scene `NAME.tif` with blue, green, red and near-infrared bands has its ships in `NAME.vessels.json`:
 `{"bbox_xywh_px": [[x, y, width, height], ...]}`, in pixels of the scene. Random windows of several sizes are cut, drawn
-as `rsmoe caption` draws the scene, and described from their ships, water and plants by `rsmoe_core.data.rules`. The
-whole scenes are there too, without sentences but with every ship marked, for the counter to learn from.
+as `rsmoe caption` draws the scene, and described from their ships and either the kinds of ground that somebody saw
+there (`rsmoe_core.data.ground`) or, without a map of these, water and plants (`rsmoe_core.data.rules`). The whole
+scenes are there too, without sentences but with every ship marked, for the counter to learn from.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from rsmoe_cli.folders import new_folder
 from rsmoe_cli.opening import open_dataset, quiet_gdal
 from rsmoe_cli.raster import open_scene, read_pixels
 from rsmoe_core.data import Marks, Sample, plain
+from rsmoe_core.data.ground import Ground, ground_scene, ground_sentences
+from rsmoe_core.data.ground_map import GroundMap, read_ground_maps
 from rsmoe_core.data.rules import Shore, counted, shore_scene, shore_sentences
 from rsmoe_core.errors import UsageError
 
@@ -46,6 +49,8 @@ class _Port:
     """Centre x, centre y, width and height of each ship, in pixels of the scene."""
     metres_per_pixel: float | None
     """Ground sample distance."""
+    ground: GroundMap | None
+    """What kinds of ground somebody saw in it."""
 
     @property
     def ships_N2(self) -> NDArray[np.float64]:
@@ -53,18 +58,23 @@ class _Port:
         return self.ships_N4[:, :2]
 
 
-def prepare_ports(source: Path, target: Path, *, seed: int = 0, leave_out: tuple[str, ...] = ()) -> int:
+def prepare_ports(
+    source: Path, target: Path, *, seed: int = 0, leave_out: tuple[str, ...] = (), scenes: Path | None = None
+) -> int:
     """Cut windows of every port in `source` into the folder `target`; returns how many.
 
-    Ports named in `leave_out` get the split `val`, all others `train`. The folder appears whole or not at all. Raises
-    OutputError where it holds something already, UsageError where a port to leave out is not there, and SceneError
-    where there is no labelled scene, one lacks a band or its labels cannot be read.
+    Ports named in `leave_out` get the split `val`, all others `train`. `scenes` is a file of maps of kinds of ground
+    (`rsmoe_core.data.ground_map`), for all ports or some of them. The folder appears whole or not at all. Raises
+    OutputError where it holds something already, UsageError where a port to leave out is not there, SceneError where
+    there is no labelled scene, one lacks a band, its labels cannot be read or its map is of another size, and DataError
+    where the maps cannot be read.
     """
+    maps = {} if scenes is None else read_ground_maps(scenes)
     samples: list[Sample] = []
     with new_folder(target) as folder:
         for number, path in enumerate(_labelled(source, leave_out)):
             split = "val" if path.stem in leave_out else "train"
-            port = _read(path)
+            port = _read(path, maps.get(path.stem))
             samples += _cut(port, folder, split, np.random.default_rng((seed, number)))
             samples.append(_whole(port, folder, split))
         plain.write(folder, samples)
@@ -82,8 +92,13 @@ def _labelled(source: Path, leave_out: tuple[str, ...]) -> list[Path]:
     return scenes
 
 
-def _read(path: Path) -> _Port:
+def _read(path: Path, ground: GroundMap | None) -> _Port:
     scene = open_scene(str(path))
+    if ground is not None and not ground.covers(scene.height, scene.width):
+        raise SceneError(
+            f"{path}: has {scene.height} x {scene.width} pixels, but the map of its ground {len(ground.rows)} x "
+            f"{len(ground.rows[0])} cells of {ground.cell}; give --scenes a map of this scene"
+        )
     with quiet_gdal(), open_dataset(str(path)) as dataset:
         named = {(text or "").lower(): index for index, text in zip(dataset.indexes, dataset.descriptions, strict=True)}
         bands = {word: _band(named, word, path) for word in ("blue", "green", "red", "near infrared")}
@@ -93,7 +108,7 @@ def _read(path: Path) -> _Port:
     brightness_HW = np.sqrt(infrared_HW.clip(min=0))
     water_HW = (brightness_HW < _otsu(brightness_HW)) & ~green_HW
     metres = scene.georeference.metres_per_pixel(scene.width, scene.height)
-    return _Port(path.stem, picture_HWC, water_HW, green_HW, _ships(path.with_suffix(".vessels.json")), metres)
+    return _Port(path.stem, picture_HWC, water_HW, green_HW, _ships(path.with_suffix(".vessels.json")), metres, ground)
 
 
 def _ships(labels: Path) -> NDArray[np.float64]:
@@ -133,12 +148,17 @@ def _cut(port: _Port, target: Path, split: str, rng: np.random.Generator) -> Ite
         inside = (slice(top, top + side), slice(left, left + side))
         offsets_N2 = port.ships_N2 - (left, top)
         ships = int(((offsets_N2 >= 0) & (offsets_N2 < side)).all(axis=1).sum())
-        shore = _measure(port.water_HW[inside], port.green_HW[inside], ships)
+        if port.ground is not None:
+            ground = Ground(port.ground.shares(top, left, side), ships)
+            kind, sentences = ground_scene(ground), ground_sentences(ground)
+        else:
+            shore = _measure(port.water_HW[inside], port.green_HW[inside], ships)
+            kind, sentences = shore_scene(shore), shore_sentences(shore)
         image = target / f"{port.name}_{number:04d}.png"
         picture = Image.fromarray(port.picture_HWC[inside])
         picture.resize((_PICTURE_SIDE, _PICTURE_SIDE), Image.Resampling.BICUBIC).save(image)
         objects = counted(ships, "ship") if ships else None
-        yield Sample(image, split, tuple(shore_sentences(shore)), shore_scene(shore), port.name, objects)
+        yield Sample(image, split, tuple(sentences), kind, port.name, objects, by_rule=True)
 
 
 def _whole(port: _Port, target: Path, split: str) -> Sample:

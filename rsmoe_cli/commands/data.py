@@ -45,18 +45,22 @@ def prepare(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="ports: which windows are cut.", show_default="0")] = None,
     scenes: Annotated[
-        Path | None, typer.Option(help="boxes: CSV of kinds of place, with the columns image, scene and maybe split.")
+        Path | None,
+        typer.Option(
+            help="Kinds of place that somebody saw. boxes: CSV with the columns image, scene and maybe split; ports: "
+            "JSON with a map of the ground of each scene."
+        ),
     ] = None,
 ) -> None:
     """Turn a data set of a known format, or scenes of ports, into a folder that rsmoe train reads."""
     from rsmoe_core.errors import UsageError
 
-    if scenes is not None and layout != "boxes":
-        raise UsageError(f"--scenes is for boxes only; leave it out for {layout}")
+    if scenes is not None and layout not in ("boxes", PORTS):
+        raise UsageError(f"--scenes is for boxes and {PORTS} only; leave it out for {layout}")
     if layout == PORTS:
         from rsmoe_cli.ports import prepare_ports
 
-        count = prepare_ports(source, out, seed=seed or 0, leave_out=tuple(leave_out or ()))
+        count = prepare_ports(source, out, seed=seed or 0, leave_out=tuple(leave_out or ()), scenes=scenes)
     else:
         from rsmoe_cli.prepare import prepare as prepare_dataset
         from rsmoe_core.data import FORMATS

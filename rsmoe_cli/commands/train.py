@@ -14,7 +14,8 @@ def train(
     stage: Annotated[
         str,
         typer.Option(
-            help="1: language model; 2: router, experts, fusion; count: counters; single: 1 and 2 at once, to compare.",
+            help="1: language model; 2: router, experts, fusion; again: both once more, for a finished model; "
+            "count: counters; single: 1 and 2 at once, to compare.",
             show_default=False,
         ),
     ],
@@ -26,7 +27,7 @@ def train(
     ],
     preset: Annotated[str, typer.Option(help="Stages 1 and single: which model to build.")] = "nano",
     start: Annotated[
-        Path | None, typer.Option("--from", help="Stage 2: model folder of stage 1, such as RUN/stage1.")
+        Path | None, typer.Option("--from", help="Other stages: model folder of the stage before, such as RUN/stage1.")
     ] = None,
     backbone: Annotated[
         Path | None,

@@ -79,6 +79,8 @@ class Sample:
     """The things of one kind, where people marked them all."""
     metres_per_pixel: float | None = None
     """Ground sample distance, where it is known."""
+    by_rule: bool = False
+    """The sentences follow from annotations by rule: they are right as they are, and nobody's way of putting things."""
 
     @property
     def different_captions(self) -> tuple[str, ...]:

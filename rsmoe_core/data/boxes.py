@@ -110,6 +110,7 @@ def _sample(root: Path, entry: dict) -> Sample:
         objects=rule.objects(count),
         questions=(Question(plain_question("count", entry["label"]), str(count), "count"),),
         marks=Marks(entry["label"], tuple(map(_box, outlines))),
+        by_rule=True,
     )
 
 

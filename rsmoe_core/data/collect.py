@@ -78,6 +78,8 @@ class Collector:
                 raise ValueError(f"{name} of {sample.image.name} is not a text")
         if not Path(os.path.normpath(sample.image)).is_relative_to(os.path.normpath(self._root)):
             raise ValueError(f"{sample.image} is not in the folder of the data set")
+        if not isinstance(sample.by_rule, bool):
+            raise ValueError(f"by_rule of {sample.image.name} is neither true nor false")
         distance = sample.metres_per_pixel
         if not (distance is None or (type(distance) in (int, float) and 0 < distance < math.inf)):
             raise ValueError(f"metres_per_pixel of {sample.image.name} is no positive number")

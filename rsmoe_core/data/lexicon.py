@@ -189,7 +189,7 @@ FAMILIES: dict[str, str] = {
         "sports place",
     ),
     "golf course": "sports place",
-    **dict.fromkeys(("beach", "pond", "river", "port", "sea", "lake"), "waterside"),
+    **dict.fromkeys(("beach", "coast", "pond", "river", "port", "sea", "lake"), "waterside"),
     **dict.fromkeys(("bare land", "chaparral", "desert", "farmland", "forest", "meadow", "mountain"), "landscape"),
     **dict.fromkeys(("commercial area", "industrial area", "storage tanks"), "business place"),
     **dict.fromkeys(("center building", "church", "park", "resort", "school", "square"), "public place"),

@@ -3,12 +3,12 @@
     {"image": "images/algiers_0007.png", "split": "train", "captions": ["..."], "scene": "harbour",
      "series": "algiers", "objects": "three ships",
      "questions": [{"text": "how many ships are there?", "answer": "three", "kind": "count"}],
-     "marks": {"thing": "ship", "boxes": [[120.5, 80, 24, 9], ...]}, "metres_per_pixel": 10.0}
+     "marks": {"thing": "ship", "boxes": [[120.5, 80, 24, 9], ...]}, "metres_per_pixel": 10.0, "by_rule": true}
 
 `image` is relative to the folder; all but `image` and `split` may be left out, as long as there is a caption, a
 question, a scene or marks. `boxes` are centre x, centre y, width and height of everything of that kind in the picture,
-in its pixels; sizes are 0 where only a point was marked, and an empty list says that there is none. Every other format
-can be turned into this one: `rsmoe data prepare`.
+in its pixels; sizes are 0 where only a point was marked, and an empty list says that there is none. `by_rule` is there
+where nobody wrote the sentences. Every other format can be turned into this one: `rsmoe data prepare`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def write(root: Path, samples: Iterable[Sample]) -> None:
 def row(root: Path, sample: Sample) -> dict[str, object]:
     """What the format says of a picture in `root`; what is not annotated is left out."""
     content = dataclasses.asdict(sample) | {"image": sample.image.relative_to(root).as_posix()}
-    return {name: value for name, value in content.items() if value is not None and value != ()}
+    return {name: value for name, value in content.items() if value not in (None, (), False)}
 
 
 def _sample(root: Path, line: str) -> Sample:
@@ -59,6 +59,7 @@ def _sample(root: Path, line: str) -> Sample:
         questions=tuple(Question(q["text"], q["answer"], q["kind"]) for q in content.get("questions", ())),
         marks=_marks(content["marks"]) if "marks" in content else None,
         metres_per_pixel=content.get("metres_per_pixel"),
+        by_rule=content.get("by_rule", False),
     )
 
 

@@ -151,7 +151,7 @@ def shore_scene(shore: Shore) -> str:
 def shore_sentences(shore: Shore) -> list[str]:
     """For a window of a medium-resolution satellite scene at a coast."""
     if shore.water >= _OPEN_SEA:
-        return _sea_sentences(shore.ships)
+        return sea_sentences(shore.ships)
     if shore.water >= _COAST:
         return _coast_sentences(shore)
     return {
@@ -179,7 +179,8 @@ def _land(shore: Shore) -> str:
     return "green land" if shore.green > 0.7 else "mixed land"
 
 
-def _sea_sentences(ships: int) -> list[str]:
+def sea_sentences(ships: int) -> list[str]:
+    """For open water on which the ships were counted."""
     if ships == 0:
         return ["it is a piece of open sea .", "the sea is calm and empty .", "a large piece of dark blue ocean ."]
     what, verb = counted(ships, "ship"), "is" if ships == 1 else "are"

@@ -44,5 +44,11 @@ def _sample(root: Path, entry: dict) -> Sample:
     named = spoken(entry["scene"])
     scene = _CALLED.get(named, named)
     return Sample(
-        image, hashed_split(image.name), tuple(place_sentences(scene)), scene, image.stem, questions=questions
+        image,
+        hashed_split(image.name),
+        tuple(place_sentences(scene)),
+        scene,
+        image.stem,
+        questions=questions,
+        by_rule=True,
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from peft import LoraConfig, PeftModel, get_peft_model, set_peft_model_state_dict
+from peft import LoraConfig, LoraModel, PeftModel, get_peft_model, set_peft_model_state_dict
 from torch import nn
 
 from rsmoe_core.adapters import read_adapters
@@ -33,9 +33,17 @@ def add_adapters(language: nn.Module, names: Sequence[str], settings: LoraSettin
     return model
 
 
-def activate(language: PeftModel, role: str) -> None:
-    """Let the language model speak in one role while training; only that role's adapter then takes gradients."""
-    language.set_adapter(role)
+def activate(language: PeftModel, role: str | None) -> None:
+    """Let the language model speak in one role while training; only that role's adapter then takes gradients.
+
+    None is the language model without adapters.
+    """
+    layers = cast(LoraModel, language.base_model)
+    if role is None:
+        layers.disable_adapter_layers()
+    else:
+        layers.enable_adapter_layers()
+        language.set_adapter(role)
 
 
 class Switched(nn.Module):
@@ -48,7 +56,7 @@ class Switched(nn.Module):
 
     def generate(self, **inputs: Any) -> Any:
         """As transformers has it."""
-        self._language.set_adapter(self._role)
+        activate(self._language, self._role)
         return self._language.generate(**inputs)
 
 

@@ -6,6 +6,9 @@
     stage 2    experts  adapters of router, theme, objects and relations, started from the stage-1 language model
                fusion   the fusion adapter, on drafts that those experts wrote for the training pictures and on what
                         most people would say of them
+    again      align    all but `adapt` once more, from a finished model, which is to learn from more pictures
+               experts
+               fusion
     single     together all of that in one phase, for a comparison: Q-Former, language model and adapters from the start
     count      near     the counter of aerial pictures, from the image encoder's first layers
                far      the counter of satellite scenes, from the near one
@@ -104,6 +107,41 @@ class Stage:
         return dataclasses.replace(self, phases=tuple(p for p in self.phases if not p.teaches_captions))
 
 
+_ALIGN = Phase(
+    name="align",
+    objective="teach",
+    trains=("qformer", "language"),
+    lessons=("caption", "subtask", "question"),
+    epochs=3,
+    learning_rate=8e-4,
+    images_per_step=24,
+    average=0.998,
+    seeks_agreement=True,
+)
+_EXPERTS_LEARN = Phase(
+    name="experts",
+    objective="teach",
+    trains=_EXPERTS,
+    lessons=("route", "draft", "route_question", "answer"),
+    epochs=1,
+    learning_rate=5e-4,
+    images_per_step=32,
+    weight_decay=0.01,
+)
+_FUSE = Phase(
+    name="fusion",
+    objective="teach",
+    trains=(FUSION,),
+    lessons=("fuse",),
+    epochs=2,
+    learning_rate=5e-4,
+    images_per_step=32,
+    weight_decay=0.01,
+    average=0.98,
+    needs_drafts=True,
+    seeks_agreement=True,
+)
+
 STAGES: dict[str, Stage] = {
     "1": Stage(
         name="1",
@@ -118,17 +156,7 @@ STAGES: dict[str, Stage] = {
                 images_per_step=32,
                 warmup=0.1,
             ),
-            Phase(
-                name="align",
-                objective="teach",
-                trains=("qformer", "language"),
-                lessons=("caption", "subtask", "question"),
-                epochs=3,
-                learning_rate=8e-4,
-                images_per_step=24,
-                average=0.998,
-                seeks_agreement=True,
-            ),
+            _ALIGN,
         ),
     ),
     "2": Stage(
@@ -136,29 +164,18 @@ STAGES: dict[str, Stage] = {
         starts_from="1",
         half=True,
         phases=(
-            Phase(
-                name="experts",
-                objective="teach",
-                trains=_EXPERTS,
-                lessons=("route", "draft", "route_question", "answer"),
-                epochs=1,
-                learning_rate=5e-4,
-                images_per_step=32,
-                weight_decay=0.01,
-            ),
-            Phase(
-                name="fusion",
-                objective="teach",
-                trains=(FUSION,),
-                lessons=("fuse",),
-                epochs=2,
-                learning_rate=5e-4,
-                images_per_step=32,
-                weight_decay=0.01,
-                average=0.98,
-                needs_drafts=True,
-                seeks_agreement=True,
-            ),
+            _EXPERTS_LEARN,
+            _FUSE,
+        ),
+    ),
+    "again": Stage(
+        name="again",
+        starts_from="2",
+        half=True,
+        phases=(
+            dataclasses.replace(_ALIGN, epochs=1, learning_rate=5e-4),
+            _EXPERTS_LEARN,
+            dataclasses.replace(_FUSE, epochs=1),
         ),
     ),
     "single": Stage(

@@ -63,7 +63,7 @@ def with_agreement(
     """The same studies, those of `rows` with what most people would say of the picture.
 
     Each data set, of which `sizes` gives the numbers of pictures in their order, has a way to put things, so likes are
-    sought in the same one. Pictures whose things were marked one by one keep their sentences: their numbers are right.
+    sought in the same one. Pictures with sentences made by rule keep them: their places and numbers are right.
     """
     done = list(studies)
     bounds = np.cumsum([0, *sizes])
@@ -80,4 +80,4 @@ def with_agreement(
 
 
 def _is_told(sample: Sample) -> bool:
-    return bool(sample.captions) and sample.marks is None
+    return bool(sample.captions) and not sample.by_rule

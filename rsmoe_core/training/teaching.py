@@ -82,7 +82,7 @@ class Teaching:
             learns = "qformer" in self._phase.trains
             seen_BQH = None if learns else model.encode(patches_BPD, [CAPTION] * len(images))
             for role, by_image in rows.items():
-                if role is not None:
+                if model.has_experts:
                     lora.activate(model.language, role)
                 taught = [place for place, own in enumerate(by_image) if own]
                 packed = pack(model.codec, [by_image[place] for place in taught]).to(device)

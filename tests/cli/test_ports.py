@@ -39,6 +39,10 @@ def write_port(folder: Path, name: str, ships: list[list[int]] = SHIPS, bands: t
     return path
 
 
+_UNMAPPED = ("green land", "mixed land", "port")
+"""Places that are told from water and plants, beside the sea, the coast and the city."""
+
+
 @dataclass(frozen=True)
 class Window:
     """Where a picture was cut, in pixels of the scene, as read from its colours."""
@@ -147,6 +151,34 @@ def test_without_ships_no_ship_is_spoken_of(prepared: Path) -> None:
     for sample in _of(prepared, "west"):
         assert sample.objects is None
         assert not any("ship" in sentence for sentence in sample.captions)
+
+
+def test_a_map_of_the_ground_gives_places_and_sentences(scenes: Path, tmp_path: Path) -> None:
+    """Its cells of 100 pixels are as the scene: three of sea, one of houses and two of forest, the last a part."""
+    maps = {"cell": 100, "kinds": {"S": "sea", "R": "dense residential area", "F": "forest"}}
+    (tmp_path / "maps.json").write_text(json.dumps(maps | {"scenes": {"east": ["SSSRFF"] * 6}}))
+    prepare_ports(scenes, tmp_path / "out", leave_out=("west",), scenes=tmp_path / "maps.json")
+    assert {sample.scene for sample in _of(tmp_path / "out", "west")} <= {"sea", "coast", "city", *_UNMAPPED}
+    found = set()
+    for sample in _of(tmp_path / "out", "east"):
+        assert sample.by_rule
+        window = find_window(scenes / "east.tif", sample.image)
+        sea, town, forest = (window.share(*ends) for ends in ((0, SEA_ENDS), (SEA_ENDS, TOWN_ENDS), (TOWN_ENDS, SIDE)))
+        if min(abs(sea - 0.9), abs(sea - 0.15), abs(town - forest)) > 0.03:
+            inland = "forest" if forest > town else "dense residential area"
+            assert sample.scene == ("sea" if sea > 0.9 else "coast" if sea > 0.15 else inland)
+            found.add(sample.scene)
+    assert found >= {"sea", "coast", "forest"}
+
+
+def test_a_map_of_another_size_is_refused(scenes: Path, tmp_path: Path) -> None:
+    maps = {"cell": 100, "kinds": {"S": "sea"}, "scenes": {"west": ["SSSSS"] * 6}}
+    (tmp_path / "maps.json").write_text(json.dumps(maps))
+    with pytest.raises(
+        SceneError, match=r"west\.tif: has 520 x 520 pixels, but the map of its ground 6 x 5 cells of 100"
+    ):
+        prepare_ports(scenes, tmp_path / "out", scenes=tmp_path / "maps.json")
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_seed_decides_every_window(scenes: Path, prepared: Path, tmp_path: Path) -> None:

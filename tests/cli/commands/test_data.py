@@ -78,7 +78,7 @@ def test_refusals_are_one_line(rsmoe: Cli, tmp_path: Path) -> None:
         (2, ("boxes", "empty", "-o", "ports", "--seed", "0")),
         (2, ("boxes", "empty", "-o", "ports", "--leave-out", "a")),
         (2, ("karpathy", "empty", "-o", "ports", "--scenes", "places.csv")),
-        (2, ("ports", "scenes", "-o", "ports", "--scenes", "places.csv")),
+        (1, ("ports", "scenes", "-o", "ports", "--scenes", "nowhere.json")),
         (1, ("boxes", "trees", "-o", "ports", "--scenes", "nowhere.csv")),
     ]:
         result = rsmoe("data", "prepare", *arguments)

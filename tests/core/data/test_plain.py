@@ -23,6 +23,7 @@ contents = st.fixed_dictionaries(
         "series": st.none() | texts,
         "objects": st.none() | texts,
         "questions": questions,
+        "by_rule": st.booleans(),
     }
 ).filter(lambda content: content["captions"] or content["questions"])
 
@@ -54,13 +55,19 @@ def test_unusable_lines_are_listed_with_their_number(tmp_path: Path) -> None:
         "[1]",
         '{"image": "b.png", "split": "train"}',
         '{"image": "b.png", "captions": ["a road ."]}',
+        '{"image": "b.png", "split": "train", "captions": ["a road ."], "by_rule": "yes"}',
         good,
     ]
     path.write_text("\n".join(["", good, *unusable, ""]))
     dataset = plain.read(path)
     assert [sample.captions for sample in dataset.samples] == [("a road .",)]
-    assert [problem.split(": ")[0] for problem in dataset.problems] == [f"{path}:{number}" for number in range(3, 8)]
-    expected = ["no sentence, question, scene or marks", "has no 'split'", f"a.png is there already, at {path}:2"]
+    assert [problem.split(": ")[0] for problem in dataset.problems] == [f"{path}:{number}" for number in range(3, 9)]
+    expected = [
+        "no sentence, question, scene or marks",
+        "has no 'split'",
+        "by_rule of b.png is neither",
+        f"a.png is there already, at {path}:2",
+    ]
     assert all(text in problem for text, problem in zip(expected, dataset.problems[2:], strict=True))
 
 

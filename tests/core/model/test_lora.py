@@ -52,6 +52,21 @@ def test_adapters_start_equal_to_the_stage_1_model() -> None:
         assert loss(model).item() == base_loss
 
 
+def test_no_role_is_the_language_model_without_adapters() -> None:
+    model = make_tiny(experts=False)
+    base = loss(model).item()
+    model.add_experts()
+    for _, parameter in lora.parameters_of(model.language, ["theme"]):
+        torch.nn.init.normal_(parameter)
+    model.eval()
+    lora.activate(model.language, "theme")
+    as_expert = loss(model).item()
+    lora.activate(model.language, None)
+    assert loss(model).item() == base != as_expert
+    lora.activate(model.language, "theme")
+    assert loss(model).item() == as_expert
+
+
 def test_only_the_active_role_takes_gradients() -> None:
     model = make_tiny()
     lora.activate(model.language, "objects")

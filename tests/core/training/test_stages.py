@@ -12,7 +12,7 @@ from rsmoe_core.types import EXPERTS
 def test_every_stage_starts_from_one_before_it() -> None:
     assert STAGES["1"].starts_from is None
     assert STAGES["2"].starts_from == "1"
-    assert STAGES["finetune"].starts_from == "2"
+    assert STAGES["again"].starts_from == STAGES["finetune"].starts_from == "2"
     assert [name for name, s in STAGES.items() if s.name != name] == []
 
 
@@ -20,6 +20,7 @@ def test_stage_1_trains_no_adapter_and_stage_2_every_adapter_and_nothing_else() 
     trained = {name: {part for phase in s.phases for part in phase.trains} for name, s in STAGES.items()}
     assert trained["1"] == {"vision", "qformer", "language"}
     assert trained["2"] == set(roles(EXPERTS))
+    assert trained["again"] == trained["1"] - {"vision"} | trained["2"]
 
 
 def test_the_single_stage_trains_what_both_stages_do_but_the_image_encoder() -> None:
@@ -30,7 +31,7 @@ def test_the_single_stage_trains_what_both_stages_do_but_the_image_encoder() -> 
 
 def test_fine_tuning_leaves_all_but_adapters_alone_and_is_a_run_by_itself() -> None:
     assert {part for phase in STAGES["finetune"].phases for part in phase.trains} <= set(roles(EXPERTS))
-    assert [s.folder for s in STAGES.values()] == ["stage1", "stage2", "stagesingle", "stagecount", ""]
+    assert [s.folder for s in STAGES.values()] == ["stage1", "stage2", "stageagain", "stagesingle", "stagecount", ""]
 
 
 def test_every_lesson_is_known() -> None:
@@ -52,5 +53,5 @@ def test_patience_can_be_set_for_every_phase() -> None:
 
 
 def test_an_unknown_stage_lists_the_stages() -> None:
-    with pytest.raises(UsageError, match="no stage '3'; choose one of: 1, 2, single, count, finetune"):
+    with pytest.raises(UsageError, match="no stage '3'; choose one of: 1, 2, again, single, count, finetune"):
         stage("3")

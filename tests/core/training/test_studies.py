@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from rsmoe_core.data import Marks, Question
+from rsmoe_core.data import Question
 from rsmoe_core.errors import TrainingError
 from rsmoe_core.training.objectives import Material
 from rsmoe_core.training.stages import stage
@@ -31,12 +31,12 @@ def test_agreement_is_sought_among_the_pictures_of_one_data_set(material: Materi
         studies[number] = dataclasses.replace(
             studies[number], sample=dataclasses.replace(sample, captions=(f"here is a {sample.scene} .",))
         )
-    counted = dataclasses.replace(studies[3].sample, marks=Marks("airplane", ()))
+    counted = dataclasses.replace(studies[3].sample, by_rule=True)
     studies[3] = dataclasses.replace(studies[3], sample=counted)
     rows = np.array([number for number in range(30) if number != 7])
     done = with_agreement(studies, material.features, rows, [15, 15])
     assert not done[7].agreed, "held out"
-    assert not done[3].agreed, "where things are marked, the sentences with their numbers are right"
+    assert not done[3].agreed, "sentences made by rule have the right places and numbers"
     for number in set(rows.tolist()) - {3}:
         scene = str(done[number].sample.scene)
         best = done[number].agreed[0].text
