@@ -148,17 +148,22 @@ def _cut(port: _Port, target: Path, split: str, rng: np.random.Generator) -> Ite
         inside = (slice(top, top + side), slice(left, left + side))
         offsets_N2 = port.ships_N2 - (left, top)
         ships = int(((offsets_N2 >= 0) & (offsets_N2 < side)).all(axis=1).sum())
-        if port.ground is not None:
-            ground = Ground(port.ground.shares(top, left, side), ships)
-            kind, sentences = ground_scene(ground), ground_sentences(ground)
-        else:
-            shore = _measure(port.water_HW[inside], port.green_HW[inside], ships)
-            kind, sentences = shore_scene(shore), shore_sentences(shore)
+        kind, sentences = _told(port, top, left, side, ships)
         image = target / f"{port.name}_{number:04d}.png"
         picture = Image.fromarray(port.picture_HWC[inside])
         picture.resize((_PICTURE_SIDE, _PICTURE_SIDE), Image.Resampling.BICUBIC).save(image)
         objects = counted(ships, "ship") if ships else None
         yield Sample(image, split, tuple(sentences), kind, port.name, objects, by_rule=True)
+
+
+def _told(port: _Port, top: int, left: int, side: int, ships: int) -> tuple[str, list[str]]:
+    """The kind of place that a window shows, and sentences about it."""
+    if port.ground is not None:
+        ground = Ground(port.ground.shares(top, left, side), ships)
+        return ground_scene(ground), ground_sentences(ground)
+    inside = (slice(top, top + side), slice(left, left + side))
+    shore = _measure(port.water_HW[inside], port.green_HW[inside], ships)
+    return shore_scene(shore), shore_sentences(shore)
 
 
 def _whole(port: _Port, target: Path, split: str) -> Sample:
