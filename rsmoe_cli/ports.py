@@ -10,7 +10,7 @@ scenes are there too, without sentences but with every ship marked, for the coun
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,10 +29,10 @@ from rsmoe_core.data.ground_map import GroundMap, read_ground_maps
 from rsmoe_core.data.rules import Shore, counted, shore_scene, shore_sentences
 from rsmoe_core.errors import UsageError
 
-_WINDOW_SIDES = (112, 160, 224, 320)
+_WINDOW_SIDES = (64, 96, 160, 224, 320)
 _PICTURE_SIDE = 224
 # One window for so many pixels of the scene.
-_PIXELS_PER_WINDOW = 8000
+_PIXELS_PER_WINDOW = 6000
 # Red and near infrared tell plants (NDVI) from the rest.
 _GREEN_NDVI = 0.25
 
@@ -59,20 +59,29 @@ class _Port:
 
 
 def prepare_ports(
-    source: Path, target: Path, *, seed: int = 0, leave_out: tuple[str, ...] = (), scenes: Path | None = None
+    source: Path,
+    target: Path,
+    *,
+    seed: int = 0,
+    leave_out: tuple[str, ...] = (),
+    scenes: Path | None = None,
+    say: Callable[[str], None] = print,
 ) -> int:
     """Cut windows of every port in `source` into the folder `target`; returns how many.
 
     Ports named in `leave_out` get the split `val`, all others `train`. `scenes` is a file of maps of kinds of ground
-    (`rsmoe_core.data.ground_map`), for all ports or some of them. The folder appears whole or not at all. Raises
-    OutputError where it holds something already, UsageError where a port to leave out is not there, SceneError where
-    there is no labelled scene, one lacks a band, its labels cannot be read or its map is of another size, and DataError
-    where the maps cannot be read.
+    (`rsmoe_core.data.ground_map`), for all ports or some of them; `say` is told of those of other scenes. The folder
+    appears whole or not at all. Raises OutputError where it holds something already, UsageError where a port to leave
+    out is not there, SceneError where there is no labelled scene, one lacks a band, its labels cannot be read or its
+    map is of another size, and DataError where the maps cannot be read.
     """
     maps = {} if scenes is None else read_ground_maps(scenes)
+    paths = _labelled(source, leave_out)
+    for name in sorted(maps.keys() - {path.stem for path in paths}):
+        say(f"{scenes}: the map of {name} is left out, as there is no such port in {source}")
     samples: list[Sample] = []
     with new_folder(target) as folder:
-        for number, path in enumerate(_labelled(source, leave_out)):
+        for number, path in enumerate(paths):
             split = "val" if path.stem in leave_out else "train"
             port = _read(path, maps.get(path.stem))
             samples += _cut(port, folder, split, np.random.default_rng((seed, number)))

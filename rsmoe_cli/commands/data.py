@@ -60,7 +60,9 @@ def prepare(
     if layout == PORTS:
         from rsmoe_cli.ports import prepare_ports
 
-        count = prepare_ports(source, out, seed=seed or 0, leave_out=tuple(leave_out or ()), scenes=scenes)
+        count = prepare_ports(
+            source, out, seed=seed or 0, leave_out=tuple(leave_out or ()), scenes=scenes, say=console.note
+        )
     else:
         from rsmoe_cli.prepare import prepare as prepare_dataset
         from rsmoe_core.data import FORMATS

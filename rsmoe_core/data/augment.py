@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +20,26 @@ _GREY_SHARE = 0.1
 _LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
 _SMALLEST_CROP = 0.75
 _COARSE_SHARE = 0.3
-_COARSEST = 0.35
+_COARSEST = 0.28
 """Side of the coarsest picture, as a share of the picture's own."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """How far colours may change."""
+
+    contrast: tuple[float, float]
+    """Least and largest factor."""
+    brightness: float
+    """Most that is added or taken away, of the whole range."""
+    haze: float
+    """Most that is white, 0-1."""
+
+
+SLIGHT = Change((0.75, 1.3), 0.08, 0.15)
+"""Single things stay visible."""
+STRONG = Change((0.5, 1.3), 0.12, 0.2)
+"""A place stays the same."""
 
 
 def is_directional(captions: Iterable[str]) -> bool:
@@ -37,7 +56,7 @@ def another_view(image_HWC: NDArray[np.uint8], rng: np.random.Generator, may_tur
         view = np.rot90(view, k=int(rng.integers(4)))
         if rng.random() < 0.5:
             view = view[:, ::-1]
-    return np.ascontiguousarray(recoloured(view, rng))
+    return np.ascontiguousarray(recoloured(view, rng, STRONG))
 
 
 def _zoomed(image_HWC: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -59,15 +78,16 @@ def _coarsened(image_HWC: NDArray[np.uint8], rng: np.random.Generator) -> NDArra
     return np.asarray(small.resize((width, height), Image.Resampling.BICUBIC))
 
 
-def recoloured(image_HWC: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+def recoloured(image_HWC: NDArray[np.uint8], rng: np.random.Generator, change: Change) -> NDArray[np.uint8]:
     """Contrast, brightness, a colour cast and haze, as sensors, seasons and stretches bring them; sometimes grey."""
     values = image_HWC.astype(np.float32) / 255
     if rng.random() < _GREY_SHARE:
         values = np.repeat((values @ _LUMINANCE)[..., None], 3, axis=2)
     centre = values.mean()
-    values = (values - centre) * rng.uniform(0.75, 1.3) + centre + rng.uniform(-0.08, 0.08)
+    contrast, brightness = rng.uniform(*change.contrast), rng.uniform(-change.brightness, change.brightness)
+    values = (values - centre) * contrast + centre + brightness
     values = values * rng.uniform(0.92, 1.08, size=3).astype(np.float32)
-    haze = rng.uniform(0, 0.15)
+    haze = rng.uniform(0, change.haze)
     return (np.clip(values * (1 - haze) + 0.75 * haze, 0, 1) * 255).round().astype(np.uint8)
 
 

@@ -63,16 +63,16 @@ def tree_sentences(count: int) -> list[str]:
     return [f"{what} {verb} in this area .", f"there {verb} {what} on the ground .", f"a place with {what} ."]
 
 
-_PLACES: dict[str, tuple[str, ...]] = {
+PLACES: dict[str, tuple[str, ...]] = {
     "airport": ("airplanes are parked in an airport .", "a part of an airport with airplanes ."),
     "bare land": ("it is a piece of bare land .", "some plants are on the bare land ."),
     "baseball field": ("a baseball field is in the picture .", "it is a baseball field ."),
     "beach": ("waves of the sea wash the beach .", "a beach is next to the sea ."),
     "commercial area": (
-        "several large buildings are close to each other .",
+        "several large buildings are close to each other in a commercial area .",
         "large buildings are in a commercial area .",
     ),
-    "chaparral": ("many bushes are on the bare land .", "it is a piece of bare land with many bushes ."),
+    "chaparral": ("many bushes are on the dry land of a chaparral .", "it is a piece of chaparral with many bushes ."),
     "dense residential area": (
         "many houses are close to each other in a dense residential area .",
         "many houses arranged in lines are in a dense residential area .",
@@ -110,13 +110,14 @@ _PLACES: dict[str, tuple[str, ...]] = {
     "storage tanks": ("some storage tanks are on the ground .", "it is a place with round storage tanks ."),
     "tennis court": ("a tennis court is in the picture .", "it is a place with a tennis court ."),
 }
+"""Kind of place → what is said of it where nothing else is known; every sentence names it."""
 
 
 def place_sentences(scene: str) -> list[str]:
     """For a picture of which only the kind of place is known. Raises ValueError for one without sentences."""
-    if scene not in _PLACES:
-        raise ValueError(f"no rule makes sentences for the class '{scene}'; known: {', '.join(_PLACES)}")
-    return list(_PLACES[scene])
+    if scene not in PLACES:
+        raise ValueError(f"no rule makes sentences for the class '{scene}'; known: {', '.join(PLACES)}")
+    return list(PLACES[scene])
 
 
 def place_sentences_with(scene: str, objects: str) -> list[str]:

@@ -58,6 +58,7 @@ OBJECTIVES: dict[str, Callable[[RSMoE, Phase, Material, Material, Session], Obje
 _VALIDATION_PICTURES = 400
 _LATER_SETTINGS = {
     "average": 0.0,
+    "mixes": 0.0,
     "windows": (),
     "patience": None,
     "seeks_agreement": False,

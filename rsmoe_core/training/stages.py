@@ -6,7 +6,8 @@
     stage 2    experts  adapters of router, theme, objects and relations, started from the stage-1 language model
                fusion   the fusion adapter, on drafts that those experts wrote for the training pictures and on what
                         most people would say of them
-    again      align    all but `adapt` once more, from a finished model, which is to learn from more pictures
+    again      adapt    all of both stages once more, from a finished model, which is to learn from more pictures
+               align
                experts
                fusion
     single     together all of that in one phase, for a comparison: Q-Former, language model and adapters from the start
@@ -54,6 +55,8 @@ class Phase:
     """The experts write a draft for every picture before the phase begins."""
     seeks_agreement: bool = False
     """What most people would say of each picture is told from its likes before the phase begins; see `likes`."""
+    mixes: float = 0.0
+    """Share of the pictures whose vision tokens are mixed with another one's, so that the drafts have to decide."""
     average: float = 0.0
     """Decay of a moving average of the parameters, which is what is validated and kept; 0 for none."""
     windows: tuple[int, ...] = ()
@@ -107,6 +110,15 @@ class Stage:
         return dataclasses.replace(self, phases=tuple(p for p in self.phases if not p.teaches_captions))
 
 
+_ADAPT = Phase(
+    name="adapt",
+    objective="recognise",
+    trains=("vision",),
+    epochs=3,
+    learning_rate=4e-4,
+    images_per_step=32,
+    warmup=0.1,
+)
 _ALIGN = Phase(
     name="align",
     objective="teach",
@@ -138,6 +150,7 @@ _FUSE = Phase(
     images_per_step=32,
     weight_decay=0.01,
     average=0.98,
+    mixes=0.5,
     needs_drafts=True,
     seeks_agreement=True,
 )
@@ -147,15 +160,7 @@ STAGES: dict[str, Stage] = {
         name="1",
         starts_from=None,
         phases=(
-            Phase(
-                name="adapt",
-                objective="recognise",
-                trains=("vision",),
-                epochs=3,
-                learning_rate=4e-4,
-                images_per_step=32,
-                warmup=0.1,
-            ),
+            _ADAPT,
             _ALIGN,
         ),
     ),
@@ -173,7 +178,8 @@ STAGES: dict[str, Stage] = {
         starts_from="2",
         half=True,
         phases=(
-            dataclasses.replace(_ALIGN, epochs=1, learning_rate=5e-4),
+            dataclasses.replace(_ADAPT, epochs=2, learning_rate=2e-4, average=0.99),
+            dataclasses.replace(_ALIGN, epochs=2, learning_rate=5e-4),
             _EXPERTS_LEARN,
             dataclasses.replace(_FUSE, epochs=1),
         ),

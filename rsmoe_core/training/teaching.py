@@ -24,6 +24,8 @@ from rsmoe_core.training.stages import Phase
 from rsmoe_core.training.writer import writer_of
 
 _WRITING_BATCH = 64
+_MOST_MIXED = 0.7
+"""Largest share of another picture in vision tokens that are mixed."""
 
 
 class Teaching:
@@ -81,6 +83,8 @@ class Teaching:
             patches_BPD = material.features.patches(images, views)
             learns = "qformer" in self._phase.trains
             seen_BQH = None if learns else model.encode(patches_BPD, [CAPTION] * len(images))
+            if seen_BQH is not None and model.language.training:
+                seen_BQH = mixed(seen_BQH, self._phase.mixes, rng)
             for role, by_image in rows.items():
                 if model.has_experts:
                     lora.activate(model.language, role)
@@ -105,6 +109,20 @@ class Tuning(Teaching):
         """The loss with its sign turned; CIDEr is kept for the log."""
         _, figures = super().validate()
         return -figures["validation_loss"], figures
+
+
+def mixed(tokens_BQH: Tensor, share: float, rng: np.random.Generator) -> Tensor:
+    """Vision tokens of which about such a share is blended with those of another picture, each by a random amount.
+
+    A writer that sees clearly never needs the drafts of others; what it cannot make out by itself, it learns to take
+    from them (after mixup, Zhang et al. 2018, arXiv 1710.09412).
+    """
+    if not share:
+        return tokens_BQH
+    images = len(tokens_BQH)
+    amounts_B = rng.uniform(0, _MOST_MIXED, images) * (rng.random(images) < share)
+    amounts_B11 = torch.from_numpy(amounts_B).to(tokens_BQH)[:, None, None]
+    return torch.lerp(tokens_BQH, tokens_BQH[torch.from_numpy(rng.permutation(images))], amounts_B11)
 
 
 def caption_figures(model: RSMoE, phase: Phase, material: Material) -> dict[str, float]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from rsmoe_core.data import read_image
-from rsmoe_core.data.augment import recoloured, stretched
+from rsmoe_core.data.augment import SLIGHT, recoloured, stretched
 from rsmoe_core.data.base import Box
 from rsmoe_core.model.counter import CELL, SIGHTS
 
@@ -61,7 +61,7 @@ def draw_window(picture: MarkedPicture, rng: np.random.Generator) -> Window:
     """A random window of the picture, seen anew; the same generator state gives the same window."""
     window = _turned(_cut(picture, rng), rng)
     image = stretched(window.image_HWC, rng) if rng.random() < _STRETCH_SHARE else window.image_HWC
-    return Window(recoloured(image, rng), window.boxes_N4)
+    return Window(recoloured(image, rng, SLIGHT), window.boxes_N4)
 
 
 def heat_of(boxes_N4: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -109,7 +109,7 @@ def test_labelled_ports_become_a_data_set_that_training_reads(prepared: Path) ->
     dataset = read_dataset(prepared)
     assert dataset.problems == ()
     windows = [sample for sample in dataset.samples if sample.captions]
-    assert len(windows) == 2 * (SIDE * SIDE // 8000)
+    assert len(windows) == 2 * (SIDE * SIDE // 6000)
     assert {(s.series, s.split) for s in windows} == {("east", "train"), ("west", "val")}
     assert {Image.open(s.image).size for s in windows} == {(224, 224)}
     assert len(list(prepared.iterdir())) == len(dataset.samples) + 1
@@ -193,7 +193,7 @@ def test_the_seed_decides_every_window(scenes: Path, prepared: Path, tmp_path: P
 def test_an_even_scene_is_described_all_the_same(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "a.tif", np.full((4, 120, 100), 7, np.uint16), descriptions=BANDS)
     Path(path).with_suffix(".vessels.json").write_text('{"bbox_xywh_px": []}')
-    assert prepare_ports(tmp_path, tmp_path / "out") == 2
+    assert prepare_ports(tmp_path, tmp_path / "out") == 3
 
 
 def test_values_below_zero_are_dark(tmp_path: Path) -> None:
@@ -241,3 +241,11 @@ def test_an_output_that_holds_something_is_left_alone(scenes: Path, tmp_path: Pa
     with pytest.raises(OutputError, match="exists already"):
         prepare_ports(scenes, tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
+
+
+def test_a_map_of_a_scene_that_is_not_there_is_told_of(scenes: Path, tmp_path: Path) -> None:
+    maps = {"cell": 100, "kinds": {"S": "sea"}, "scenes": {"north": ["S"], "west": ["SSSSSS"] * 6}}
+    (tmp_path / "maps.json").write_text(json.dumps(maps))
+    told: list[str] = []
+    prepare_ports(scenes, tmp_path / "out", scenes=tmp_path / "maps.json", say=told.append)
+    assert told == [f"{tmp_path}/maps.json: the map of north is left out, as there is no such port in {scenes}"]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rsmoe_core.data.augment import another_view, is_directional
+from rsmoe_core.data.augment import SLIGHT, STRONG, another_view, is_directional, recoloured
 
 sizes = st.integers(1, 40)
 
@@ -52,3 +52,13 @@ def test_only_pictures_that_may_be_turned_are_turned() -> None:
             edges = {"top": view[:5], "bottom": view[-5:], "left": view[:, :5], "right": view[:, -5:]}
             found.add(max(edges, key=lambda side: edges[side].mean()))
     assert sides == {True: {"top", "bottom", "left", "right"}, False: {"top"}}
+
+
+def test_colours_change_more_where_single_things_need_not_stay_visible() -> None:
+    image = np.random.default_rng(0).integers(60, 200, (30, 30, 3), dtype=np.uint8)
+    contrasts = {
+        name: [recoloured(image, np.random.default_rng(seed), change).std() / image.std() for seed in range(200)]
+        for name, change in (("slight", SLIGHT), ("strong", STRONG))
+    }
+    assert min(contrasts["strong"]) < 0.5 < min(contrasts["slight"])
+    assert max(contrasts["strong"]) == pytest.approx(max(contrasts["slight"]), rel=0.05)

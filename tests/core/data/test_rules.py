@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rsmoe_core.data.rules import (
+    PLACES,
     Shore,
     airport_sentences,
     amount,
@@ -17,6 +18,7 @@ from rsmoe_core.data.rules import (
     tree_sentences,
     trees,
 )
+from rsmoe_core.data.scenes import names_place
 
 shares = st.floats(0, 1)
 counts = st.integers(0, 200)
@@ -98,6 +100,13 @@ def test_sentences_say_what_was_measured(water: float, green: float, ships: int)
     if scene != "sea":
         assert green <= 0.7 or any("green" in sentence for sentence in said)
         assert green >= 0.25 or not any("green" in sentence for sentence in said)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_place_is_named_by_every_sentence_about_it(place: str) -> None:
+    said = place_sentences_with(place, "many trees")
+    assert [sentence for sentence in said if not names_place(place, sentence)] == []
+    assert len(said) >= 3
 
 
 def test_what_was_counted_at_a_place_is_told_beside_what_is_usual_there() -> None:

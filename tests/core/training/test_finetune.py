@@ -34,10 +34,10 @@ from tests.tiny import make_tiny, wake
 
 COLOURS = {
     "pond": (20, 60, 160),
-    "airport": (200, 200, 200),
+    "airport": (240, 240, 240),
     "forest": (20, 110, 30),
     "stadium": (180, 40, 40),
-    "port": (90, 90, 90),
+    "port": (150, 60, 200),
     "desert": (230, 190, 60),
 }
 NEW = "desert"

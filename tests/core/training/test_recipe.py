@@ -158,24 +158,21 @@ def test_the_single_stage_trains_everything_but_the_image_encoder_at_once(
         assert any(value.abs().max() > 0 for value in late), f"{role} still is as it started"
 
 
-def test_a_finished_model_learns_again_without_a_change_to_its_image_encoder(
-    karpathy_folder: Path, stage_1: Path, tmp_path: Path
-) -> None:
+def test_a_finished_model_learns_again_in_all_its_parts(karpathy_folder: Path, stage_1: Path, tmp_path: Path) -> None:
     start = second(karpathy_folder, tmp_path / "second", stage_1)
     said: list[str] = []
     chosen = Recipe((karpathy_folder,), tmp_path / "again", bf16=False, holdout=0.2)
     folder = run_stage(stage("again"), chosen, start=start, say=said.append)
     phases = [line.split(":")[0] for line in said if "trains" in line]
-    assert phases == ["phase align", "phase experts", "phase fusion"]
+    assert phases == ["phase adapt", "phase align", "phase experts", "phase fusion"]
     before, after = weights(start), weights(folder)
     assert before.keys() == after.keys()
-    still = {key for key, value in before.items() if torch.equal(value, after[key])}
-    assert {key for key in before if key.startswith("vision.")} <= still
-    moved = {key for key in before if key.startswith(("qformer.", "language."))} - still
-    for part in ("qformer.", ".base_layer.", *(f".lora_B.{role}." for role in load_model(folder).roles)):
+    moved = {key for key, value in before.items() if not torch.equal(value, after[key])}
+    for part in ("vision.", "qformer.", ".base_layer.", *(f".lora_B.{role}." for role in load_model(folder).roles)):
         assert any(part in key for key in moved), f"{part} is as it was"
-    (row,) = [row for row in log(tmp_path / "again" / "stageagain-work" / "align") if "validation_loss" in row]
-    assert row["validation_cider"] >= 0, "it writes without adapters too"
+    rows = [row for row in log(tmp_path / "again" / "stageagain-work" / "align") if "validation_loss" in row]
+    assert rows
+    assert all(row["validation_cider"] >= 0 for row in rows), "it writes without adapters too"
     aligned = weights(tmp_path / "again/stageagain-work/align/best")
     adapters = [key for key in aligned if ".lora_" in key]
     assert all(torch.equal(aligned[key], before[key]) for key in adapters), "align is for the model without adapters"

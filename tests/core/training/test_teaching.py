@@ -3,13 +3,15 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.training.loop import run_phase
 from rsmoe_core.training.objectives import Material, Session, select_parameters
 from rsmoe_core.training.stages import Phase
-from rsmoe_core.training.teaching import Teaching
+from rsmoe_core.training.teaching import Teaching, mixed
 from tests.core.conftest import make_tiny
 from tests.core.training.conftest import ALIGN, EXPERTS, SAID, changed, state
 
@@ -73,3 +75,28 @@ def test_captions_are_the_score_where_they_are_taught(material: Material, tmp_pa
     score, figures = Teaching(make_tiny(), EXPERTS, material, material, session).validate()
     assert score == -figures["validation_loss"] < 0
     assert "validation_cider" not in figures
+
+
+def test_vision_tokens_are_mixed_with_those_of_other_pictures() -> None:
+    own_BQH = torch.arange(200.0)[:, None, None].expand(200, 3, 2)  # each picture is a number
+    seen_BQH = mixed(own_BQH, 0.5, np.random.default_rng(0))
+    assert torch.equal(seen_BQH, seen_BQH[:, :1, :1].expand_as(seen_BQH)), "all tokens of a picture alike"
+    moved = (seen_BQH != own_BQH)[:, 0, 0]
+    assert 0.35 < moved.float().mean() < 0.65
+    assert torch.equal(mixed(own_BQH, 0.0, np.random.default_rng(0)), own_BQH)
+    again, other = (mixed(own_BQH, 0.5, np.random.default_rng(seed)) for seed in (0, 1))
+    assert torch.equal(again, seen_BQH)
+    assert not torch.equal(other, seen_BQH)
+
+
+def test_what_is_mixed_is_learned_from_and_not_validated_on(material: Material, tmp_path: Path) -> None:
+    session = Session(tmp_path, bf16=False)
+    plain = dataclasses.replace(EXPERTS, lessons=("route",))
+    losses, validated = [], []
+    for phase in (plain, dataclasses.replace(plain, mixes=1.0)):
+        teaching = Teaching(make_tiny(), phase, material, material, session)
+        validated.append(teaching.validation_loss())
+        torch.manual_seed(0)
+        losses += [loss.item() for loss in teaching.losses(np.arange(8), np.random.default_rng(0))]
+    assert losses[0] != losses[1]
+    assert validated[0] == validated[1]
