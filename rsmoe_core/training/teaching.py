@@ -24,7 +24,7 @@ from rsmoe_core.training.stages import Phase
 from rsmoe_core.training.writer import writer_of
 
 _WRITING_BATCH = 64
-_MOST_MIXED = 0.7
+_MOST_MIXED = 0.5
 """Largest share of another picture in vision tokens that are mixed."""
 
 
