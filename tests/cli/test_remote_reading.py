@@ -135,7 +135,8 @@ def test_any_number_of_readers_gives_the_same_for_the_same_requests(picture: Pat
     assert log.readers == (readers if readers < 16 else 8)
     assert log.waited_seconds > 0
     assert len(asked.ranges) <= 1 + 12
-    assert asked.bytes < 1.6 * picture.stat().st_size, "GDAL asks for multiples of 16 kB, and for more in a row"
+    # GDAL asks for multiples of 16 kB, and for more in a row; how often two readers meet depends on their pace.
+    assert asked.bytes < 2 * picture.stat().st_size
 
 
 def test_only_what_wanted_tiles_need_is_asked_for(picture: Path) -> None:
