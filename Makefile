@@ -1,13 +1,15 @@
 # make demo   installs, renders the example scene, captions it and shows what was written
 # make test   installs and runs every test
 # make check  lints and checks types
+# make card   the figures of nano's model card, from the folders rsicd, airport, ships, trees and ucm_gray in DATA and the scenes
+#             of ports in SCENES; twenty minutes
 # make soak   long runs, runs that are killed, and 2,000 damaged inputs; make test has a small part of each
 
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: install demo test soak check clean
+.PHONY: install demo test card soak check clean
 
 install: $(VENV)/.installed
 
@@ -32,10 +34,29 @@ check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# The card compares with earlier revisions of nano, which are in the history.
+card: install
+	rm -rf card && mkdir card
+	$(BIN)/rsmoe data prepare boxes $(DATA)/trees --scenes benchmarks/naip_places.csv -o card/naip
+	$(BIN)/rsmoe data prepare ports $(SCENES) -o card/ports --leave-out busan --leave-out honolulu --scenes benchmarks/port_places.json
+	$(BIN)/rsmoe evaluate --data $(DATA)/rsicd --split test --ablate
+	$(BIN)/python -m benchmarks.neighbours $(DATA)/rsicd --split test --cache card/features
+	$(BIN)/rsmoe evaluate --data $(DATA)/ucm_gray --split test --scenes
+	$(call earlier,02ace7b,--data $(DATA)/ucm_gray --split test)
+	$(BIN)/rsmoe evaluate --data card/naip --split test --scenes
+	$(call earlier,714c360,--data card/naip --split test)
+	$(call earlier,49b12b2,--data card/naip --split test)
+	$(BIN)/rsmoe evaluate --data card/ports --split val --scenes
+	$(call earlier,49b12b2,--data card/ports --split val)
+	$(BIN)/python benchmarks/answers.py $(DATA)/airport $(DATA)/ships $(DATA)/trees $(DATA)/ucm_gray --split val
+
+earlier = mkdir -p card/$(1) && git archive $(1) rsmoe_core/models/nano | tar x -C card/$(1) && \
+	$(BIN)/rsmoe evaluate $(2) --scenes --model card/$(1)/rsmoe_core/models/nano
+
 soak: install
 	$(BIN)/python -m benchmarks.soak
 	$(BIN)/python -m benchmarks.kills
 	$(BIN)/python -m benchmarks.fuzz --mutants 1000
 
 clean:
-	rm -rf $(VENV) demo .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) demo card .pytest_cache .mypy_cache .ruff_cache
