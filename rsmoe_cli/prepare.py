@@ -8,28 +8,45 @@ import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
 from rsmoe_cli.folders import new_folder
-from rsmoe_core.data import Dataset, boxes, plain, read_dataset
+from rsmoe_core.data import Dataset, Sample, boxes, find_format, plain, read_dataset
+from rsmoe_core.data.base import read_image
+from rsmoe_core.data.colours import Lenders, is_grey
+from rsmoe_core.errors import UsageError
 
 
-def prepare(name: str, source: Path, target: Path, scenes: Path | None = None) -> Dataset:
+def prepare(
+    name: str, source: Path, target: Path, scenes: Path | None = None, *, colours: Path | None = None, seed: int = 0
+) -> Dataset:
     """Turn the data set in `source`, of the format `name`, into the plain folder `target`; returns what was read.
 
-    `scenes` is a table of kinds of place for pictures of the format `boxes` (see there).
+    `scenes` is a table of kinds of place for pictures of the format `boxes` (see there). `colours` is a data set whose
+    colours grey pictures take (`rsmoe_core.data.colours`), which of them by `seed`.
 
-    Pictures are hard links where the file system allows it, else copies. The folder appears whole or not at all. Raises
-    OutputError where it holds something already, and UsageError and DataError as `read_dataset` does.
+    Other pictures are hard links where the file system allows it, else copies. The folder appears whole or not at all.
+    Raises OutputError where it holds something already, UsageError where no picture is grey that should take colours,
+    DataError where one of those cannot be read, and both as `read_dataset` does.
     """
     with new_folder(target) as folder:
         dataset = read_dataset(source, name)
+        lenders = None if colours is None else Lenders(read_dataset(colours, find_format(colours)[0]))
         if scenes is not None:
             dataset = boxes.with_scenes(dataset, scenes)
         (folder / "images").mkdir()
-        samples = []
-        for sample, unique in zip(dataset.samples, unique_names(s.image for s in dataset.samples), strict=True):
+        samples, painted = [], 0
+        names = unique_names(s.image for s in dataset.samples)
+        for number, (sample, unique) in enumerate(zip(dataset.samples, names, strict=True)):
             image = folder / "images" / unique
-            _place(sample.image, image)
+            if lenders is not None and _paint(sample, image, lenders, np.random.default_rng((seed, number))):
+                painted += 1
+            else:
+                _place(sample.image, image)
             samples.append(dataclasses.replace(sample, image=image))
+        if lenders is not None and not painted:
+            raise UsageError(f"{source} has no grey picture that could take other colours; leave out --colours")
         plain.write(folder, samples)
     return dataset
 
@@ -52,3 +69,12 @@ def _place(image: Path, target: Path) -> None:
         os.link(original, target)
     except OSError:
         shutil.copyfile(original, target)
+
+
+def _paint(sample: Sample, target: Path, lenders: Lenders, rng: np.random.Generator) -> bool:
+    """Write a grey picture in borrowed colours; False, and nothing, where it has its own."""
+    picture = read_image(sample.image)
+    if not is_grey(picture):
+        return False
+    Image.fromarray(lenders.paint(picture, sample.scene, rng)).save(target, quality=95)
+    return True

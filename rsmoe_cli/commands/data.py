@@ -43,12 +43,22 @@ def prepare(
     leave_out: Annotated[
         list[str] | None, typer.Option(help="ports: one that goes to the split val; may be given several times.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="ports: which windows are cut.", show_default="0")] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="ports: which windows are cut; with --colours: which are borrowed.", show_default="0"),
+    ] = None,
     scenes: Annotated[
         Path | None,
         typer.Option(
             help="Kinds of place that somebody saw. boxes: CSV with the columns image, scene and maybe split; ports: "
             "JSON with a map of the ground of each scene."
+        ),
+    ] = None,
+    colours: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DATA",
+            help="Not for ports: folder of annotated pictures; grey ones take the colours of those of like places.",
         ),
     ] = None,
 ) -> None:
@@ -58,6 +68,8 @@ def prepare(
     if scenes is not None and layout not in ("boxes", PORTS):
         raise UsageError(f"--scenes is for boxes and {PORTS} only; leave it out for {layout}")
     if layout == PORTS:
+        if colours is not None:
+            raise UsageError(f"--colours is for grey pictures; leave it out for {PORTS}")
         from rsmoe_cli.ports import prepare_ports
 
         count = prepare_ports(
@@ -69,9 +81,11 @@ def prepare(
 
         if layout not in FORMATS:
             raise UsageError(f"no format '{layout}'; choose from: {', '.join((*FORMATS, PORTS))}")
-        if leave_out or seed is not None:
-            raise UsageError(f"--leave-out and --seed are for {PORTS} only; leave them out for {layout}")
-        dataset = prepare_dataset(layout, source, out, scenes)
+        if leave_out or (seed is not None and colours is None):
+            raise UsageError(
+                f"--leave-out is for {PORTS} only, --seed for {PORTS} and --colours; leave them out for {layout}"
+            )
+        dataset = prepare_dataset(layout, source, out, scenes, colours=colours, seed=seed or 0)
         for line in console.shortened(dataset.problems):
             console.note(f"left out: {line}")
         count = len(dataset.samples)

@@ -4,11 +4,14 @@ import os
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from rsmoe_cli.errors import OutputError
 from rsmoe_cli.prepare import prepare, unique_names
 from rsmoe_core.data import read_dataset
-from rsmoe_core.errors import DataError
+from rsmoe_core.data.base import read_image
+from rsmoe_core.data.colours import is_grey
+from rsmoe_core.errors import DataError, UsageError
 from tests.tiny import write_karpathy
 
 
@@ -61,3 +64,38 @@ def test_what_cannot_be_read_leaves_nothing_behind(source: Path, tmp_path: Path)
 def test_an_output_that_holds_something_is_left_alone(source: Path) -> None:
     with pytest.raises(OutputError, match="exists already"):
         prepare("karpathy", source, source)
+
+
+def _make_grey(image: Path) -> Path:
+    Image.open(image).convert("L").save(image)
+    return image
+
+
+def test_grey_pictures_take_the_colours_of_others_and_all_else_stays(source: Path, tmp_path: Path) -> None:
+    lenders = write_karpathy(tmp_path / "lenders")
+    before = read_dataset(source).samples
+    grey = {_make_grey(sample.image).name for sample in before[:5]}
+    for target in ("out", "again"):
+        prepare("karpathy", source, tmp_path / target, colours=lenders)
+    after, again = (read_dataset(tmp_path / target).samples for target in ("out", "again"))
+    assert len(after) == len(before)
+    for old, new, same in zip(before, after, again, strict=True):
+        assert new.image.read_bytes() == same.image.read_bytes()
+        assert (new.captions, new.split, new.scene, new.series) == (old.captions, old.split, old.scene, old.series)
+        assert new.image.samefile(old.image) == (old.image.name not in grey)
+        assert not is_grey(read_image(new.image))
+    prepare("karpathy", source, tmp_path / "other", colours=lenders, seed=1)
+    assert any(
+        one.image.read_bytes() != other.image.read_bytes()
+        for one, other in zip(after, read_dataset(tmp_path / "other").samples, strict=True)
+    )
+
+
+def test_coloured_pictures_take_no_colours(source: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"source has no grey picture .* leave out --colours"):
+        prepare("karpathy", source, tmp_path / "out", colours=source)
+    broken = read_dataset(source).samples[0].image
+    broken.write_bytes(b"")
+    with pytest.raises(DataError, match=f"{broken.name}: cannot be read as a picture"):
+        prepare("karpathy", source, tmp_path / "out", colours=source)
+    assert [path.name for path in tmp_path.iterdir()] == ["source"]

@@ -5,9 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from typer.testing import Result
 
 from rsmoe_core.data import FORMATS, Question, read_dataset
+from rsmoe_core.data.base import read_image
+from rsmoe_core.data.colours import is_grey
 from tests.cli.test_ports import BANDS, write_port
 from tests.tiny import write_karpathy
 
@@ -62,6 +65,17 @@ def test_prepare_takes_kinds_of_place_from_a_table(rsmoe: Cli, tmp_path: Path) -
     assert "a park with several trees ." in sample.captions
 
 
+def test_prepare_colours_grey_pictures(rsmoe: Cli, tmp_path: Path) -> None:
+    for name in ("grey", "coloured"):
+        write_karpathy(tmp_path / name)
+    for image in (tmp_path / "grey").rglob("*.jpg"):
+        Image.open(image).convert("L").save(image)
+    result = rsmoe("data", "prepare", "karpathy", "grey", "--colours", "coloured", "--seed", 3, "-o", "plain")
+    assert (result.exit_code, result.stderr) == (0, "40 pictures in plain\n")
+    coloured = [sample for sample in read_dataset(tmp_path / "plain").samples if not is_grey(read_image(sample.image))]
+    assert {sample.scene for sample in coloured} >= {"pond", "river", "forest"}  # the airports that lend are grey
+
+
 def test_refusals_are_one_line(rsmoe: Cli, tmp_path: Path) -> None:
     write_port(tmp_path / "bandless", "a", bands=BANDS[:3])
     write_port(tmp_path / "scenes", "a")
@@ -78,6 +92,8 @@ def test_refusals_are_one_line(rsmoe: Cli, tmp_path: Path) -> None:
         (2, ("boxes", "empty", "-o", "ports", "--seed", "0")),
         (2, ("boxes", "empty", "-o", "ports", "--leave-out", "a")),
         (2, ("karpathy", "empty", "-o", "ports", "--scenes", "places.csv")),
+        (2, ("ports", "scenes", "-o", "ports", "--colours", "trees")),
+        (1, ("boxes", "trees", "-o", "ports", "--colours", "nowhere")),
         (1, ("ports", "scenes", "-o", "ports", "--scenes", "nowhere.json")),
         (1, ("boxes", "trees", "-o", "ports", "--scenes", "nowhere.csv")),
     ]:
