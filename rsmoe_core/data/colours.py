@@ -31,11 +31,11 @@ _DRAWN = 1500
 """Pixels of the other picture that are looked at."""
 _AGREEING = 8
 """Drawn pixels whose mean colour is taken."""
-_BRIGHTNESSES = np.arange(2, 256, 4)
-_ROUGHNESSES = np.arange(1, 64, 4)
+_BRIGHTNESSES = np.arange(2, 256, 4, dtype=np.float32)
+_ROUGHNESSES = np.arange(1, 64, 4, dtype=np.float32)
 """Brightness and roughness (standard deviation among the neighbours) for which colours are sought; others have the
 next one's."""
-_ROUGHNESS_WEIGHT = 2.0
+_ROUGHNESS_WEIGHT = np.float32(2)
 """How much a difference in roughness tells, beside one in brightness."""
 
 
@@ -77,34 +77,43 @@ def borrowed(grey_HWC: NDArray[np.uint8], lender_HWC: NDArray[np.uint8], rng: np
     lent_HW = lender[..., 0]
     lent_HW = (lent_HW - lent_HW.mean()) / (lent_HW.std() + 1) * brightness_HW.std() + brightness_HW.mean()
     drawn_N = rng.integers(lent_HW.size, size=_DRAWN)
-    places_N2 = np.stack([lent_HW.ravel()[drawn_N], _roughness(lent_HW).ravel()[drawn_N]], axis=1)
-    table_BRC = _colours_by_place(places_N2, lender[..., 1:].reshape(-1, 2)[drawn_N])
+    table_BRC = _colours_by_look(
+        lent_HW.ravel()[drawn_N], _roughness(lent_HW).ravel()[drawn_N], lender[..., 1:].reshape(-1, 2)[drawn_N]
+    )
     rows_HW = _nearest(brightness_HW, _BRIGHTNESSES)
     columns_HW = _nearest(_roughness(brightness_HW), _ROUGHNESSES)
-    chroma_HWC = _neighbours(table_BRC[rows_HW, columns_HW], 3).mean(axis=(-2, -1))
+    chroma_HWC = _mean_around(table_BRC[rows_HW, columns_HW], 3)
     bands = np.dstack([brightness_HW, chroma_HWC]).round().astype(np.uint8).transpose(2, 0, 1)
     return np.asarray(Image.merge("YCbCr", [Image.fromarray(band_HW) for band_HW in bands]).convert("RGB"))
 
 
-def _colours_by_place(places_N2: NDArray[np.float32], colours_N2: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The mean colour of the nearest places for each brightness and roughness, BxRx2."""
-    weights = np.array([1, _ROUGHNESS_WEIGHT], np.float32)
-    grid_BR2 = np.stack(np.meshgrid(_BRIGHTNESSES, _ROUGHNESSES, indexing="ij"), axis=-1).astype(np.float32)
-    apart_BRN = np.linalg.norm((grid_BR2[:, :, None] - places_N2) * weights, axis=-1)
+def _colours_by_look(
+    brightness_N: NDArray[np.float32], roughness_N: NDArray[np.float32], colours_N2: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """For each brightness and roughness the mean colour of the drawn pixels that look most like it, BxRx2."""
+    brighter_BN = _BRIGHTNESSES[:, None] - brightness_N
+    rougher_RN = _ROUGHNESS_WEIGHT * (_ROUGHNESSES[:, None] - roughness_N)
+    apart_BRN = brighter_BN[:, None] ** 2 + rougher_RN**2
     return colours_N2[np.argpartition(apart_BRN, _AGREEING, axis=-1)[..., :_AGREEING]].mean(axis=-2)
 
 
-def _nearest(values_HW: NDArray[np.float32], steps: NDArray[np.int_]) -> NDArray[np.int_]:
+def _nearest(values_HW: NDArray[np.float32], steps: NDArray[np.float32]) -> NDArray[np.int_]:
     """Which of the even steps each value is nearest to."""
     return ((values_HW - steps[0]) / (steps[1] - steps[0])).round().astype(int).clip(0, len(steps) - 1)
 
 
 def _roughness(values_HW: NDArray[np.float32]) -> NDArray[np.float32]:
-    return _neighbours(values_HW, _NEIGHBOURHOOD).std(axis=(-2, -1))
+    mean_HW = _mean_around(values_HW, _NEIGHBOURHOOD)
+    return np.sqrt((_mean_around(values_HW**2, _NEIGHBOURHOOD) - mean_HW**2).clip(min=0))
 
 
-def _neighbours(values: NDArray[np.float32], side: int) -> NDArray[np.float32]:
-    """The square around each pixel, in two new axes at the end; beyond an edge the picture goes on as it ends there."""
-    around = side // 2
-    padded = np.pad(values, ((around, around), (around, around)) + ((0, 0),) * (values.ndim - 2), mode="edge")
-    return np.lib.stride_tricks.sliding_window_view(padded, (side, side), axis=(0, 1))
+def _mean_around(values: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    """The mean of the square around each pixel of HxW or HxWxC; beyond an edge the picture goes on as it ends there."""
+    height, width = values.shape[:2]
+    around = ((side // 2, side // 2),) * 2 + ((0, 0),) * (values.ndim - 2)
+    padded = np.pad(values, around, mode="edge")
+    total = np.zeros_like(values)
+    for top in range(side):
+        for left in range(side):
+            total += padded[top : top + height, left : left + width]
+    return total / np.float32(side**2)
