@@ -39,15 +39,20 @@ card: install
 	rm -rf card && mkdir card
 	$(BIN)/rsmoe data prepare boxes $(DATA)/trees --scenes benchmarks/naip_places.csv -o card/naip
 	$(BIN)/rsmoe data prepare ports $(SCENES) -o card/ports --leave-out busan --leave-out honolulu --scenes benchmarks/port_places.json
+	$(BIN)/rsmoe data prepare ucm_gray $(DATA)/ucm_gray --colours $(DATA)/rsicd -o card/ucm_colour
 	$(BIN)/rsmoe evaluate --data $(DATA)/rsicd --split test --ablate
 	$(BIN)/python -m benchmarks.neighbours $(DATA)/rsicd --split test --cache card/features
 	$(BIN)/rsmoe evaluate --data $(DATA)/ucm_gray --split test --scenes
 	$(call earlier,02ace7b,--data $(DATA)/ucm_gray --split test)
+	$(BIN)/rsmoe evaluate --data card/ucm_colour --split test --scenes
+	$(call earlier,577d30c,--data card/ucm_colour --split test)
 	$(BIN)/rsmoe evaluate --data card/naip --split test --scenes
 	$(call earlier,714c360,--data card/naip --split test)
 	$(call earlier,49b12b2,--data card/naip --split test)
+	$(call earlier,577d30c,--data card/naip --split test)
 	$(BIN)/rsmoe evaluate --data card/ports --split val --scenes
 	$(call earlier,49b12b2,--data card/ports --split val)
+	$(call earlier,577d30c,--data card/ports --split val)
 	$(BIN)/python benchmarks/answers.py $(DATA)/airport $(DATA)/ships $(DATA)/trees $(DATA)/ucm_gray --split val
 
 earlier = mkdir -p card/$(1) && git archive $(1) rsmoe_core/models/nano | tar x -C card/$(1) && \
