@@ -2,7 +2,7 @@
 # make test   installs and runs every test
 # make check  lints and checks types
 # make card   the figures of nano's model card, from the folders rsicd, airport, ships, trees and ucm_gray in DATA and the scenes
-#             of ports in SCENES; twenty minutes
+#             of ports in SCENES; a quarter of an hour
 # make soak   long runs, runs that are killed, and 2,000 damaged inputs; make test has a small part of each
 
 PYTHON ?= python3
