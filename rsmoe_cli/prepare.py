@@ -12,8 +12,7 @@ import numpy as np
 from PIL import Image
 
 from rsmoe_cli.folders import new_folder
-from rsmoe_core.data import Dataset, Sample, boxes, find_format, plain, read_dataset
-from rsmoe_core.data.base import read_image
+from rsmoe_core.data import Dataset, Sample, boxes, plain, read_dataset, read_image
 from rsmoe_core.data.colours import Lenders, is_grey
 from rsmoe_core.errors import UsageError
 
@@ -32,7 +31,7 @@ def prepare(
     """
     with new_folder(target) as folder:
         dataset = read_dataset(source, name)
-        lenders = None if colours is None else Lenders(read_dataset(colours, find_format(colours)[0]))
+        lenders = None if colours is None else Lenders(read_dataset(colours))
         if scenes is not None:
             dataset = boxes.with_scenes(dataset, scenes)
         (folder / "images").mkdir()
@@ -76,5 +75,7 @@ def _paint(sample: Sample, target: Path, lenders: Lenders, rng: np.random.Genera
     picture = read_image(sample.image)
     if not is_grey(picture):
         return False
-    Image.fromarray(lenders.paint(picture, sample.scene, rng)).save(target, quality=95)
+    named = Image.registered_extensions().get(target.suffix.lower())
+    written = named if named in Image.SAVE else "PNG"  # pictures are read whatever they are called
+    Image.fromarray(lenders.paint(picture, sample.scene, rng)).save(target, written, quality=95)
     return True

@@ -3,13 +3,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from rsmoe_cli.errors import OutputError
 from rsmoe_cli.prepare import prepare, unique_names
-from rsmoe_core.data import read_dataset
-from rsmoe_core.data.base import read_image
+from rsmoe_core.data import read_dataset, read_image
 from rsmoe_core.data.colours import is_grey
 from rsmoe_core.errors import DataError, UsageError
 from tests.tiny import write_karpathy
@@ -89,6 +89,18 @@ def test_grey_pictures_take_the_colours_of_others_and_all_else_stays(source: Pat
         one.image.read_bytes() != other.image.read_bytes()
         for one, other in zip(after, read_dataset(tmp_path / "other").samples, strict=True)
     )
+
+
+@pytest.mark.parametrize("name", ["grey", "grey.dat", "grey.TIF", "grey.png", "grey.jp2"])
+def test_a_grey_picture_may_have_any_name(source: Path, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    Image.fromarray(np.arange(4096, dtype=np.uint8).reshape(64, 64)).save(folder / name, format="PNG")
+    (folder / "annotations.jsonl").write_text(f'{{"image": "{name}", "split": "train", "scene": "pond"}}\n')
+    prepare("plain", folder, tmp_path / "out", colours=source)
+    (sample,) = read_dataset(tmp_path / "out").samples
+    assert sample.image.name == name
+    assert not is_grey(read_image(sample.image))
 
 
 def test_coloured_pictures_take_no_colours(source: Path, tmp_path: Path) -> None:

@@ -8,8 +8,7 @@ import pytest
 from PIL import Image
 from typer.testing import Result
 
-from rsmoe_core.data import FORMATS, Question, read_dataset
-from rsmoe_core.data.base import read_image
+from rsmoe_core.data import FORMATS, Question, read_dataset, read_image
 from rsmoe_core.data.colours import is_grey
 from tests.cli.test_ports import BANDS, write_port
 from tests.tiny import write_karpathy
