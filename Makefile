@@ -1,7 +1,7 @@
 # make demo   installs, renders the example scene, captions it and shows what was written
 # make test   installs and runs every test
 # make check  lints and checks types
-# make card   the figures of nano's model card, from the folders rsicd, airport, ships, trees and ucm_gray in DATA and the scenes
+# make card   the figures of nano's model card, from the folders rsicd, airport, ships, trees and ucm in DATA and the scenes
 #             of ports in SCENES; a quarter of an hour
 # make soak   long runs, runs that are killed, and 2,000 damaged inputs; make test has a small part of each
 
@@ -39,13 +39,10 @@ card: install
 	rm -rf card && mkdir card
 	$(BIN)/rsmoe data prepare boxes $(DATA)/trees --scenes benchmarks/naip_places.csv -o card/naip
 	$(BIN)/rsmoe data prepare ports $(SCENES) -o card/ports --leave-out busan --leave-out honolulu --scenes benchmarks/port_places.json
-	$(BIN)/rsmoe data prepare ucm_gray $(DATA)/ucm_gray --colours $(DATA)/rsicd -o card/ucm_colour
 	$(BIN)/rsmoe evaluate --data $(DATA)/rsicd --split test --ablate
 	$(BIN)/python -m benchmarks.neighbours $(DATA)/rsicd --split test --cache card/features
-	$(BIN)/rsmoe evaluate --data $(DATA)/ucm_gray --split test --scenes
-	$(call earlier,02ace7b,--data $(DATA)/ucm_gray --split test)
-	$(BIN)/rsmoe evaluate --data card/ucm_colour --split test --scenes
-	$(call earlier,577d30c,--data card/ucm_colour --split test)
+	$(BIN)/rsmoe evaluate --data $(DATA)/ucm --split test --scenes
+	$(call earlier,02ace7b,--data $(DATA)/ucm --split test)
 	$(BIN)/rsmoe evaluate --data card/naip --split test --scenes
 	$(call earlier,714c360,--data card/naip --split test)
 	$(call earlier,49b12b2,--data card/naip --split test)
@@ -53,7 +50,7 @@ card: install
 	$(BIN)/rsmoe evaluate --data card/ports --split val --scenes
 	$(call earlier,49b12b2,--data card/ports --split val)
 	$(call earlier,577d30c,--data card/ports --split val)
-	$(BIN)/python benchmarks/answers.py $(DATA)/airport $(DATA)/ships $(DATA)/trees $(DATA)/ucm_gray --split val
+	$(BIN)/python benchmarks/answers.py $(DATA)/airport $(DATA)/ships $(DATA)/trees $(DATA)/ucm --split val
 
 earlier = mkdir -p card/$(1) && git archive $(1) rsmoe_core/models/nano | tar x -C card/$(1) && \
 	$(BIN)/rsmoe evaluate $(2) --scenes --model card/$(1)/rsmoe_core/models/nano

@@ -140,7 +140,17 @@ DATASETS: dict[str, dict[str, Any]] = {
             for f in ("a.png", "b.jpg")
         ]
     },
-    "ucm_gray": {"annotations.json": [{"image": "a.png", "scene": "river", "qa": [["Is it a river?", "yes"]]}]},
+    "ucm": {
+        "annotations.json": [
+            {
+                "image": "a.png",
+                "scene": "river",
+                "captions": ["a river ."],
+                "objects": ["water"],
+                "qa": [["Is it a river?", "yes"]],
+            }
+        ]
+    },
 }
 """The annotations of each format that has JSON: file → content, about one picture or two."""
 

@@ -33,7 +33,7 @@ def prepare(
         str,
         typer.Argument(
             metavar="FORMAT",
-            help="plain, nwpu, karpathy, rsicap, rsieval, rsvqa, vrsbench, boxes, ucm_gray or rsivqa; or ports for "
+            help="plain, nwpu, karpathy, rsicap, rsieval, rsvqa, vrsbench, boxes, ucm or rsivqa; or ports for "
             "satellite scenes NAME.tif with NAME.vessels.json.",
             show_default=False,
         ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rsmoe_core.data import boxes, karpathy, nwpu, plain, rsicap, rsieval, rsivqa, rsvqa, ucm_gray, vrsbench
+from rsmoe_core.data import boxes, karpathy, nwpu, plain, rsicap, rsieval, rsivqa, rsvqa, ucm, vrsbench
 from rsmoe_core.data.base import Dataset, Format, Marks, Question, Sample, hashed_split, read_image
 from rsmoe_core.errors import DataError, UsageError
 
@@ -17,7 +17,7 @@ FORMATS: dict[str, Format] = {
     "rsvqa": rsvqa,
     "vrsbench": vrsbench,
     "boxes": boxes,
-    "ucm_gray": ucm_gray,
+    "ucm": ucm,
     "rsivqa": rsivqa,
 }
 """Each format by its name, in the order in which they are tried."""

@@ -151,9 +151,9 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 
 
 def test_questions_of_people(shared: Path) -> None:
-    annotations = shared / "data" / "ucm_gray" / "annotations.json"
+    annotations = shared / "data" / "ucm" / "annotations.json"
     if not annotations.is_file():
-        pytest.skip("the gray UC Merced pictures are absent")
+        pytest.skip("the UC Merced pictures are absent")
     pictures = json.loads(annotations.read_text(encoding="utf-8"))
     questions = {question for picture in pictures for question, _ in picture["qa"]}
     for question in questions - {"What is the location of the  in this picture?"}:

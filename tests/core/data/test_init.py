@@ -28,7 +28,7 @@ ROWS: dict[str, tuple[str, object]] = {
     "rsvqa": ("LR_split_train_images.json", {"images": [{"id": 0, "questions_ids": [], "active": True}]}),
     "vrsbench": ("Annotations_val/a.json", {"image": "a.png", "caption": "a road .", "qa_pairs": []}),
     "boxes": ("objects.json", [{"image": "a.png", "split": "train", "label": "ship", "polygons": []}]),
-    "ucm_gray": ("annotations.json", [{"image": "a.png", "scene": "river", "qa": [["Is it a river?", "yes"]]}]),
+    "ucm": ("annotations.json", [{"image": "a.png", "scene": "river", "qa": [["Is it a river?", "yes"]]}]),
     "rsivqa": ("ucm.txt", "a.png:is it a road?yes"),
 }
 """One row of each format, about a picture that is missing."""
