@@ -12,10 +12,10 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from rsmoe_core import load
-from rsmoe_core.answer_evaluation import AnswerEvaluation, ask_samples, evaluate_answers
-from rsmoe_core.data import read_dataset
-from rsmoe_core.evaluation import usable
+from rsmoe_core.data.formats.registry import read_dataset
+from rsmoe_core.engine import load
+from rsmoe_core.evaluation.answers import AnswerEvaluation, ask_samples, evaluate_answers
+from rsmoe_core.evaluation.captions import usable
 
 
 def main() -> None:

@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rsmoe_core import load
-from rsmoe_core.data import read_dataset, read_image
+from rsmoe_core.data.base import read_image
+from rsmoe_core.data.formats.registry import read_dataset
+from rsmoe_core.engine import load
 
 _ROUNDS = 3
 

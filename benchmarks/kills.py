@@ -29,9 +29,9 @@ from pathlib import Path
 
 import geopandas as gpd
 
-from rsmoe_cli.benchmark.drawing import big_scene
-from rsmoe_cli.journal import journal_path
-from rsmoe_core.checkpoint import save_model
+from rsmoe_cli.bench.drawing import big_scene
+from rsmoe_cli.pipeline.journal import journal_path
+from rsmoe_core.checkpoint.load import save_model
 from tests.tiny import make_tiny
 
 SUFFIXES = (".gpkg", ".geojson", ".fgb", ".parquet")

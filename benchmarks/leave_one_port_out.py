@@ -23,15 +23,16 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from rsmoe_cli.ports import prepare_ports
-from rsmoe_core.checkpoint import CONFIG, load_config, load_model
+from rsmoe_cli.prepare.ports import prepare_ports
+from rsmoe_core.checkpoint.load import CONFIG, load_config, load_model
 from rsmoe_core.config import CountingConfig
-from rsmoe_core.data import read_dataset, read_image
+from rsmoe_core.data.base import read_image
+from rsmoe_core.data.formats.registry import read_dataset
 from rsmoe_core.files import write_whole
-from rsmoe_core.finding import Finder
+from rsmoe_core.inference.detection import Finder
 from rsmoe_core.metrics.counting import Fit, Searched, fit_heat
-from rsmoe_core.training.files import save_whole
-from rsmoe_core.training.recipe import Recipe, run_stage
+from rsmoe_core.training.run import Recipe, run_stage
+from rsmoe_core.training.run_folder import save_whole
 from rsmoe_core.training.stages import STAGES, Stage
 from rsmoe_core.types import Request
 

@@ -5,8 +5,8 @@
 Its likes are the 30 pictures of `train` with the nearest mean patch features of the model's image encoder, among those
 of which different things were said; of all their sentences, that with the highest CIDEr against all of them is taken.
 Beside it stands the sentence of the highest CIDEr to be expected, by a regression from all pictures of `train`: as the
-fusion pass is taught of these (`rsmoe_core/training/likes.py`). The features of all pictures take minutes and are kept
-in the cache. Prints Markdown rows with intervals.
+fusion pass is taught of these (`rsmoe_core/training/consensus.py`). The features of all pictures take minutes and are
+kept in the cache. Prints Markdown rows with intervals.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rsmoe_core.catalogue import find_model
-from rsmoe_core.checkpoint import load_model
-from rsmoe_core.data import Sample, read_dataset
+from rsmoe_core.checkpoint.catalogue import find_model
+from rsmoe_core.checkpoint.load import load_model
+from rsmoe_core.data.base import Sample
+from rsmoe_core.data.formats.registry import read_dataset
 from rsmoe_core.metrics.captions import score_captions
 from rsmoe_core.metrics.cider import PictureCider
 from rsmoe_core.metrics.intervals import interval_95
-from rsmoe_core.model.vision import folded
+from rsmoe_core.model.vision.efficientnet_lite import folded
+from rsmoe_core.training.consensus import best_sentences, likes
 from rsmoe_core.training.features import cached_features
-from rsmoe_core.training.likes import best_sentences, likes
 
 
 def main() -> None:

@@ -21,12 +21,12 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from rsmoe_cli.benchmark.drawing import big_scene
-from rsmoe_cli.benchmark.others import whole_scene
-from rsmoe_cli.raster import open_scene
-from rsmoe_core import Engine, load
+from rsmoe_cli.bench.baselines import whole_scene
+from rsmoe_cli.bench.drawing import big_scene
+from rsmoe_cli.raster.scene import open_scene
+from rsmoe_core.engine import Engine, load
+from rsmoe_core.inference.ablations import WHOLE
 from rsmoe_core.types import Request
-from rsmoe_core.variants import WHOLE
 
 _TILE, _REPEATS, _MOST_OPERATIONS = 224, 4, 4
 

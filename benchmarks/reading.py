@@ -22,11 +22,12 @@ from pathlib import Path
 import rasterio.shutil
 
 from benchmarks.range_server import RangeServer
-from rsmoe_cli.benchmark.drawing import big_scene
-from rsmoe_cli.raster import open_scene
-from rsmoe_cli.readers import MOST_READERS, READERS
-from rsmoe_cli.reading import DETAIL, ReadingLog, TileFailure, read_tiles
-from rsmoe_cli.tiling import Grid
+from rsmoe_cli.bench.drawing import big_scene
+from rsmoe_cli.raster.scene import open_scene
+from rsmoe_cli.tiles.grid import Grid
+from rsmoe_cli.tiles.image import TileFailure
+from rsmoe_cli.tiles.prefetch import MOST_READERS, READERS, ReadingLog
+from rsmoe_cli.tiles.reader import DETAIL, read_tiles
 
 _SEES = 224
 """Pixels a side that an engine sees."""

@@ -21,12 +21,11 @@ from pathlib import Path
 
 import psutil
 
-from rsmoe_cli.benchmark.drawing import big_scene
-from rsmoe_cli.describe import describe_scenes
-from rsmoe_cli.journal import open_journal
-from rsmoe_cli.scenes import Cutting
-from rsmoe_cli.sinks import check_output
-from rsmoe_cli.wish import Wish
+from rsmoe_cli.bench.drawing import big_scene
+from rsmoe_cli.captioning.run import Wish, describe_scenes
+from rsmoe_cli.formats.registry import check_output
+from rsmoe_cli.pipeline.inputs import Cutting
+from rsmoe_cli.pipeline.journal import open_journal
 from rsmoe_core.types import Description, Request
 
 _TILE = 32

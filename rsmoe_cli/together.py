@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from rsmoe_cli import console
 from rsmoe_core.devices import find_device, uses_bf16
-from rsmoe_core.training import processes
+from rsmoe_core.training import distributed
 
 
 @contextmanager
@@ -17,7 +17,7 @@ def together(device: str, precision: str) -> Iterator[tuple[str, bool]]:
 
     Without a launcher this is about the two settings only.
     """
-    with processes.joined(find_device(device)) as where:
-        if not processes.is_first():
+    with distributed.joined(find_device(device)) as where:
+        if not distributed.is_first():
             console.set_level(logging.ERROR)
-        yield where, processes.from_first(lambda: uses_bf16(precision, where))
+        yield where, distributed.from_first(lambda: uses_bf16(precision, where))

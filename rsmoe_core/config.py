@@ -9,8 +9,8 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
+from rsmoe_core.checkpoint.validation import built, misfits
 from rsmoe_core.errors import ModelError
-from rsmoe_core.shapes import built, misfits
 from rsmoe_core.types import EXPERTS
 
 
@@ -80,7 +80,7 @@ class CountingConfig:
     """The counters, which find the single things that the objects expert is to count."""
 
     sights: tuple[str, ...] = ()
-    """What they find: names of `rsmoe_core.model.counter.SIGHTS`; none leaves the model without counters."""
+    """What they find: names of `rsmoe_core.model.detector.SIGHTS`; none leaves the model without counters."""
     thresholds: tuple[float, ...] = ()
     """For each sight the heat above which there is a thing."""
     slopes: tuple[float, ...] = ()

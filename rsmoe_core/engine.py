@@ -24,7 +24,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from rsmoe_core.answering import (
+from rsmoe_core.checkpoint.catalogue import find_model
+from rsmoe_core.checkpoint.inference import load_ready
+from rsmoe_core.checkpoint.load import fingerprint
+from rsmoe_core.devices import find_device, is_out_of_memory, release_memory, uses_bf16
+from rsmoe_core.errors import ModelError, UsageError
+from rsmoe_core.inference.ablations import WHOLE, Variant
+from rsmoe_core.inference.answers import (
     Looked,
     ask_experts,
     find_things,
@@ -33,24 +39,17 @@ from rsmoe_core.answering import (
     settle_by_finding,
     unseen,
 )
-from rsmoe_core.batch_size import BatchSize
-from rsmoe_core.catalogue import find_model
-from rsmoe_core.checkpoint import fingerprint
-from rsmoe_core.devices import find_device, is_out_of_memory, release_memory, uses_bf16
-from rsmoe_core.errors import ModelError, UsageError
-from rsmoe_core.finding import Finder
-from rsmoe_core.instructions import CAPTION
+from rsmoe_core.inference.batching import BatchSize, Workers
+from rsmoe_core.inference.caption_counts import recounted
+from rsmoe_core.inference.detection import Finder
 from rsmoe_core.model.experts import ExpertDrafts
+from rsmoe_core.model.language.generation import Voices
 from rsmoe_core.model.router import RoutedPrompts
 from rsmoe_core.model.rsmoe import RSMoE
-from rsmoe_core.model.writing import Voices
 from rsmoe_core.preprocess import to_pixels
-from rsmoe_core.question_reader import read_inquiry
-from rsmoe_core.ready import load_ready
-from rsmoe_core.recounting import recounted
+from rsmoe_core.questions.parser import read_inquiry
+from rsmoe_core.roles import CAPTION
 from rsmoe_core.types import UNKNOWN, Answer, Description, Request
-from rsmoe_core.variants import WHOLE, Variant
-from rsmoe_core.workers import Workers
 
 _ON_CPU, _ELSEWHERE = (32, 32), (128, 512)
 """Pictures of each worker's first batch, and of its largest: more gain a processor nothing, a GPU is idle with few."""

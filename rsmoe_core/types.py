@@ -13,7 +13,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from rsmoe_core.inquiry import Inquiry
+from rsmoe_core.questions.types import Inquiry
 
 EXPERTS: tuple[str, ...] = ("theme", "objects", "relations")
 """The sub-tasks of the paper, in the order in which drafts are listed everywhere."""

@@ -12,7 +12,7 @@ from benchmarks import kills, soak
 from benchmarks.leave_one_port_out import table
 from benchmarks.neighbours import agreeing, best_expected, nearest
 from benchmarks.people import row
-from rsmoe_core.data import Sample
+from rsmoe_core.data.base import Sample
 from rsmoe_core.metrics.counting import Fit, Searched
 from rsmoe_core.types import Description, Request
 

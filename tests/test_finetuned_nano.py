@@ -13,8 +13,10 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from rsmoe_cli.main import app
-from rsmoe_core import load
-from rsmoe_core.data import Sample, plain, read_dataset
+from rsmoe_core.data.base import Sample
+from rsmoe_core.data.formats import plain
+from rsmoe_core.data.formats.registry import read_dataset
+from rsmoe_core.engine import load
 
 NEW = "a solar farm with many solar panels is on the bare land ."
 LARGEST_FALL = 0.15

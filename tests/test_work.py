@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from benchmarks.range_server import RangeServer
-from rsmoe_cli.benchmark.drawing import big_scene
-from rsmoe_cli.journey import Told, travel
-from rsmoe_cli.raster import open_scene
-from rsmoe_cli.reading import TileImage
-from rsmoe_cli.tiling import Grid
-from rsmoe_core import Engine, load
+from rsmoe_cli.bench.drawing import big_scene
+from rsmoe_cli.pipeline.run import Told, travel
+from rsmoe_cli.raster.scene import open_scene
+from rsmoe_cli.tiles.grid import Grid
+from rsmoe_cli.tiles.image import TileImage
+from rsmoe_core.engine import Engine, load
+from rsmoe_core.inference.batching import Workers
 from rsmoe_core.types import Description, Request
-from rsmoe_core.workers import Workers
 
 SIDE, TILE = 448, 112
 ROLES = ("router", "theme", "objects", "relations", "fusion")

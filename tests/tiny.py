@@ -12,7 +12,7 @@ from PIL import Image
 
 if TYPE_CHECKING:
     from rsmoe_core.model.rsmoe import RSMoE
-    from rsmoe_core.model.vision import EfficientNetLite
+    from rsmoe_core.model.vision.efficientnet_lite import EfficientNetLite
 
 SENTENCES = (
     "many green trees are near a pond .",
@@ -27,8 +27,8 @@ def make_tiny(seed: int = 0, experts: bool = True, dropout: bool = True) -> RSMo
     import torch
 
     from rsmoe_core.model.rsmoe import build
+    from rsmoe_core.model.tokenizer import TextCodec
     from rsmoe_core.presets import tiny
-    from rsmoe_core.tokenizer import TextCodec
 
     torch.manual_seed(seed)
     config = tiny()

@@ -79,10 +79,10 @@ def model(folder: Path) -> list[Path]:
 
     import torch
 
-    from rsmoe_core.checkpoint import save_model
+    from rsmoe_core.checkpoint.load import save_model
     from rsmoe_core.model.rsmoe import build
+    from rsmoe_core.model.tokenizer import TextCodec
     from rsmoe_core.presets import tiny
-    from rsmoe_core.tokenizer import TextCodec
 
     torch.manual_seed(0)
     config = dataclasses.replace(tiny(), decoding=dataclasses.replace(tiny().decoding, beams=1))

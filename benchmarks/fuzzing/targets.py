@@ -26,10 +26,11 @@ def read_scene(path: Path) -> Outcome:
     """Opens a raster as every command does, and reads its first tiles."""
     from itertools import islice
 
-    from rsmoe_cli.georeference import Footprints
-    from rsmoe_cli.raster import open_scene
-    from rsmoe_cli.reading import TileFailure, read_tiles
-    from rsmoe_cli.tiling import Grid, fitting_tile_size
+    from rsmoe_cli.raster.georeference import Footprints
+    from rsmoe_cli.raster.scene import open_scene
+    from rsmoe_cli.tiles.grid import Grid, fitting_tile_size
+    from rsmoe_cli.tiles.image import TileFailure
+    from rsmoe_cli.tiles.reader import read_tiles
 
     scene = open_scene(str(path))
     size = fitting_tile_size(scene.width, scene.height, 48)
@@ -47,8 +48,8 @@ def caption_scene(path: Path) -> Outcome:
     from typer.testing import CliRunner
 
     import rsmoe_core
-    from rsmoe_cli.journal import journal_path
     from rsmoe_cli.main import app
+    from rsmoe_cli.pipeline.journal import journal_path
 
     rsmoe_core.load = _engine
     folder = path.parent / "out"
@@ -75,9 +76,9 @@ def load_folder(path: Path) -> Outcome:
     """Loads a model folder in both forms and lets it describe a picture; `path` is the file in it that was changed."""
     import numpy as np
 
-    from rsmoe_core import load
-    from rsmoe_core.checkpoint import load_model
-    from rsmoe_core.ready import load_ready
+    from rsmoe_core.checkpoint.inference import load_ready
+    from rsmoe_core.checkpoint.load import load_model
+    from rsmoe_core.engine import load
 
     folder = next(parent for parent in path.parents if parent.name == "model")
     refused = [error for read in (load_ready, load_model) if (error := _refusal(read, folder))]
@@ -100,7 +101,8 @@ def _refusal(read: Callable[[Path], object], folder: Path) -> str | None:
 
 def read_data(path: Path) -> Outcome:
     """Reads a folder of annotated pictures, all of the pictures, and sums it up."""
-    from rsmoe_core.data import read_dataset, read_image
+    from rsmoe_core.data.base import read_image
+    from rsmoe_core.data.formats.registry import read_dataset
     from rsmoe_core.data.summary import summarise
     from rsmoe_core.data.targets import derive
 

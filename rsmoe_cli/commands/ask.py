@@ -12,10 +12,10 @@ import typer
 from rsmoe_cli import console, options
 
 if TYPE_CHECKING:
-    from rsmoe_cli.answering import Engine, Reply
-    from rsmoe_cli.raster import Scene
-    from rsmoe_cli.sinks import Output
-    from rsmoe_cli.tiling import Grid
+    from rsmoe_cli.asking.run import Engine, Reply
+    from rsmoe_cli.formats.registry import Output
+    from rsmoe_cli.raster.scene import Scene
+    from rsmoe_cli.tiles.grid import Grid
 
 log = logging.getLogger(__name__)
 
@@ -55,13 +55,13 @@ def ask(
     debug: options.Debug = False,
 ) -> None:
     """Ask about whole scenes: how many, whether, where, more or fewer, what kind of place, rural or urban."""
-    from rsmoe_cli.bands import parse_bands
-    from rsmoe_cli.questions import told_apart
-    from rsmoe_cli.raster import open_scene
-    from rsmoe_cli.scenes import find_scenes
-    from rsmoe_cli.sinks import check_output
-    from rsmoe_cli.tiling import parse_tile_size
-    from rsmoe_core.question_reader import read_inquiry
+    from rsmoe_cli.asking.questions import told_apart
+    from rsmoe_cli.formats.registry import check_output
+    from rsmoe_cli.pipeline.inputs import find_scenes
+    from rsmoe_cli.raster.bands import parse_bands
+    from rsmoe_cli.raster.scene import open_scene
+    from rsmoe_cli.tiles.grid import parse_tile_size
+    from rsmoe_core.questions.parser import read_inquiry
 
     words, texts = told_apart(scenes, questions)
     paths = find_scenes(words)
@@ -75,8 +75,8 @@ def ask(
     sizes = [None if tile_size is None else parse_tile_size(tile_size, s.metres_per_pixel) for s in sources]
 
     # The model comes last: what can be refused is refused before torch is imported. Some questions need none at all.
-    from rsmoe_cli.answering import ask_scenes
-    from rsmoe_core import load
+    from rsmoe_cli.asking.run import ask_scenes
+    from rsmoe_core.engine import load
 
     engine = (
         load(model, device=device, precision=precision)
@@ -109,7 +109,7 @@ def ask(
 
 def _grid(scene: Scene, size: int | None, overlap: int | None, image_size: int) -> Grid:
     """The grid of a scene; tiles overlap, so that most things are seen whole by one of them."""
-    from rsmoe_cli.tiling import Grid, fitting_tile_size
+    from rsmoe_cli.tiles.grid import Grid, fitting_tile_size
 
     shared = (size or image_size) // 4 if overlap is None else overlap
     side = size or fitting_tile_size(scene.width, scene.height, image_size, shared)

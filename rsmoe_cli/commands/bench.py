@@ -31,8 +31,8 @@ def bench(
     """Measure how fast scenes are captioned on this machine, against the loops that others run, on the same weights."""
     import json as json_format
 
-    from rsmoe_cli.benchmark.drawing import big_scene
-    from rsmoe_cli.benchmark.field import bench_scene
+    from rsmoe_cli.bench.drawing import big_scene
+    from rsmoe_cli.bench.field import bench_scene
     from rsmoe_core.files import write_whole
 
     with tempfile.TemporaryDirectory() as folder:

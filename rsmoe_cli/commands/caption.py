@@ -51,9 +51,9 @@ def caption(
     import dataclasses
     import json as json_format
 
-    from rsmoe_cli.journal import journal_path, open_journal
-    from rsmoe_cli.scenes import Cutting, find_scenes
-    from rsmoe_cli.sinks import check_output
+    from rsmoe_cli.formats.registry import check_output
+    from rsmoe_cli.pipeline.inputs import Cutting, find_scenes
+    from rsmoe_cli.pipeline.journal import journal_path, open_journal
 
     if overwrite and retry_failed:
         raise UsageError("--overwrite throws away what --retry-failed keeps; choose one of them")
@@ -69,9 +69,8 @@ def caption(
                 raise
 
         # The model comes last: what can be refused is refused before torch is imported.
-        from rsmoe_cli.describe import describe_scenes
-        from rsmoe_cli.wish import Wish
-        from rsmoe_core import load
+        from rsmoe_cli.captioning.run import Wish, describe_scenes
+        from rsmoe_core.engine import load
 
         engine = load(model, device=device, precision=precision)
         if batch_size is not None:

@@ -11,7 +11,7 @@ import typer
 from rsmoe_cli import console, options
 
 if TYPE_CHECKING:
-    from rsmoe_core.data import Dataset, Sample
+    from rsmoe_core.data.base import Dataset, Sample
     from rsmoe_core.data.summary import Summary
 
 app = typer.Typer(help="Prepare pictures to learn from, and look into them.", no_args_is_help=True)
@@ -70,14 +70,14 @@ def prepare(
     if layout == PORTS:
         if colours is not None:
             raise UsageError(f"--colours is for grey pictures; leave it out for {PORTS}")
-        from rsmoe_cli.ports import prepare_ports
+        from rsmoe_cli.prepare.ports import prepare_ports
 
         count = prepare_ports(
             source, out, seed=seed or 0, leave_out=tuple(leave_out or ()), scenes=scenes, say=console.note
         )
     else:
-        from rsmoe_cli.prepare import prepare as prepare_dataset
-        from rsmoe_core.data import FORMATS
+        from rsmoe_cli.prepare.convert import prepare as prepare_dataset
+        from rsmoe_core.data.formats.registry import FORMATS
 
         if layout not in FORMATS:
             raise UsageError(f"no format '{layout}'; choose from: {', '.join((*FORMATS, PORTS))}")
@@ -102,7 +102,8 @@ def inspect(
     import dataclasses
     import json as json_format
 
-    from rsmoe_core.data import find_format, plain, read_dataset
+    from rsmoe_core.data.formats import plain
+    from rsmoe_core.data.formats.registry import find_format, read_dataset
     from rsmoe_core.data.summary import summarise
 
     name, _ = find_format(folder)

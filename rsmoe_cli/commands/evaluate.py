@@ -12,8 +12,8 @@ from rsmoe_cli import console, options
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from rsmoe_cli.tables import Report
-    from rsmoe_core.data import Dataset, Sample
+    from rsmoe_cli.reports import Report
+    from rsmoe_core.data.base import Dataset, Sample
     from rsmoe_core.engine import Engine
     from rsmoe_core.types import Description
 
@@ -75,9 +75,9 @@ def evaluate(
     """
     import json as json_format
 
-    from rsmoe_cli.folders import write_whole
-    from rsmoe_core.data import read_dataset
-    from rsmoe_core.evaluation import usable
+    from rsmoe_cli.atomic import write_whole
+    from rsmoe_core.data.formats.registry import read_dataset
+    from rsmoe_core.evaluation.captions import usable
     from rsmoe_core.metrics.captions import check_metrics
 
     _check_options(context)
@@ -120,10 +120,10 @@ def evaluate(
 
 
 def _of_answers(answers: Path, dataset: Dataset, split: str, limit: int | None, title: str) -> Report:
-    from rsmoe_cli.score_tables import answer_report
-    from rsmoe_core.answer_evaluation import evaluate_answers
-    from rsmoe_core.evaluation import usable
-    from rsmoe_core.saved import read_answers
+    from rsmoe_cli.reports import answer_report
+    from rsmoe_core.evaluation.answers import evaluate_answers
+    from rsmoe_core.evaluation.captions import usable
+    from rsmoe_core.evaluation.predictions import read_answers
 
     samples = usable(dataset, split, "questions")[:limit]
     saved = read_answers(answers, dataset, split)
@@ -134,9 +134,9 @@ def _of_answers(answers: Path, dataset: Dataset, split: str, limit: int | None, 
 def _of_asking(engine: Engine, dataset: Dataset, split: str, limit: int | None, title: str) -> Report:
     from tqdm import tqdm
 
-    from rsmoe_cli.score_tables import answer_report
-    from rsmoe_core.answer_evaluation import ask_samples, evaluate_answers
-    from rsmoe_core.evaluation import usable
+    from rsmoe_cli.reports import answer_report
+    from rsmoe_core.evaluation.answers import ask_samples, evaluate_answers
+    from rsmoe_core.evaluation.captions import usable
 
     samples = usable(dataset, split, "questions")[:limit]
     questions = sum(len(sample.questions) for sample in samples)
@@ -146,8 +146,8 @@ def _of_asking(engine: Engine, dataset: Dataset, split: str, limit: int | None, 
 
 
 def _of_places(dataset: Dataset, samples: Sequence[Sample], said: Sequence[Description], title: str) -> Report:
-    from rsmoe_cli.score_tables import scene_report
-    from rsmoe_core.scene_evaluation import evaluate_scenes
+    from rsmoe_cli.reports import scene_report
+    from rsmoe_core.evaluation.scenes import evaluate_scenes
 
     return scene_report(evaluate_scenes(dataset, samples, said), title)
 
@@ -161,12 +161,12 @@ def _of_captions(
     spice: bool,
     sheet: Path | None,
 ) -> Report:
-    from rsmoe_cli.score_tables import caption_report
-    from rsmoe_core.evaluation import score
+    from rsmoe_cli.reports import caption_report
+    from rsmoe_core.evaluation.captions import score
 
     results = {name: score(dataset, samples, said, tokenizer, spice) for name, said in described.items()}
     if sheet is not None:
-        from rsmoe_core.contact_sheet import contact_sheet
+        from rsmoe_core.evaluation.contact_sheet import contact_sheet
 
         captions = [said.caption for said in described["whole"]]
         contact_sheet(samples, captions, results["whole"].cider).save(sheet)
@@ -210,7 +210,7 @@ def _tell_left_out(problems: Sequence[str]) -> None:
 
 
 def _read(captions: Path, dataset: Dataset, split: str, samples: Sequence[Sample]) -> list[Description]:
-    from rsmoe_core.saved import read_captions, said_of
+    from rsmoe_core.evaluation.predictions import read_captions, said_of
 
     saved = read_captions(captions, dataset, split)
     _tell_left_out(saved.problems)
@@ -218,7 +218,7 @@ def _read(captions: Path, dataset: Dataset, split: str, samples: Sequence[Sample
 
 
 def _load(model: str, device: str, precision: str, batch_size: int | None) -> Engine:
-    from rsmoe_core import load
+    from rsmoe_core.engine import load
 
     engine = load(model, device=device, precision=precision)
     if batch_size is not None:
@@ -230,8 +230,8 @@ def _describe(engine: Engine, samples: Sequence[Sample], ablate: bool) -> dict[s
     """Variant of the model → what it says of each picture; the whole model first."""
     from tqdm import tqdm
 
-    from rsmoe_core.evaluation import describe_samples
-    from rsmoe_core.variants import WHOLE, ablations
+    from rsmoe_core.evaluation.captions import describe_samples
+    from rsmoe_core.inference.ablations import WHOLE, ablations
 
     variants = ablations(engine.experts) if ablate else (WHOLE,)
     with tqdm(total=len(samples), unit="picture", disable=not console.shows_progress()) as bar:

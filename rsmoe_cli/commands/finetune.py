@@ -13,8 +13,8 @@ import typer
 from rsmoe_cli import console, options
 
 if TYPE_CHECKING:
-    from rsmoe_cli.chips import Columns
-    from rsmoe_cli.raster import Scene
+    from rsmoe_cli.prepare.chips import Columns
+    from rsmoe_cli.raster.scene import Scene
 
 log = logging.getLogger(__name__)
 
@@ -64,18 +64,18 @@ def finetune(
         raise UsageError(f"{chips} exists already; learn from it with --data, or give another --chips")
 
     from rsmoe_cli.together import together
-    from rsmoe_core.catalogue import find_model
-    from rsmoe_core.training.processes import from_first
-    from rsmoe_core.training.recipe import Recipe, run_stage
+    from rsmoe_core.checkpoint.catalogue import find_model
+    from rsmoe_core.training.distributed import from_first
+    from rsmoe_core.training.run import Recipe, run_stage
     from rsmoe_core.training.stages import stage
 
     start = find_model(model)
     with together(device, precision) as (where, bf16), TemporaryDirectory() as passing:
         folders = list(data or ())
         if scene is not None and labels is not None:
-            from rsmoe_cli.bands import parse_bands
-            from rsmoe_cli.chips import Columns
-            from rsmoe_cli.raster import open_scene
+            from rsmoe_cli.prepare.chips import Columns
+            from rsmoe_cli.raster.bands import parse_bands
+            from rsmoe_cli.raster.scene import open_scene
 
             chosen = parse_bands(bands) if bands is not None else None
             source = open_scene(scene, chosen, stretch, allow_external)
@@ -98,9 +98,9 @@ def finetune(
 
 def _cut(scene: Scene, labels: Path, columns: Columns, start: Path, target: Path) -> Path:
     """Cut pictures for the model in `start` into the new folder `target`, and tell of it. Returns the folder."""
-    from rsmoe_cli.chips import cut_chips
-    from rsmoe_cli.folders import new_folder
-    from rsmoe_core.checkpoint import load_config
+    from rsmoe_cli.atomic import new_folder
+    from rsmoe_cli.prepare.chips import cut_chips
+    from rsmoe_core.checkpoint.load import load_config
 
     for text in scene.notes:
         log.warning("%s", text)

@@ -10,7 +10,7 @@ import typer
 from rsmoe_cli import console, options
 
 if TYPE_CHECKING:
-    from rsmoe_core.catalogue import ModelSummary
+    from rsmoe_core.checkpoint.catalogue import ModelSummary
 
 app = typer.Typer(help="List models, look into one, or merge its adapters.", no_args_is_help=True)
 
@@ -25,7 +25,7 @@ def list_models(json: options.Json = False) -> None:
     """Print the models that ship inside the package."""
     import json as json_format
 
-    from rsmoe_core.catalogue import built_in_models, summarise
+    from rsmoe_core.checkpoint.catalogue import built_in_models, summarise
 
     summaries = [summarise(name) for name in built_in_models()]
     if json:
@@ -46,7 +46,7 @@ def show(model: options.ModelName, json: options.Json = False) -> None:
     """Print a model's parts, its configuration and the head of its card."""
     import json as json_format
 
-    from rsmoe_core.catalogue import summarise
+    from rsmoe_core.checkpoint.catalogue import summarise
 
     summary = summarise(model)
     config = summary.config.to_dict()
@@ -75,9 +75,9 @@ def export(
     half: Annotated[bool, typer.Option("--half", help="Store matrices in float16.")] = False,
 ) -> None:
     """Merge each adapter into a full copy of the language model, and prove that the model says the same."""
-    from rsmoe_cli.folders import new_folder
-    from rsmoe_core.catalogue import find_model
-    from rsmoe_core.export import export_merged
+    from rsmoe_cli.atomic import new_folder
+    from rsmoe_core.checkpoint.catalogue import find_model
+    from rsmoe_core.checkpoint.export import export_merged
 
     with new_folder(out) as folder:
         said = export_merged(find_model(model), folder, half=half)

@@ -55,7 +55,7 @@ def train(
 
     from rsmoe_cli.together import together
     from rsmoe_core.presets import preset as preset_called
-    from rsmoe_core.training.recipe import Recipe, run_stage
+    from rsmoe_core.training.run import Recipe, run_stage
 
     is_first = chosen.starts_from is None
     shape = preset_called(preset) if is_first else None

@@ -20,7 +20,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rsmoe_core.data.base import Sample
-from rsmoe_core.data.lexicon import (
+from rsmoe_core.roles import DEFAULT_PROMPTS
+from rsmoe_core.words.grammar import plural
+from rsmoe_core.words.lexicon import (
     ASKS_ABOUT_SUBJECT,
     ATTRIBUTES,
     COUNTED,
@@ -34,8 +36,6 @@ from rsmoe_core.data.lexicon import (
     RELATIONS,
     SINGULAR_IN_S,
 )
-from rsmoe_core.grammar import plural
-from rsmoe_core.instructions import DEFAULT_PROMPTS
 
 MAX_OBJECTS = 4
 MAX_RELATIONS = 2

@@ -9,7 +9,7 @@
     areas                                  "45m2", "45 m²", "45 square meters" are "45"
     counts                                 the one number in the answer: "about 12", "There are 12 ships."; "none" and
                                            "no ships" are 0
-    themes                                 equal names of kinds of places: `rsmoe_core.data.scenes`
+    themes                                 equal names of kinds of places: `rsmoe_core.words.scene_classes`
 
 Nothing else: in other kinds a plural or a synonym is another answer, as in RSVQA's own scores.
 """
@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 
-from rsmoe_core.data.scenes import same_place
+from rsmoe_core.words.scene_classes import same_place
 
 _ONES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 _TEENS = ("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen")

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from rsmoe_core.model.language.generation import LanguageModel, write
 from rsmoe_core.model.router import RoutedPrompts
-from rsmoe_core.model.writing import LanguageModel, write
-from rsmoe_core.tokenizer import TextCodec
+from rsmoe_core.model.tokenizer import TextCodec
 
 ExpertDrafts = dict[str, str]
 """Expert name → what it wrote."""

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from rsmoe_core.model.decoder import Written
 from rsmoe_core.model.experts import ExpertDrafts
-from rsmoe_core.model.roles import FUSION
-from rsmoe_core.model.writing import LanguageModel, write
-from rsmoe_core.tokenizer import TextCodec
+from rsmoe_core.model.language.decoder import Written
+from rsmoe_core.model.language.generation import LanguageModel, write
+from rsmoe_core.model.tokenizer import TextCodec
+from rsmoe_core.roles import FUSION
 
 
 def fusion_prompt(codec: TextCodec, instruction: str, drafts: ExpertDrafts) -> str:

@@ -9,10 +9,9 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from rsmoe_core.instructions import DEFAULT_PROMPTS
-from rsmoe_core.model.roles import ROUTER
-from rsmoe_core.model.writing import LanguageModel, write
-from rsmoe_core.tokenizer import TextCodec
+from rsmoe_core.model.language.generation import LanguageModel, write
+from rsmoe_core.model.tokenizer import TextCodec
+from rsmoe_core.roles import DEFAULT_PROMPTS, ROUTER
 
 RoutedPrompts = dict[str, str]
 """Expert name → the prompt that the router wrote for it."""

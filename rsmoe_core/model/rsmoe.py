@@ -13,16 +13,16 @@ import torch
 from torch import Tensor, nn
 
 from rsmoe_core.config import ModelConfig
-from rsmoe_core.model.counter import COUNTERS, Counter
-from rsmoe_core.model.decoder import Written
+from rsmoe_core.model.detector import COUNTERS, Counter
 from rsmoe_core.model.experts import ExpertDrafts, draft
 from rsmoe_core.model.fusion import fuse
+from rsmoe_core.model.language.decoder import Written
+from rsmoe_core.model.language.generation import LanguageModel, RoleCopies, Voices, write
 from rsmoe_core.model.qformer import QFormer
-from rsmoe_core.model.roles import NO_ROLE, roles
 from rsmoe_core.model.router import RoutedPrompts, plain_prompts, route
-from rsmoe_core.model.vision import EfficientNetLite
-from rsmoe_core.model.writing import LanguageModel, RoleCopies, Voices, write
-from rsmoe_core.tokenizer import TextCodec
+from rsmoe_core.model.tokenizer import TextCodec
+from rsmoe_core.model.vision.efficientnet_lite import EfficientNetLite
+from rsmoe_core.roles import NO_ROLE, roles
 
 
 class RSMoE(nn.Module):
@@ -60,7 +60,7 @@ class RSMoE(nn.Module):
 
     def add_experts(self) -> None:
         """Start router, experts and fusion from the stage-1 language model."""
-        from rsmoe_core.model import lora  # here, as peft takes seconds to import and an engine does not need it
+        from rsmoe_core.model import lora
 
         self.language = lora.add_adapters(self.language, self.roles, self.config.lora)
 
@@ -115,7 +115,7 @@ class RSMoE(nn.Module):
 
 def build(config: ModelConfig, codec: TextCodec) -> RSMoE:
     """A model without experts, randomly initialised from torch's global generator."""
-    from rsmoe_core.model.language import build_language_model  # here, as transformers takes seconds to import
+    from rsmoe_core.model.language.llama import build_language_model
 
     return RSMoE(
         config,

@@ -5,13 +5,17 @@
 
 View 0 is the picture as it is; the others are random views, the same for the same seed. A broken run goes on where it
 stopped; another encoder, data set or seed starts anew.
+
+Samples → views to learn from: pictures read, resized and seen anew, several at a time.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,11 +26,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from rsmoe_core.data import Sample
-from rsmoe_core.preprocess import normalise
-from rsmoe_core.training.files import write_whole
-from rsmoe_core.training.processes import from_first
-from rsmoe_core.training.views import Chance, make_views
+from rsmoe_core.data.augment import another_view, is_directional
+from rsmoe_core.data.base import Sample, read_image
+from rsmoe_core.preprocess import normalise, resize
+from rsmoe_core.training.distributed import from_first
+from rsmoe_core.training.run_folder import write_whole
 
 _BATCH = 16
 
@@ -133,3 +137,24 @@ def _fingerprint(encoder: nn.Module, samples: Sequence[Sample], views: int, imag
     for sample in samples:
         digest.update(f"{sample.image.name}:{sample.image.stat().st_size};".encode())
     return digest.hexdigest()
+
+
+Chance = np.random.Generator | None
+"""Where a random view comes from; None is the picture as it is."""
+
+
+def make_views(samples: Sequence[Sample], size: int, chances: Sequence[Sequence[Chance]]) -> list[NDArray[np.uint8]]:
+    """For each sample one view, `size` x `size` pixels, for each of its chances: all of the first sample's, and so on.
+
+    Decoding and scaling leave Python's lock alone, so threads are enough. Raises DataError for a picture that cannot
+    be read.
+    """
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        found = threads.map(_views, samples, [size] * len(samples), chances)
+        return [view for own in found for view in own]
+
+
+def _views(sample: Sample, size: int, chances: Sequence[Chance]) -> list[NDArray[np.uint8]]:
+    picture = resize(read_image(sample.image), size)
+    may_turn = not is_directional(sample.captions)
+    return [picture if rng is None else another_view(picture, rng, may_turn) for rng in chances]

@@ -22,10 +22,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from rsmoe_core.training import processes
-from rsmoe_core.training.average import Average
+from rsmoe_core.training import distributed
+from rsmoe_core.training.ema import Average
 from rsmoe_core.training.log import Log
-from rsmoe_core.training.objectives import Objective, Session
+from rsmoe_core.training.objectives.base import Objective, Session
 from rsmoe_core.training.stages import Phase
 
 _CLIP = 1.0
@@ -58,7 +58,7 @@ def run_phase(
     start = _resume(objective, optimiser, average, session.out, phase.name)
     stop = min(total, session.max_steps or total)
     ended = stop == total
-    hidden = None if processes.is_first() else True  # None: where nobody looks
+    hidden = None if distributed.is_first() else True  # None: where nobody looks
     bar = tqdm(total=stop, initial=start, desc=phase.name, unit="step", disable=hidden)
     with bar, closing(Log(session.out, phase.name, start)) as log:
         for step in range(start, stop):
@@ -84,7 +84,7 @@ def run_phase(
                 with average.in_place():
                     figures = on_epoch(epoch + 1)
                 log.write(step=step + 1, epoch=epoch + 1, **figures)
-            if processes.is_first() and (ends_epoch or step + 1 == stop or (step + 1) % session.save_every == 0):
+            if distributed.is_first() and (ends_epoch or step + 1 == stop or (step + 1) % session.save_every == 0):
                 _save(objective, optimiser, average, step + 1, session.out, phase.name)
     average.swap()
     return ended
@@ -101,7 +101,7 @@ def _step(objective: Objective, images: NDArray, step: int, session: Session) ->
     and batch norm sees one part at a time.
     """
     total, share = 0.0, 0.0
-    for part, own in processes.own_parts(images, session.accumulate):
+    for part, own in distributed.own_parts(images, session.accumulate):
         torch.manual_seed(session.seed * 1_000_003 + step + part * _PART_SEED)
         rng = np.random.default_rng((session.seed, step, part))
         weight = len(own) / len(images)
@@ -109,8 +109,8 @@ def _step(objective: Objective, images: NDArray, step: int, session: Session) ->
             (loss * weight).backward()
             total += loss.item() * weight
         share += weight
-    processes.average([value for _, value in objective.statistics], share)
-    return processes.add_up(total, [parameter for _, parameter in objective.trained])
+    distributed.average([value for _, value in objective.statistics], share)
+    return distributed.add_up(total, [parameter for _, parameter in objective.trained])
 
 
 def _images(epoch: int, place: int, count: int, phase: Phase, seed: int) -> NDArray:

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rsmoe_core.errors import UsageError
-from rsmoe_core.model.roles import FUSION, ROUTER
+from rsmoe_core.roles import FUSION, ROUTER
 
 _FUSION = frozenset(("fuse", "fuse_derived"))
 """Lessons that teach captions from drafts."""

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import torch
 
-from rsmoe_core.checkpoint import load_model
+from rsmoe_core.checkpoint.load import load_model
 from rsmoe_core.config import ModelConfig
 from rsmoe_core.errors import TrainingError
 from rsmoe_core.model.rsmoe import RSMoE, build
-from rsmoe_core.model.vision import load_imagenet_weights
-from rsmoe_core.tokenizer import TextCodec
-from rsmoe_core.training.lessons import Study, texts
+from rsmoe_core.model.tokenizer import TextCodec
+from rsmoe_core.model.vision.efficientnet_lite import load_imagenet_weights
+from rsmoe_core.training.examples import Study, texts
 from rsmoe_core.training.stages import Stage
 
 

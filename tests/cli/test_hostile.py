@@ -18,9 +18,10 @@ from rasterio.control import GroundControlPoint
 from typer.testing import Result
 
 from rsmoe_cli.errors import SceneError
-from rsmoe_cli.raster import open_scene
-from rsmoe_cli.reading import TileImage, read_tiles
-from rsmoe_cli.tiling import Grid, fitting_tile_size
+from rsmoe_cli.raster.scene import open_scene
+from rsmoe_cli.tiles.grid import Grid, fitting_tile_size
+from rsmoe_cli.tiles.image import TileImage
+from rsmoe_cli.tiles.reader import read_tiles
 from tests.cli.fakes import FakeEngine
 from tests.cli.rasters import noise, rgb, write_raster
 from tests.cli.test_references import vrt

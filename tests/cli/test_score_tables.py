@@ -5,11 +5,11 @@ import json
 
 import numpy as np
 
-from rsmoe_cli.score_tables import answer_report, caption_report, scene_report
-from rsmoe_core.answer_evaluation import AnswerEvaluation
-from rsmoe_core.evaluation import Evaluation
+from rsmoe_cli.reports import answer_report, caption_report, scene_report
+from rsmoe_core.evaluation.answers import AnswerEvaluation
+from rsmoe_core.evaluation.captions import Evaluation
+from rsmoe_core.evaluation.scenes import Mistake, SceneEvaluation, SceneScore
 from rsmoe_core.metrics.answers import Answered, score_answers, score_usual, usual_answers
-from rsmoe_core.scene_evaluation import Mistake, SceneEvaluation, SceneScore
 
 CAPTIONS = Evaluation(
     pictures=4,

@@ -11,8 +11,8 @@ import geopandas as gpd
 import pytest
 from typer.testing import Result
 
-from rsmoe_cli.tables import Table
-from rsmoe_core.checkpoint import save_model
+from rsmoe_cli.reports import Table
+from rsmoe_core.checkpoint.load import save_model
 from rsmoe_core.types import Description
 from tests.cli.fakes import FakeEngine
 from tests.cli.rasters import rgb

@@ -5,7 +5,7 @@ import pytest
 from rsmoe_cli import console
 from rsmoe_cli.together import together
 from rsmoe_core.errors import UsageError
-from rsmoe_core.training import processes
+from rsmoe_core.training import distributed
 
 
 @pytest.mark.usefixtures("rsmoe")  # puts logging back
@@ -14,7 +14,7 @@ def test_all_but_the_first_process_fall_silent(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: int, said: str
 ) -> None:
     console.set_level(30)
-    monkeypatch.setattr(processes, "number", lambda: number)
+    monkeypatch.setattr(distributed, "number", lambda: number)
     with together("cpu", "fp32") as (where, bf16):
         console.note("hello")
     assert (where, bf16) == ("cpu", False)

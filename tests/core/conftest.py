@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rsmoe_core.checkpoint import save_model
+from rsmoe_core.checkpoint.load import save_model
 from rsmoe_core.model.rsmoe import RSMoE
 from tests.tiny import SENTENCES, make_tiny
 

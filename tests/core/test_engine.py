@@ -5,15 +5,14 @@ import pytest
 import torch
 from PIL import Image
 
-from rsmoe_core import Engine, Request, load
-from rsmoe_core.checkpoint import load_model, save_model
-from rsmoe_core.engine import as_sentence
+from rsmoe_core.checkpoint.load import load_model, save_model
+from rsmoe_core.engine import Engine, as_sentence, load
 from rsmoe_core.errors import ImageError, ModelError, UsageError
-from rsmoe_core.instructions import DEFAULT_PROMPTS
-from rsmoe_core.question_reader import read_inquiry
-from rsmoe_core.types import EXPERTS
-from rsmoe_core.variants import ablations
-from rsmoe_core.workers import Workers
+from rsmoe_core.inference.ablations import ablations
+from rsmoe_core.inference.batching import Workers
+from rsmoe_core.questions.parser import read_inquiry
+from rsmoe_core.roles import DEFAULT_PROMPTS
+from rsmoe_core.types import EXPERTS, Request
 from tests.core.conftest import make_tiny
 
 
@@ -100,7 +99,7 @@ def test_an_unknown_device_is_refused(tiny_folder):
 
 
 def test_a_stage_1_model_is_no_engine(tmp_path):
-    from rsmoe_core.checkpoint import save_model
+    from rsmoe_core.checkpoint.load import save_model
 
     save_model(make_tiny(experts=False), tmp_path)
     with pytest.raises(ModelError, match="train stage 2"):

@@ -4,8 +4,8 @@ import pytest
 
 from rsmoe_core.config import ModelConfig
 from rsmoe_core.errors import UsageError
-from rsmoe_core.instructions import DEFAULT_PROMPTS
 from rsmoe_core.presets import PRESETS, preset
+from rsmoe_core.roles import DEFAULT_PROMPTS
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from rsmoe_core.checkpoint import save_model
+from rsmoe_core.checkpoint.load import save_model
 from tests.tiny import make_tiny
 
 Cli = Callable[..., Result]

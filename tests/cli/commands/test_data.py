@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 from typer.testing import Result
 
-from rsmoe_core.data import FORMATS, Question, read_dataset, read_image
-from rsmoe_core.data.colours import is_grey
+from rsmoe_core.data.base import Question, read_image
+from rsmoe_core.data.colorize import is_grey
+from rsmoe_core.data.formats.registry import FORMATS, read_dataset
 from tests.cli.test_ports import BANDS, write_port
 from tests.tiny import write_karpathy
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from typer.testing import Result
 
-from rsmoe_core.checkpoint import save_model
+from rsmoe_core.checkpoint.load import save_model
 from rsmoe_core.types import EXPERTS
 from tests.tiny import make_tiny
 

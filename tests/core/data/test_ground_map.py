@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rsmoe_core.data.ground_map import GroundMap, read_ground_maps
+from rsmoe_core.data.land_cover import GroundMap, read_ground_maps
 from rsmoe_core.errors import DataError
 
 MAP = {"cell": 10, "kinds": {"S": "sea", "F": "forest"}, "scenes": {"a": ["SSF", "SFF"]}}

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from benchmarks.fuzzing import mutants, seeds
-from rsmoe_core.data import read_dataset, read_image
-from rsmoe_core.data.base import read_size
+from rsmoe_core.data.base import read_image, read_size
+from rsmoe_core.data.formats.registry import read_dataset
 from rsmoe_core.data.summary import summarise
 from rsmoe_core.data.targets import derive
 from rsmoe_core.errors import DataError, RsmoeError

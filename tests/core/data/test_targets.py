@@ -7,10 +7,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rsmoe_core.data import Sample, read_dataset
-from rsmoe_core.data.lexicon import ATTRIBUTES, NAMES, QUANTITIES, RELATIONS
-from rsmoe_core.data.targets import MAX_OBJECTS, MAX_RELATIONS, Targets, derive, plural
-from rsmoe_core.instructions import DEFAULT_PROMPTS
+from rsmoe_core.data.base import Sample
+from rsmoe_core.data.formats.registry import read_dataset
+from rsmoe_core.data.targets import MAX_OBJECTS, MAX_RELATIONS, Targets, derive
+from rsmoe_core.roles import DEFAULT_PROMPTS
+from rsmoe_core.words.grammar import plural
+from rsmoe_core.words.lexicon import ATTRIBUTES, NAMES, QUANTITIES, RELATIONS
 
 # How drafts speak of things: by name, in the singular or plural.
 _SPOKEN = {spelling: name for name in NAMES.values() for spelling in (name, plural(name))}

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rsmoe_core.data.rsvqa import ranged
+from rsmoe_core.data.formats.rsvqa import ranged
 from rsmoe_core.metrics.answer_text import agrees, normalised, number
 
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from rsmoe_core.model import experts
-from rsmoe_core.model.decoder import Written
+from rsmoe_core.model.language.decoder import Written
+from rsmoe_core.model.language.generation import write
 from rsmoe_core.model.rsmoe import RSMoE
-from rsmoe_core.model.writing import write
 
 PROMPTS = [{name: f"{name} of picture {number}" for name in ("theme", "objects", "relations")} for number in "ab"]
 

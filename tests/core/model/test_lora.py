@@ -7,12 +7,11 @@ import torch
 
 from rsmoe_core.errors import ModelError
 from rsmoe_core.model import lora
-from rsmoe_core.model.language import answer_loss
-from rsmoe_core.model.roles import NO_ROLE, roles
+from rsmoe_core.model.language.generation import write
+from rsmoe_core.model.language.llama import answer_loss
 from rsmoe_core.model.rsmoe import RSMoE
-from rsmoe_core.model.writing import write
-from rsmoe_core.training.lessons import Row
-from rsmoe_core.training.packing import pack
+from rsmoe_core.roles import NO_ROLE, roles
+from rsmoe_core.training.examples import Row, pack
 from tests.core.conftest import make_tiny
 
 PROMPT = "describe the picture"

@@ -3,11 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from rsmoe_core.instructions import DEFAULT_PROMPTS
 from rsmoe_core.model import router
-from rsmoe_core.model.decoder import Written
-from rsmoe_core.model.roles import ROUTER
+from rsmoe_core.model.language.decoder import Written
 from rsmoe_core.model.rsmoe import RSMoE
+from rsmoe_core.roles import DEFAULT_PROMPTS, ROUTER
 
 
 @pytest.mark.parametrize(

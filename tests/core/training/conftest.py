@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from torch import Tensor
 
-from rsmoe_core.data import Sample
+from rsmoe_core.data.base import Sample
 from rsmoe_core.data.targets import derive
 from rsmoe_core.model.rsmoe import RSMoE
+from rsmoe_core.training.examples import Study
 from rsmoe_core.training.features import FeatureBank
-from rsmoe_core.training.lessons import Study
-from rsmoe_core.training.objectives import Material
+from rsmoe_core.training.objectives.base import Material
 from rsmoe_core.training.stages import Phase
 
 ALIGN = Phase(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from rsmoe_core.training.curves import Curve, curves, draw_curves, smoothed
+from rsmoe_core.training.log import Curve, curves, draw_curves, smoothed
 
 ROWS = [
     {"phase": "align", "seconds": 1, "step": 1, "epoch": 0.5, "loss": 3.0, "rate": 1e-3, "norm": 2.0},

@@ -10,8 +10,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from rsmoe_core.data import Sample, read_dataset, read_image
-from rsmoe_core.model.vision import EfficientNetLite
+from rsmoe_core.data.base import Sample, read_image
+from rsmoe_core.data.formats.registry import read_dataset
+from rsmoe_core.model.vision.efficientnet_lite import EfficientNetLite
 from rsmoe_core.preprocess import normalise
 from rsmoe_core.presets import tiny
 from rsmoe_core.training.features import FeatureBank, cached_features

@@ -13,23 +13,24 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from rsmoe_core.checkpoint import fingerprint, load_model, save_model
+from rsmoe_core.checkpoint.load import fingerprint, load_model, save_model
 from rsmoe_core.config import LoraSettings
-from rsmoe_core.data import Question, Sample, plain
+from rsmoe_core.data.base import Question, Sample
+from rsmoe_core.data.formats import plain
 from rsmoe_core.data.targets import derive
 from rsmoe_core.engine import load
 from rsmoe_core.errors import TrainingError
 from rsmoe_core.model.rsmoe import RSMoE, build
-from rsmoe_core.model.vision import folded
+from rsmoe_core.model.tokenizer import TextCodec
+from rsmoe_core.model.vision.efficientnet_lite import folded
 from rsmoe_core.presets import tiny
-from rsmoe_core.tokenizer import TextCodec
+from rsmoe_core.training.examples import Study, texts
 from rsmoe_core.training.features import FeatureBank, cached_features
-from rsmoe_core.training.lessons import Study, texts
 from rsmoe_core.training.loop import run_phase
-from rsmoe_core.training.objectives import Material, Session
-from rsmoe_core.training.recipe import Recipe, run_stage
+from rsmoe_core.training.objectives.base import Material, Session
+from rsmoe_core.training.objectives.text import Teaching
+from rsmoe_core.training.run import Recipe, run_stage
 from rsmoe_core.training.stages import Phase, stage
-from rsmoe_core.training.teaching import Teaching
 from tests.tiny import make_tiny, wake
 
 COLOURS = {

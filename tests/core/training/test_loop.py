@@ -14,9 +14,9 @@ from torch import Tensor
 from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.training import loop
 from rsmoe_core.training.loop import run_phase
-from rsmoe_core.training.objectives import Material, Session
+from rsmoe_core.training.objectives.base import Material, Session
+from rsmoe_core.training.objectives.text import Teaching
 from rsmoe_core.training.stages import Phase
-from rsmoe_core.training.teaching import Teaching
 from tests.core.conftest import make_tiny
 from tests.core.training.conftest import ALIGN, ALIKE, EXPERTS, changed, state
 

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 from rsmoe_core.model.rsmoe import RSMoE
-from rsmoe_core.training.lessons import Row
-from rsmoe_core.training.packing import pack
+from rsmoe_core.training.examples import Row, pack
 
 
 def test_packing_keeps_rows_apart(tiny_model: RSMoE) -> None:

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from rsmoe_core.errors import UsageError
-from rsmoe_core.model.roles import roles
-from rsmoe_core.training.lessons import LESSONS
+from rsmoe_core.roles import roles
+from rsmoe_core.training.examples import LESSONS
 from rsmoe_core.training.stages import STAGES, stage
 from rsmoe_core.types import EXPERTS
 

@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rsmoe_core.data import Sample, read_dataset, read_image
+from rsmoe_core.data.base import Sample, read_image
+from rsmoe_core.data.formats.registry import read_dataset
 from rsmoe_core.preprocess import resize
-from rsmoe_core.training import views as module
-from rsmoe_core.training.views import make_views
+from rsmoe_core.training import features as module
+from rsmoe_core.training.features import make_views
 
 
 def test_views_stand_in_the_order_of_samples_and_chances(karpathy_folder: Path) -> None:

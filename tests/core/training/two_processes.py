@@ -15,12 +15,12 @@ import pytest
 
 from rsmoe_core.errors import TrainingError
 from rsmoe_core.presets import tiny
-from rsmoe_core.training import processes, recipe
+from rsmoe_core.training import distributed, run
 from rsmoe_core.training.loop import run_phase
-from rsmoe_core.training.objectives import Objective, Session
-from rsmoe_core.training.recipe import Recipe, run_stage
+from rsmoe_core.training.objectives.base import Objective, Session
+from rsmoe_core.training.objectives.text import Teaching
+from rsmoe_core.training.run import Recipe, run_stage
 from rsmoe_core.training.stages import Phase, stage
-from rsmoe_core.training.teaching import Teaching
 from tests.core.training.conftest import ALIKE, make_alike
 from tests.tiny import make_tiny
 
@@ -50,16 +50,16 @@ def main(out: Path, data: Path) -> None:
         digests[f"{phase.name} of {phase.objective}"] = digest(objective)
         return ended
 
-    with processes.joined("cpu"), pytest.MonkeyPatch.context() as patch:
+    with distributed.joined("cpu"), pytest.MonkeyPatch.context() as patch:
         with pytest.raises(TrainingError, match="not like this"):
-            processes.from_first(refuse)
+            distributed.from_first(refuse)
         digests["alike"] = digest(train_alike(out / "alike"))
-        patch.setattr(recipe, "run_phase", recorded)
+        patch.setattr(run, "run_phase", recorded)
         chosen = Recipe((data,), out, holdout=0.2, bf16=False, max_steps=2)
         start = run_stage(stage("1"), chosen, config=tiny(), say=said.append)
         run_stage(stage("2").with_epochs(2), chosen, start=start, say=said.append)
         result = {"digests": digests, "said": said}
-        (out / f"{processes.number()}.json").write_text(json.dumps(result))
+        (out / f"{distributed.number()}.json").write_text(json.dumps(result))
 
 
 if __name__ == "__main__":

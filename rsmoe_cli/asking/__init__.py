@@ -1,0 +1,1 @@
+"""Results → one answer for the scene, with evidence, and the layers that show it."""

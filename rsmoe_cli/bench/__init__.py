@@ -1,0 +1,1 @@
+"""`rsmoe bench`: the loops that others run, and the comparison with them."""

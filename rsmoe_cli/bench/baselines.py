@@ -1,0 +1,109 @@
+"""The loops that others run, on the same weights: what `rsmoe caption` is measured against.
+
+    one-by-one   the whole raster read, then one tile per call of transformers' `generate`
+    batches      the same, with 32 tiles per call
+
+In both, the router, one expert after another, and fusion have a `generate` of their own, for which peft switches to the
+adapter. `one-by-one-merged` and `batches-merged` have a copy of the language model with the adapter merged for each
+instead, which is the fastest that transformers has to offer. All leave blank tiles out.
+
+    python -m rsmoe_cli.bench.baselines one-by-one SCENE -o OUT.gpkg --model nano --tile-size 224
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import time
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rsmoe_cli.bench.run import Run
+
+if TYPE_CHECKING:
+    from rsmoe_cli.raster.scene import Scene
+    from rsmoe_cli.tiles.image import TileImage
+    from rsmoe_core.engine import Engine
+
+LOOPS = {"one-by-one": (1, False), "batches": (32, False), "one-by-one-merged": (1, True), "batches-merged": (32, True)}
+"""Tiles at a time, and whether adapters are merged."""
+
+
+def main() -> None:
+    """Captions a scene and prints a `Run` as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("loop", choices=LOOPS)
+    parser.add_argument("scene")
+    parser.add_argument("-o", "--out", type=Path, required=True)
+    parser.add_argument("--model", default="nano")
+    parser.add_argument("--tile-size", type=int, required=True)
+    arguments = parser.parse_args()
+    run = caption(arguments.loop, arguments.scene, arguments.out, arguments.model, arguments.tile_size)
+    print(json.dumps(dataclasses.asdict(run)))
+
+
+def caption(loop: str, path: str, out: Path, model: str, tile_size: int) -> Run:
+    """Captions a scene by one of the loops; the clock runs from the first read to the written file."""
+    from rsmoe_cli.raster.scene import open_scene
+
+    at_a_time, merged = LOOPS[loop]
+    engine, scene = load(model, merged), open_scene(path)
+    began = time.perf_counter()
+    tiles = whole_scene(scene, tile_size)
+    read = time.perf_counter() - began
+    first, said = 0.0, []
+    while batch := list(islice(tiles, at_a_time)):
+        words = engine.caption([tile.pixels for tile in batch], [tile.valid for tile in batch])
+        said += [(tile, description.caption) for tile, description in zip(batch, words, strict=True)]
+        first = first or time.perf_counter() - began
+    write(scene, said, out)
+    return Run(len(said), time.perf_counter() - began, waited=read, first=first)
+
+
+def load(model: str, merged: bool) -> Engine:
+    """An engine over transformers' own models."""
+    from rsmoe_core.checkpoint.catalogue import find_model
+    from rsmoe_core.checkpoint.load import fingerprint, load_model
+    from rsmoe_core.engine import Engine
+    from rsmoe_core.model import lora
+    from rsmoe_core.model.language.generation import RoleCopies
+
+    folder = find_model(model)
+    loaded = load_model(folder)
+    if loaded.config.share_base:
+        speaker = lora.merged if merged else lora.Switched
+        loaded.language = RoleCopies({role: speaker(loaded.language, role) for role in loaded.roles})
+    return Engine(loaded, model, fingerprint(folder))
+
+
+def whole_scene(scene: Scene, tile_size: int) -> Iterator[TileImage]:
+    """Reads the whole raster, then cuts out one tile after the other, without the blank ones."""
+    from rsmoe_cli.raster.dataset import open_dataset
+    from rsmoe_cli.tiles.chunks import join, read_piece
+    from rsmoe_cli.tiles.grid import Grid
+    from rsmoe_cli.tiles.image import TileImage
+
+    with open_dataset(scene.path) as dataset:
+        everything = read_piece(dataset, scene, (0, 0, scene.width, scene.height))
+    tiles = (join(tile, [everything]) for tile in Grid(scene.width, scene.height, tile_size))
+    return (tile for tile in tiles if isinstance(tile, TileImage) and tile.valid_pixels)
+
+
+def write(scene: Scene, said: list[tuple[TileImage, str]], out: Path) -> None:
+    """All captions at once, with their footprints in the scene's reference system."""
+    import geopandas
+
+    from rsmoe_cli.raster.georeference import Footprints
+
+    crs = scene.georeference.crs
+    footprints = Footprints(scene.georeference, crs)
+    words = {"tile_id": [tile.tile.id for tile, _ in said], "caption": [text for _, text in said]}
+    frame = geopandas.GeoDataFrame(words, geometry=[footprints.of(tile.tile.box) for tile, _ in said], crs=crs)
+    frame.to_file(out, driver="GPKG")
+
+
+if __name__ == "__main__":
+    main()

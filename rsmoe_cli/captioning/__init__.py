@@ -1,0 +1,1 @@
+"""Results → journal → layer of captions."""

@@ -1,0 +1,1 @@
+"""Layer → file: one module for each output format, and their registry."""

@@ -1,0 +1,1 @@
+"""Tiles → batches → engine → results, with a journal: what captioning and asking share."""

@@ -1,0 +1,59 @@
+"""Where an output comes from: what stands in its metadata, by key."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+from pyproj import CRS
+
+from rsmoe_cli.pipeline.run import Engine
+from rsmoe_cli.raster.scene import Scene
+from rsmoe_cli.tiles.grid import Grid
+
+
+def of_scene(scene: Scene, grid: Grid | None) -> dict[str, object]:
+    """What was decided about a scene, and how it was cut, if it was."""
+    georeference = scene.georeference
+    cut = {} if grid is None else {"tile_size": grid.size, "overlap": grid.overlap, "tiles": len(grid)}
+    return {
+        "source": scene.path,
+        "source_width": scene.width,
+        "source_height": scene.height,
+        "source_crs": crs_name(georeference.crs),
+        "georeference": georeference.kind,
+        "coordinates": georeference.warning or "of the CRS",
+        "bands": str(scene.choice),
+        "stretch": str(scene.stretch),
+        "valid_pixels": scene.mask.source,
+        **cut,
+    }
+
+
+def of_engine(engine: Engine | None) -> dict[str, object]:
+    """Who spoke, if anybody was asked."""
+    if engine is None:
+        return {}
+    return {
+        "model": engine.name,
+        "model_revision": engine.revision,
+        "device": engine.device,
+        "dtype": engine.dtype,
+    }
+
+
+def of_file(crs: CRS | None) -> dict[str, object]:
+    """What wrote the file, and the reference system of its geometries."""
+    return {
+        "crs": crs_name(crs),
+        "tool": f"rsmoe {version('rsmoe')}",
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def crs_name(crs: CRS | None) -> str | None:
+    """Short name such as EPSG:32631; the whole definition of a system that has none."""
+    if crs is None:
+        return None
+    authority = crs.to_authority()
+    return ":".join(authority) if authority else crs.to_wkt()

@@ -1,0 +1,1 @@
+"""Labelled scenes and data sets → images to learn from."""

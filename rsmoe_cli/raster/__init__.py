@@ -1,0 +1,1 @@
+"""Scene file → Scene: its bands, mask, stretch and georeference, settled once."""

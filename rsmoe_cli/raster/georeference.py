@@ -1,0 +1,224 @@
+"""Pixels → ground. Pixel coordinates are (column, row) of pixel corners, (0, 0) at the top left; ground is (x, y).
+
+Georeference ──▶ Footprints(georeference, target CRS) ──▶ Polygon of a pixel rectangle
+
+Rings in longitude and latitude that meet the 180th meridian or a pole, made into what RFC 7946 asks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+from pyproj import CRS, Geod, Transformer
+from pyproj.exceptions import ProjError
+from rasterio._err import CPLE_BaseError
+from rasterio.errors import RasterioError
+from rasterio.transform import GCPTransformer
+from shapely.affinity import translate
+from shapely.geometry import MultiPolygon, Point, Polygon, box
+from shapely.geometry.base import BaseGeometry
+from shapely.geometry.polygon import orient
+
+if TYPE_CHECKING:
+    from rasterio.io import DatasetReader
+
+PixelMap = Callable[[NDArray[np.float64], NDArray[np.float64]], tuple[NDArray[np.float64], NDArray[np.float64]]]
+"""Columns and rows → x and y, arrays of one length; infinite where the ground is undefined."""
+
+_BEND = 1 / 500
+"""An edge whose middle lies further than this share of its length from the straight line is drawn with more points."""
+_EDGE_POINTS = 16
+_FARTHEST = 1e15
+"""No system has coordinates beyond this; products of larger ones overflow."""
+_LONGEST_REASON = 120
+"""Letters of a library's reason that are passed on."""
+
+_NO_GROUND = "no georeference: footprints are in pixels, x to the right and y down"
+_NO_CRS = "no coordinate reference system: footprints keep the file's coordinates without one; set it with gdal_edit"
+_NO_SENSE = "the file's georeference makes no sense ({}): footprints are in pixels, x to the right and y down"
+_BAD_CRS = "the file's CRS cannot be understood ({}): footprints keep the coordinates without one"
+_RPC_ONLY = f"{_NO_GROUND}; the file has RPCs only, warp it with 'gdalwarp -rpc' for places on the map"
+
+
+@dataclass(frozen=True)
+class Georeference:
+    """How a raster lies on the ground: an affine transform, ground control points, or neither."""
+
+    transform: Affine
+    """Pixel → ground; the identity if there is none or if control points are used."""
+    gcps: tuple[Any, ...] = ()
+    """Ground control points (rasterio's); they are fitted by a polynomial, as GDAL and QGIS do by default."""
+    crs: CRS | None = None
+    """Reference system of the ground coordinates."""
+    warning: str | None = None
+    """What the user should know if places are not known in full."""
+
+    @property
+    def kind(self) -> str:
+        """`affine`, `gcps` or `pixels`."""
+        if self.gcps:
+            return "gcps"
+        return "pixels" if self.transform.is_identity else "affine"
+
+    def pixel_map(self) -> PixelMap:
+        """The mapping to the raster's own ground coordinates."""
+        if not self.gcps:
+            a, b, c, d, e, f = self.transform[:6]
+            return lambda cols, rows: (a * cols + b * rows + c, d * cols + e * rows + f)
+
+        transformer = GCPTransformer(list(self.gcps))
+
+        def from_points(
+            cols: NDArray[np.float64], rows: NDArray[np.float64]
+        ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+            xs, ys = transformer.xy(rows, cols, offset="ul")
+            return np.asarray(xs, float), np.asarray(ys, float)
+
+        return from_points
+
+    def metres_per_pixel(self, width: int, height: int) -> float | None:
+        """Ground sample distance at the centre of a scene of that size, measured on the ellipsoid.
+
+        None without a CRS, or with one of a building site, say, that nobody can place on the globe.
+        """
+        if self.crs is None:
+            return None
+        try:
+            to_globe = Transformer.from_crs(self.crs, "EPSG:4326", always_xy=True)
+        except ProjError:
+            return None
+        cols, rows = np.array([0.0, 1.0, 0.0]) + width / 2, np.array([0.0, 0.0, 1.0]) + height / 2
+        xs, ys = self.pixel_map()(cols, rows)
+        lons, lats = to_globe.transform(xs, ys)
+        if not np.isfinite([*lons, *lats]).all():
+            return None
+        _, _, metres = Geod(ellps="WGS84").inv(lons[[0, 0]], lats[[0, 0]], lons[1:], lats[1:])
+        return float(np.sqrt(np.prod(metres)))
+
+
+def read_georeference(dataset: DatasetReader) -> Georeference:
+    """The georeference of an open raster; an affine transform wins over control points, as in GDAL.
+
+    One that is damaged is left out, with a warning: pictures can be described without.
+    """
+    points, points_crs = dataset.gcps
+    if not dataset.transform.is_identity:
+        transform, gcps = dataset.transform, ()
+    elif points:
+        transform, gcps = Affine.identity(), tuple(points)
+    else:
+        return Georeference(Affine.identity(), warning=_RPC_ONLY if dataset.rpcs else _NO_GROUND)
+    if fault := _fault(Georeference(transform, gcps), dataset.width, dataset.height):
+        return Georeference(Affine.identity(), warning=_NO_SENSE.format(fault))
+    try:
+        crs = points_crs if gcps else dataset.crs
+        if not crs:
+            return Georeference(transform, gcps, warning=_NO_CRS)
+        return Georeference(transform, gcps, CRS.from_wkt(crs.to_wkt(version="WKT2_2019")))
+    except (ProjError, RasterioError, ValueError) as error:
+        reason = " ".join(str(error).split())[:_LONGEST_REASON]
+        return Georeference(transform, gcps, warning=_BAD_CRS.format(reason))
+
+
+def _fault(georeference: Georeference, width: int, height: int) -> str | None:
+    """What is wrong with the places of a raster's corners; None where they span a piece of ground."""
+    try:
+        with np.errstate(all="ignore"):
+            xs, ys = georeference.pixel_map()(
+                np.array([0.0, width, width, 0.0]), np.array([0.0, 0.0, height, float(height)])
+            )
+    except (RasterioError, ValueError, CPLE_BaseError) as error:
+        return " ".join(str(error).split())[:_LONGEST_REASON]
+    if not (np.isfinite([xs, ys]).all() and np.abs([xs, ys]).max() < _FARTHEST):
+        return "its corners lie nowhere"
+    # Of a line or a point no part is a tile.
+    if not (np.ptp(xs) > 0 and np.ptp(ys) > 0 and Polygon(np.column_stack([xs, ys])).area > 0):
+        return "its corners lie in a line"
+    return None
+
+
+class Footprints:
+    """Draws pixel rectangles on the ground, in the scene's own reference system or in another one."""
+
+    def __init__(self, georeference: Georeference, target: CRS | None) -> None:
+        """`target` is None to keep the scene's own coordinates as they are.
+
+        Raises:
+            pyproj.exceptions.ProjError: there is no way from the scene's reference system to the target.
+        """
+        self._map = georeference.pixel_map()
+        self._wraps = target is not None and target.is_geographic
+        self._transformer = (
+            Transformer.from_crs(georeference.crs, target, always_xy=True)
+            if georeference.crs is not None and target is not None and target != georeference.crs
+            else None
+        )
+
+    def of(self, box: tuple[int, int, int, int]) -> BaseGeometry | None:
+        """Footprint of a pixel rectangle (left, top, width, height), exterior counter-clockwise.
+
+        None where the ground is undefined.
+
+        Edges get more points where the mapping bends them. In longitude and latitude a footprint that crosses the
+        180th meridian is cut there into two parts.
+        """
+        x, y, width, height = box
+        corners = np.array([(x, y), (x + width, y), (x + width, y + height), (x, y + height), (x, y)], float)
+        with np.errstate(invalid="ignore"):
+            ring = np.concatenate([self._edge(start, end)[:-1] for start, end in pairwise(corners)])
+        if not np.isfinite(ring).all():
+            return None
+        if self._wraps:
+            return wrap(ring)
+        return orient(Polygon(ring))
+
+    def point(self, x: float, y: float) -> Point | None:
+        """Where a point in pixels lies; None where the ground is undefined."""
+        east, north = self._points(np.array([(x, y)], float))[0]
+        if not np.isfinite([east, north]).all():
+            return None
+        return Point(east - 360 * np.floor((east + 180) / 360) if self._wraps else east, north)
+
+    def _edge(self, start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Px2 ground points from one pixel corner to the next; two points if the edge stays straight."""
+        first, middle, last = self._points(np.linspace(start, end, 3))
+        if np.hypot(*(middle - (first + last) / 2)) <= _BEND * np.hypot(*(last - first)):
+            return np.array([first, last])
+        return self._points(np.linspace(start, end, _EDGE_POINTS + 1))
+
+    def _points(self, pixels: NDArray[np.float64]) -> NDArray[np.float64]:
+        xs, ys = self._map(pixels[:, 0], pixels[:, 1])
+        if self._transformer is not None:
+            xs, ys = self._transformer.transform(xs, ys)
+        return np.column_stack([xs, ys])
+
+
+def wrap(ring: NDArray[np.float64]) -> BaseGeometry:
+    """Px2 (longitude, latitude) in degrees, not closed → a polygon within ±180, in two parts if it crosses 180.
+
+    Neighbouring points are taken to be less than half the world apart.
+    """
+    lons = np.unwrap(np.append(ring[:, 0], ring[0, 0]), period=360)
+    points = np.column_stack([lons[:-1], ring[:, 1]])
+    if abs(lons[-1] - lons[0]) > 180:
+        points = _around_pole(np.column_stack([lons, np.append(ring[:, 1], ring[0, 1])]))
+    polygon = Polygon(points)
+    first, last = (int(np.floor((lon + 180) / 360)) for lon in (points[:, 0].min(), points[:, 0].max()))
+    if first == last or points[:, 0].max() == 180 + 360 * first:
+        return orient(translate(polygon, -360 * first))
+    worlds = range(first, last + 1)
+    cuts = [translate(polygon, -360 * world).intersection(box(-180, -90, 180, 90)) for world in worlds]
+    parts = [part for cut in cuts for part in getattr(cut, "geoms", [cut]) if isinstance(part, Polygon) and part.area]
+    return MultiPolygon([orient(part) for part in parts])
+
+
+def _around_pole(ring: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A closed ring that runs once around a pole, led along the pole so that it encloses it."""
+    pole = 90.0 if ring[:, 1].mean() > 0 else -90.0
+    return np.vstack([ring, (ring[-1, 0], pole), (ring[0, 0], pole)])

@@ -1,0 +1,122 @@
+"""Models by name: where a model's folder is, and what is in it, told without loading its weights."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from rsmoe_core.checkpoint.load import CONFIG, EXPERTS, WEIGHTS, fingerprint, load_config
+from rsmoe_core.checkpoint.weights import shapes_of
+from rsmoe_core.config import ModelConfig
+from rsmoe_core.errors import ModelError, UsageError
+from rsmoe_core.roles import ADAPTER_WEIGHTS, ADAPTERS, roles
+
+BUILT_IN = Path(__file__).parents[1] / "models"
+"""Folder of the models that ship inside the package, one folder each."""
+
+CARD = "README.md"
+
+# Batch norms keep these beside their parameters; no training step changes them by a gradient.
+_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+_CARD_LINES = 12
+
+
+@dataclass(frozen=True)
+class ModelSummary:
+    """What there is to know of a model before it is loaded."""
+
+    name: str
+    """As it was asked for."""
+    folder: Path
+    revision: str
+    """Fingerprint of everything that decides what it says."""
+    size: int
+    """Bytes on disk."""
+    config: ModelConfig
+    parts: dict[str, int]
+    """Parameters of image encoder, Q-Former, language model and each role."""
+    card: str
+    """The model card up to its first section; empty where there is none."""
+
+    @property
+    def parameters(self) -> int:
+        """Parameters of all parts together."""
+        return sum(self.parts.values())
+
+
+def built_in_models() -> list[str]:
+    """Names of the models that ship inside the package."""
+    return sorted(path.parent.name for path in BUILT_IN.glob("*/config.json"))
+
+
+def find_model(model: str, revision: str | None = None) -> Path:
+    """The folder of a model: of a built-in name, a folder as it is, or of a hub id, which is fetched.
+
+    Raises UsageError for a name that means nothing, ModelError where the hub does not give it.
+    """
+    if model in built_in_models():
+        return BUILT_IN / model
+    if Path(model).is_dir():
+        return Path(model)
+    if re.fullmatch(r"[\w.-]+/[\w.-]+", model) and not model.startswith("."):
+        return _download(model, revision)
+    known = ", ".join(built_in_models())
+    raise UsageError(f"no model '{model}'; give a built-in name ({known}), a model folder, or a hub id (owner/name)")
+
+
+def summarise(model: str) -> ModelSummary:
+    """What is in a model, by built-in name, folder or hub id. Raises UsageError and ModelError."""
+    folder = find_model(model)
+    config = load_config(folder)
+    return ModelSummary(
+        name=model,
+        folder=folder,
+        revision=fingerprint(folder),
+        size=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
+        config=config,
+        parts=_parts(folder, roles(config.experts)),
+        card=_card_head(folder),
+    )
+
+
+def _parts(folder: Path, names: tuple[str, ...]) -> dict[str, int]:
+    """Parameters by part, from the heads of the weight files."""
+    parts = dict.fromkeys(("vision", "qformer", "language"), 0)
+    for key, count in _counts(folder / WEIGHTS).items():
+        name = key.split(".")[0]
+        if name not in parts:
+            raise ModelError(f"{folder / WEIGHTS}: does not fit {CONFIG} (it holds {key}); copy the model folder again")
+        parts[name] += count
+    for role in names:
+        for path in (folder / ADAPTERS / role / ADAPTER_WEIGHTS, folder / EXPERTS / role / WEIGHTS):
+            if path.is_file():
+                parts[role] = sum(_counts(path).values())
+    return parts
+
+
+def _counts(path: Path) -> dict[str, int]:
+    """Numbers in each tensor of a weight file that are parameters."""
+    return {key: math.prod(shape) for key, shape in shapes_of(path).items() if not key.endswith(_STATISTICS)}
+
+
+def _card_head(folder: Path) -> str:
+    path = folder / CARD
+    if not path.is_file():
+        return ""
+    # Between two lines of dashes stands what the hub reads, not people.
+    text = re.sub(r"\A---\n.*?\n---\n", "", path.read_text(encoding="utf-8", errors="replace"), flags=re.DOTALL)
+    return "\n".join(text.split("\n## ")[0].strip().splitlines()[:_CARD_LINES])
+
+
+def _download(hub_id: str, revision: str | None) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(hub_id, revision=revision, allow_patterns=["*.json", "*.safetensors", "*.md"]))
+    except Exception as error:  # the hub client and the network each raise their own
+        reason = str(error).strip().splitlines()[0]
+        raise ModelError(
+            f"cannot fetch '{hub_id}' from the hub ({reason}); check the name, or give a folder"
+        ) from error

@@ -1,0 +1,180 @@
+"""Model folders: config.json, model.safetensors, tokenizer.json, adapters/<role>/, README.md (the model card).
+
+Weights are safetensors only, so that nothing in a folder is ever executed. `model.safetensors` holds image encoder,
+Q-Former and the stage-1 language model; a folder without `adapters/` is a stage-1 model. Where the configuration names
+things to be found one by one, `counters/<counter>.safetensors` are there. In the merged form, which is for use only,
+`experts/<role>/model.safetensors` with a whole language model each stand in the adapters' place.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from rsmoe_core.checkpoint import expected
+from rsmoe_core.checkpoint.validation import read_json_file
+from rsmoe_core.checkpoint.weights import read_weights
+from rsmoe_core.config import ModelConfig
+from rsmoe_core.errors import ModelError
+from rsmoe_core.model.language.generation import RoleCopies
+from rsmoe_core.model.rsmoe import RSMoE, build
+from rsmoe_core.model.tokenizer import TextCodec
+from rsmoe_core.roles import ADAPTERS, NO_ROLE, roles
+
+CONFIG, WEIGHTS, COUNTERS = "config.json", "model.safetensors", "counters"
+EXPERTS = "experts"
+"""Folder of the roles in the merged form."""
+
+_TIED = "lm_head.weight"
+"""The output layer's weight, which is that of the input embeddings and is not stored again."""
+
+
+def save_model(model: RSMoE, folder: Path, *, half: bool = False, merged: bool = False) -> None:
+    """Write a model folder; `half` stores matrices in float16 (vectors, such as norms, stay in float32).
+
+    `merged` makes a full copy of the language model of each role. A model that was read from that form is not written
+    again.
+    """
+    assert model.config.share_base, "a merged model has no adapters to keep"
+    folder.mkdir(parents=True, exist_ok=True)
+    config = dataclasses.replace(model.config, share_base=not merged)
+    (folder / CONFIG).write_text(json.dumps(config.to_dict(), indent=2) + "\n", encoding="utf-8")
+    model.codec.save(folder)
+    save_file(_stored(base_state(model), half), str(folder / WEIGHTS))
+    for name, counter in model.counters.items():
+        (folder / COUNTERS).mkdir(exist_ok=True)
+        save_file(_stored(counter.state_dict(), half), str(folder / COUNTERS / f"{name}.safetensors"))
+    if merged:
+        _save_copies(model, folder / EXPERTS, half)
+    elif model.has_experts:
+        from rsmoe_core.model import lora
+
+        lora.save_adapters(model.language, folder)
+        for path in (folder / ADAPTERS).glob("*/*.safetensors"):
+            save_file(_stored(load_file(str(path)), half), str(path), metadata={"format": "pt"})
+
+
+def load_model(folder: Path, device: str = "cpu") -> RSMoE:
+    """Read a model folder into float32 on `device`, in evaluation mode.
+
+    Every weight file is compared with the configuration before its numbers take any memory. Raises ModelError that
+    names the file which is missing, truncated or does not fit the others.
+    """
+    config = load_config(folder)
+    codec = TextCodec.load(folder, config.experts, config.language.vocab_size)
+    state = read_base(folder, expected.shell(config, codec))
+    model = build(config, codec)
+    model.load_state_dict(state, strict=False)  # nothing is missing but what is tied to the input embeddings
+    if not config.share_base:
+        model.language = _copies(model, read_copies(folder, config))
+    elif (folder / ADAPTERS).is_dir():
+        from rsmoe_core.model import lora
+
+        model.language = lora.load_adapters(model.language, folder, config)
+    return model.to(device).eval()
+
+
+def read_base(folder: Path, shell: RSMoE) -> dict[str, Tensor]:
+    """Image encoder, Q-Former, counters and stage-1 language model, by the names that a stage-1 model has for them.
+
+    `shell` is the model to be, by `contents.shell`. Raises ModelError.
+    """
+    own = {key: value for key, value in shell.state_dict().items() if not key.startswith("counters.")}
+    language = expected.language(shell.config.language)
+    state = read_weights(folder / WEIGHTS, own | {f"language.{key}": value for key, value in language.items()})
+    for name, counter in shell.counters.items():
+        counted = read_weights(folder / COUNTERS / f"{name}.safetensors", counter.state_dict())
+        state |= {f"counters.{name}.{key}": value for key, value in counted.items()}
+    return state
+
+
+def read_copies(folder: Path, config: ModelConfig) -> dict[str, dict[str, Tensor]]:
+    """Role → its whole language model, of a folder in the merged form. Raises ModelError."""
+    wanted = expected.language(config.language)
+    return {role: read_weights(folder / EXPERTS / role / WEIGHTS, wanted) for role in roles(config.experts)}
+
+
+def load_config(folder: Path) -> ModelConfig:
+    """Read `config.json`, of a folder that holds all of its files itself. Raises ModelError."""
+    path = folder / CONFIG
+    if not path.is_file():
+        raise ModelError(f"{folder}: not a model folder ({CONFIG} is missing); name one that rsmoe wrote")
+    _refuse_strangers(folder)
+    try:
+        return ModelConfig.from_dict(read_json_file(path))
+    except ValueError as error:
+        raise ModelError(f"{path}: damaged ({error}); copy the model folder again") from error
+    except ModelError as error:
+        raise ModelError(f"{folder}: {error}") from None
+
+
+def _refuse_strangers(folder: Path) -> None:
+    """Raise ModelError where something in the folder is a link that leads out of it, or no ordinary file."""
+    home = folder.resolve()
+    # The hub's cache keeps a model's files beside its snapshots, which hold links to them.
+    homes = (home, home.parent.parent / "blobs") if home.parent.name == "snapshots" else (home,)
+    for path in folder.rglob("*"):
+        real = path.resolve()
+        if not any(real.is_relative_to(own) for own in homes):
+            raise ModelError(f"{path}: is a link out of the model folder; copy the files themselves")
+        if not (real.is_file() or real.is_dir()):
+            raise ModelError(f"{path}: is no ordinary file; remove it")
+
+
+def fingerprint(folder: Path) -> str:
+    """Twelve hexadecimal digits that change whenever a file that decides what the model says changes."""
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.suffix in (".json", ".safetensors") and p.is_file()):
+        digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def base_state(model: RSMoE) -> dict[str, Tensor]:
+    """Image encoder, Q-Former and language model without adapters, by the names they have in a stage-1 model."""
+    state = {}
+    for key, value in model.state_dict().items():
+        if "lora_" not in key and not key.endswith(_TIED) and not key.startswith("counters."):
+            state[key.replace("language.base_model.model.", "language.").replace(".base_layer.", ".")] = value
+    return state
+
+
+def trainable_count(module: nn.Module) -> int:
+    """Number of parameters that training may change."""
+    return sum(p.numel() for p in module.parameters() if p.requires_grad)
+
+
+def _save_copies(model: RSMoE, folder: Path, half: bool) -> None:
+    from rsmoe_core.model import lora
+
+    for role in model.roles:
+        state = lora.merged(model.language, role).state_dict()
+        (folder / role).mkdir(parents=True)
+        own = {key: value for key, value in state.items() if not key.endswith(_TIED)}
+        save_file(_stored(own, half), str(folder / role / WEIGHTS))
+
+
+def _copies(model: RSMoE, states: Mapping[str, Mapping[str, Tensor]]) -> RoleCopies:
+    from rsmoe_core.model.language.llama import build_language_model
+
+    copies = {NO_ROLE: model.language}
+    for role, state in states.items():
+        copies[role] = build_language_model(model.config.language, model.codec)
+        copies[role].load_state_dict(state, strict=False)
+    return RoleCopies(copies)
+
+
+def _stored(state: dict[str, Tensor], half: bool) -> dict[str, Tensor]:
+    return {
+        key: (value.to(torch.float16) if half and value.is_floating_point() and value.ndim > 1 else value)
+        .detach()
+        .cpu()
+        .contiguous()
+        for key, value in state.items()
+    }

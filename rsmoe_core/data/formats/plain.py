@@ -1,0 +1,71 @@
+"""The project's own format: a folder of pictures and one `annotations.jsonl`, a JSON object a line.
+
+    {"image": "images/algiers_0007.png", "split": "train", "captions": ["..."], "scene": "harbour",
+     "series": "algiers", "objects": "three ships",
+     "questions": [{"text": "how many ships are there?", "answer": "three", "kind": "count"}],
+     "marks": {"thing": "ship", "boxes": [[120.5, 80, 24, 9], ...]}, "metres_per_pixel": 10.0, "by_rule": true}
+
+`image` is relative to the folder; all but `image` and `split` may be left out, as long as there is a caption, a
+question, a scene or marks. `boxes` are centre x, centre y, width and height of everything of that kind in the picture,
+in its pixels; sizes are 0 where only a point was marked, and an empty list says that there is none. `by_rule` is there
+where nobody wrote the sentences. Every other format can be turned into this one: `rsmoe data prepare`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from rsmoe_core.data.base import Dataset, Marks, Question, Sample
+from rsmoe_core.data.formats.common import collect, lines
+
+RECOGNISED_BY = ANNOTATIONS = "annotations.jsonl"
+
+
+def find(root: Path) -> Path | None:
+    """The annotation file in `root`, or None where the folder is of another format."""
+    return path if (path := root / ANNOTATIONS).is_file() else None
+
+
+def read(annotations: Path) -> Dataset:
+    """Every usable line; the others are listed in `problems` with their number. DataError where it is not text."""
+    return collect(annotations.parent, lines(annotations), _sample)
+
+
+def write(root: Path, samples: Iterable[Sample]) -> None:
+    """Write `annotations.jsonl` into `root`, where the samples' pictures already lie."""
+    with (root / ANNOTATIONS).open("w", encoding="utf-8") as file:
+        for sample in samples:
+            file.write(json.dumps(row(root, sample)) + "\n")
+
+
+def row(root: Path, sample: Sample) -> dict[str, object]:
+    """What the format says of a picture in `root`; what is not annotated is left out."""
+    content = dataclasses.asdict(sample) | {"image": sample.image.relative_to(root).as_posix()}
+    return {name: value for name, value in content.items() if value not in (None, (), False)}
+
+
+def _sample(root: Path, line: str) -> Sample:
+    content = json.loads(line)
+    return Sample(
+        image=root / content["image"],
+        split=content["split"],
+        captions=content.get("captions", ()),
+        scene=content.get("scene"),
+        series=content.get("series"),
+        objects=content.get("objects"),
+        questions=tuple(Question(q["text"], q["answer"], q["kind"]) for q in content.get("questions", ())),
+        marks=_marks(content["marks"]) if "marks" in content else None,
+        metres_per_pixel=content.get("metres_per_pixel"),
+        by_rule=content.get("by_rule", False),
+    )
+
+
+def _marks(content: dict) -> Marks:
+    boxes = []
+    for box in content["boxes"]:
+        x, y, width, height = map(float, box)
+        boxes.append((x, y, width, height))
+    return Marks(content["thing"], tuple(boxes))

@@ -1,0 +1,1 @@
+"""Model, or another program's predictions, + annotated images → scores."""

@@ -1,0 +1,1 @@
+"""Vision tokens + prompts → text: language models."""

@@ -1,0 +1,1 @@
+"""pixels_BCHW → patches_BPD: image encoders."""

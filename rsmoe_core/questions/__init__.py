@@ -1,0 +1,1 @@
+"""A question in people's words → ParsedQuestion."""

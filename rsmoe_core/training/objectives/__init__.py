@@ -1,0 +1,1 @@
+"""What a phase learns, one objective a file."""

@@ -1,0 +1,1 @@
+"""English: names, scene classes, locations, grammar."""

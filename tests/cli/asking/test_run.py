@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pytest
+from affine import Affine
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from pyproj import Transformer
+from rasterio.control import GroundControlPoint
+
+from rsmoe_cli.asking.run import Reply, ask_scenes
+from rsmoe_cli.asking.scene_answer import SceneAnswer
+from rsmoe_cli.formats.registry import check_output
+from rsmoe_cli.raster.scene import open_scene
+from rsmoe_cli.tiles.grid import Grid
+from rsmoe_core.questions.parser import read_inquiry
+from tests.cli.fakes import FakeEngine
+from tests.cli.rasters import SITE_CRS, rotated, sea, write_raster
+
+COUNT, PRESENCE, THEME = "How many ships are there?", "Is there a ship?", "What kind of place is this?"
+MORE, WHERE, WHY = "Are there more ships than cars?", "Where are the ships?", "Why is it wet?"
+SPOTS = [(10, 10), (31, 40), (64, 50), (90, 32), (100, 80)]
+"""Two of them lie on seams of tiles of 32 pixels."""
+
+
+def ask(
+    paths: list[str],
+    questions: list[str],
+    engine: FakeEngine | None = None,
+    out: Path | None = None,
+    size: int = 32,
+    overlap: int = 8,
+) -> list[Reply]:
+    scenes = [open_scene(path) for path in paths]
+    grids = [Grid(scene.width, scene.height, size, overlap) for scene in scenes]
+    return list(
+        ask_scenes(
+            list(zip(scenes, grids, strict=True)),
+            [read_inquiry(question) for question in questions],
+            engine or FakeEngine(),
+            check_output(out, *paths) if out is not None else None,
+        )
+    )
+
+
+def ask_one(path: str, question: str, engine: FakeEngine | None = None, **options: object) -> SceneAnswer:
+    return ask([path], [question], engine, **options)[0].answers[0]  # type: ignore[arg-type]
+
+
+def ships(path: Path, **profile: object) -> str:
+    return write_raster(path, sea(SPOTS), "red green blue", photometric="RGB", **profile)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(size=st.integers(20, 140), shared=st.floats(0, 0.5))
+def test_ships_are_counted_once_in_every_grid(tmp_path: Path, size: int, shared: float) -> None:
+    path = tmp_path / "a.tif"
+    if not path.exists():
+        ships(path)
+    answer = ask_one(str(path), COUNT, FakeEngine(image_size=70), size=size, overlap=int(shared * size))
+    assert answer.answer == "5"
+    assert answer.interval == (3, 5)
+
+
+def test_a_scene_is_read_once_for_all_questions(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    (reply,) = ask([ships(tmp_path / "a.tif")], [COUNT, WHY, THEME, MORE, WHERE], engine)
+    *others, where = (answer.answer for answer in reply.answers)
+    assert others == ["5", "unknown", "blue place", "yes"]
+    assert sorted(where.split(", ")) == ["center", "left", "lower right", "right", "upper left"]
+    pictures = {id(request.image) for request in engine.requests}
+    assert len(engine.requests) == 4 * len(pictures), "the four questions about a tile share its picture"
+    assert max(engine.batches) == 16
+    assert [request.metres_per_pixel for request in engine.requests] == pytest.approx([10] * len(engine.requests), 1e-2)
+    unanswerable = reply.answers[1]
+    assert (unanswerable.asked, unanswerable.reason) == (
+        0,
+        "a picture does not show who, when or why; ask, for example: how many ships are there?",
+    )
+
+
+def test_the_engine_is_told_the_size_of_the_pixels_that_it_sees(tmp_path: Path) -> None:
+    engine = FakeEngine(image_size=16)
+    ask_one(ships(tmp_path / "a.tif"), COUNT, engine, size=96, overlap=24)
+    assert {request.image.shape for request in engine.requests} == {(32, 32, 3)}
+    assert engine.requests[0].metres_per_pixel == pytest.approx(30, rel=1e-2)
+
+
+def test_a_question_that_no_picture_answers_reads_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rsmoe_cli.pipeline.run.read_tiles", lambda *_: pytest.fail("no tile is to be read"))
+    (reply,) = ask([ships(tmp_path / "a.tif")], [WHY], out=tmp_path / "out.gpkg")
+    assert reply.answers[0].answer == "unknown"
+    assert len(gpd.read_file(tmp_path / "out.gpkg", layer="answers")) == 0
+
+
+def test_a_blank_scene_has_no_answer(tmp_path: Path) -> None:
+    path = write_raster(
+        tmp_path / "a.tif", np.zeros((3, 64, 64), np.uint8), "red green blue", nodata=0, photometric="RGB"
+    )
+    answer = ask_one(path, COUNT, overlap=0)
+    assert (answer.answer, answer.reason) == ("unknown", "the scene has no valid pixel")
+    assert (answer.asked, answer.skipped, answer.failed) == (0, 4, 0)
+
+
+def test_a_failed_tile_is_told_and_does_not_spoil_the_others(tmp_path: Path) -> None:
+    values = sea(SPOTS)
+    values[:, 0, 0] = (1, 2, 3)
+    path = write_raster(tmp_path / "a.tif", values, "red green blue", photometric="RGB")
+    (reply,) = ask([path], [COUNT, PRESENCE], FakeEngine(poison=(1, 2, 3)), tmp_path / "out.gpkg", overlap=0)
+    count, presence = reply.answers
+    assert (count.answer, presence.answer) == ("4", "yes")
+    assert (count.asked, count.failed) == (11, 1)
+    assert "failed tiles, without which this is: 1; r0000c0000 cannot be asked: poisoned picture" in count.evidence
+    rows = gpd.read_file(tmp_path / "out.gpkg", layer="answers")
+    assert rows["status"].tolist() == ["failed"] * 2 + ["ok"] * 22
+    assert rows["error"].tolist()[:2] == ["cannot be asked: poisoned picture"] * 2
+
+
+def test_the_map_has_a_row_for_each_tile_and_question_and_the_ships_as_points(tmp_path: Path) -> None:
+    path = ships(tmp_path / "a.tif")
+    (reply,) = ask([path], [COUNT, THEME], out=tmp_path / "out.gpkg", overlap=0)
+    rows = gpd.read_file(tmp_path / "out.gpkg", layer="answers")
+    assert len(rows) == 2 * 12
+    assert rows["question"].tolist()[:2] == [COUNT, THEME]
+    assert rows["tile_id"].tolist()[:4] == ["r0000c0000"] * 2 + ["r0000c0001"] * 2
+    assert set(rows["scene"]) == {path}
+    assert rows["count"].isna().tolist() == [False, True] * 12
+    assert rows["count"].iloc[0] == 1
+    assert rows["evidence"].iloc[0] == "1 bright spots"
+    assert rows.geometry.iloc[0].bounds == (500_000, 3_999_680, 500_320, 4_000_000)
+    found = gpd.read_file(tmp_path / "out.gpkg", layer="found")
+    assert found.crs.to_epsg() == 32631
+    assert list(found.columns) == ["thing", "confidence", "tile_id", "question", "scene", "geometry"]
+    expected = {(500_000 + 10 * x + 5, 4_000_000 - 10 * y - 5) for x, y in SPOTS}
+    for point in found.geometry:
+        assert min(np.hypot(point.x - x, point.y - y) for x, y in expected) <= 11, "a ship on a seam is seen in part"
+    assert len(found) == len(reply.answers[0].things) == 5
+    table = gpd.read_file(tmp_path / "out.gpkg", layer="rsmoe_metadata")
+    metadata = dict(zip(table["key"], table["value"], strict=True))
+    assert metadata["model"] == "fake"
+    assert metadata["scenes.1.source"] == path
+    assert metadata["scenes.1.tile_size"] == "32"
+    assert metadata["answers.1.question"] == COUNT
+    assert metadata["answers.1.answer"] == "5"
+    assert metadata["answers.2.interval"] == ""
+
+
+def test_geojson_takes_the_tiles_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    ask([ships(tmp_path / "a.tif")], [COUNT], out=tmp_path / "out.geojson")
+    assert "things found but not on the map: 5" in caplog.text
+    collection = json.loads((tmp_path / "out.geojson").read_text())
+    assert collection["name"] == "answers"
+    assert collection["metadata"]["answers"][0]["answer"] == "5"
+    identities = [feature["id"] for feature in collection["features"]]
+    assert len(set(identities)) == len(identities)
+
+
+def test_several_scenes_go_on_one_map(tmp_path: Path) -> None:
+    utm = ships(tmp_path / "a.tif")
+    degrees = ships(tmp_path / "b.tif", crs="EPSG:4326", transform=Affine(1e-4, 0, 3, 0, -1e-4, 36))
+    replies = ask([utm, degrees], [COUNT, PRESENCE], out=tmp_path / "out.gpkg")
+    assert [[answer.answer for answer in reply.answers] for reply in replies] == [["5", "yes"]] * 2
+    rows = gpd.read_file(tmp_path / "out.gpkg", layer="answers")
+    assert rows.crs.to_epsg() == 4326
+    assert rows["scene"].drop_duplicates().tolist() == [utm, degrees]
+    found = gpd.read_file(tmp_path / "out.gpkg", layer="found")
+    assert found.crs.to_epsg() == 4326
+    assert len(found) == 20
+
+
+def test_places_are_told_in_longitude_and_latitude(tmp_path: Path) -> None:
+    path = write_raster(tmp_path / "a.tif", sea([(10, 10)]), "red green blue", photometric="RGB", transform=rotated(30))
+    answer = ask_one(path, COUNT, overlap=0)
+    a, b, c, d, e, f = rotated(30)[:6]
+    x, y = 16 * (a + b) + c, 16 * (d + e) + f
+    lon, lat = Transformer.from_crs("EPSG:32631", "EPSG:4326", always_xy=True).transform(x, y)
+    assert answer.evidence[-1] == f"r0000c0000 is at {lon:.5f} E, {lat:.5f} N"
+    points = [
+        GroundControlPoint(row=row, col=col, x=-70 + 0.001 * col, y=-33 - 0.001 * row)
+        for row in (0, 50, 96)
+        for col in (0, 60, 128)
+    ]
+    path = write_raster(
+        tmp_path / "b.tif", sea([(10, 10)]), "red green blue", photometric="RGB", gcps=(points, "EPSG:4326")
+    )
+    assert ask_one(path, COUNT, overlap=0).evidence[-1] == "r0000c0000 is at 69.98400 W, 33.01600 S"
+
+
+@pytest.mark.parametrize("crs", [None, SITE_CRS])
+def test_without_a_place_on_the_globe_there_is_still_an_answer(tmp_path: Path, crs: str | None) -> None:
+    engine = FakeEngine()
+    path = ships(tmp_path / "a.tif", crs=crs)
+    (reply,) = ask([path], [COUNT], engine, tmp_path / "out.gpkg")
+    assert reply.answers[0].answer == "5"
+    assert {request.metres_per_pixel for request in engine.requests} == {None}
+    assert len(gpd.read_file(tmp_path / "out.gpkg", layer="found")) == 5
+
+
+def test_a_plain_picture(tmp_path: Path) -> None:
+    Image.fromarray(sea(SPOTS).transpose(1, 2, 0)).save(tmp_path / "a.png")
+    answer = ask_one(str(tmp_path / "a.png"), COUNT)
+    assert answer.answer == "5"
+    assert not any(" is at " in line for line in answer.evidence)

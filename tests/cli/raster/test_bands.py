@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import pytest
+
+from rsmoe_cli.errors import SceneError
+from rsmoe_cli.raster.bands import Band, choose_bands, parse_bands
+from rsmoe_core.errors import UsageError
+
+
+def bands(*named: tuple[str, str], dtype: str = "uint16") -> list[Band]:
+    return [Band(index, kind, text, dtype) for index, (kind, text) in enumerate(named, start=1)]
+
+
+def described(*texts: str) -> list[Band]:
+    return bands(*(("undefined", text) for text in texts))
+
+
+def test_colour_interpretation_comes_before_descriptions() -> None:
+    choice = choose_bands(bands(("blue", "red"), ("green", ""), ("red", "blue"), ("alpha", "")), None)
+    assert choice.indexes == (3, 2, 1)
+    assert not choice.by_position
+
+
+@pytest.mark.parametrize(
+    ("texts", "indexes"),
+    [
+        (("B02 blue", "B03 green", "B04 red", "B08 near infrared"), (3, 2, 1)),
+        (("Near Infrared", "RED EDGE", "Red", "GREEN", "Blue"), (3, 4, 5)),
+        (("B05", "B04", "B03", "B02"), (2, 3, 4)),
+        (("b", "g", "r"), (3, 2, 1)),
+        (("red_band", "green_band", "blue_band"), (1, 2, 3)),
+    ],
+)
+def test_descriptions_name_colours(texts: tuple[str, ...], indexes: tuple[int, ...]) -> None:
+    choice = choose_bands(described(*texts), None)
+    assert choice.indexes == indexes
+    assert not choice.by_position
+
+
+def test_position_is_the_last_resort() -> None:
+    choice = choose_bands(described("", "", "", ""), None)
+    assert choice.indexes == (1, 2, 3)
+    assert choice.by_position
+
+
+def test_alpha_and_complex_bands_are_never_colours() -> None:
+    assert choose_bands(bands(("gray", ""), ("alpha", "")), None).indexes == (1,)
+    with pytest.raises(SceneError, match="no usable band"):
+        choose_bands(bands(("gray", ""), dtype="complex64"), None)
+
+
+def test_asking_overrules_and_unknown_bands_are_refused_with_the_known_ones() -> None:
+    some = described("B02 blue", "B03 green", "B04 red")
+    assert choose_bands(some, (1, 2, 3)).indexes == (1, 2, 3)
+    assert choose_bands(some, (2,)).indexes == (2,)
+    with pytest.raises(
+        UsageError, match=r"no band 7 to draw; choose from 1 \(B02 blue\), 2 \(B03 green\), 3 \(B04 red\)"
+    ):
+        choose_bands(some, (7, 2, 1))
+
+
+@pytest.mark.parametrize(
+    ("kinds", "dtype", "as_stored"),
+    [
+        ("red green blue", "uint8", True),
+        ("red green blue", "uint16", False),
+        ("gray", "uint8", True),
+        ("gray undefined undefined", "uint8", False),
+    ],
+)
+def test_only_eight_bit_pictures_are_shown_as_stored(kinds: str, dtype: str, as_stored: bool) -> None:
+    choice = choose_bands(bands(*((kind, "") for kind in kinds.split()), dtype=dtype), None)
+    assert choice.shown_as_stored is as_stored
+
+
+def test_band_numbers_are_parsed() -> None:
+    assert parse_bands("3,2,1") == (3, 2, 1)
+    assert parse_bands("8") == (8,)
+    for text in ("", "1,2", "red", "1;2;3"):
+        with pytest.raises(UsageError, match="are not understood"):
+            parse_bands(text)

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rsmoe_core.data.base import Dataset, Question, Sample
+from rsmoe_core.errors import DataError
+from rsmoe_core.evaluation.predictions import read_answers, read_captions, said_of
+
+TREES = "are there trees?"
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    names = ("a.png", "one/b.png", "two/b.png")
+    samples = [Sample(tmp_path / n, "test", (), questions=(Question(TREES, "yes", "presence"),)) for n in names]
+    return Dataset(tmp_path, (*samples, Sample(tmp_path / "c.png", "train", ("a pond .",))), ())
+
+
+def write(folder: Path, *rows: Any) -> Path:
+    """A file with the rows as JSON, or as they are."""
+    path = folder / "said.jsonl"
+    path.write_text("\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows), encoding="utf-8")
+    return path
+
+
+def answer(image: str, **others: Any) -> dict[str, Any]:
+    return {"image": image, "question": "Are there  trees?", "answer": "yes", **others}
+
+
+def test_answers_are_found_by_picture_and_question(dataset: Dataset) -> None:
+    path = write(
+        dataset.root, answer("a.png", confidence=0.5, model="other"), "", answer("two/b.png", answer=3, confidence=None)
+    )
+    found = read_answers(path, dataset, "test")
+    assert found.problems == ()
+    assert found.said == {
+        (dataset.root / "a.png", TREES): ("yes", 0.5),
+        (dataset.root / "two/b.png", TREES): ("3", None),
+    }
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        ("nonsense", "Expecting value"),
+        ({"image": "a.png", "answer": "yes"}, "has no 'question'"),
+        (answer("a.png", answer=True), "answer is not a text: True"),
+        (answer("a.png", confidence=1.5), "confidence is no number from 0 to 1: 1.5"),
+        (answer("a.png", confidence="high"), "confidence is no number from 0 to 1: 'high'"),
+        (answer("a.png", question="Why?"), "'why?' is not asked of a.png"),
+        (answer("b.png"), "2 pictures are called 'b.png'; give the path in the folder"),
+        (answer("c.png"), "no picture 'c.png' in split 'test'"),
+        (answer("one/b.png"), "says again what an earlier line says"),
+    ],
+)
+def test_a_line_that_cannot_be_used_is_named(dataset: Dataset, row: Any, problem: str) -> None:
+    path = write(dataset.root, answer("one/b.png", answer="no"), row)
+    found = read_answers(path, dataset, "test")
+    assert found.said == {(dataset.root / "one/b.png", TREES): ("no", None)}
+    (reported,) = found.problems
+    assert reported.startswith(f"{path}:2: {problem}")
+
+
+def test_captions_may_have_themes_and_confidences(dataset: Dataset) -> None:
+    path = write(
+        dataset.root,
+        {"image": "a.png", "caption": "A pond.", "theme": "Park", "confidence": 0.25},
+        {"image": "one/b.png", "caption": "", "confidence": math.nan},
+        {"image": "two/b.png", "caption": None},
+    )
+    found = read_captions(path, dataset, "test")
+    first, second = found.said.values()
+    assert (first.caption, first.theme, first.confidence) == ("A pond.", "park", 0.25)
+    assert (second.caption, second.theme) == ("", "")
+    assert math.isnan(second.confidence)
+    assert found.problems == (f"{path}:3: caption is not a text: None",)
+    samples = dataset.split("test")
+    assert said_of(samples[:2], found, path) == [first, second]
+    with pytest.raises(DataError, match=r"no caption for 1 of 3 pictures, such as b\.png; write a line for each"):
+        said_of(samples, found, path)

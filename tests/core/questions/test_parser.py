@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from rsmoe_core.errors import UsageError
+from rsmoe_core.questions.parser import MAX_CHARACTERS, read_inquiry
+from rsmoe_core.questions.types import Inquiry, Kind, kind_of, plain_question
+from rsmoe_core.questions.vocabulary import MEANINGS
+from rsmoe_core.words.lexicon import NAMES, RELATIONS
+from tests.core.question_wordings import WORDINGS
+
+_THINGS = sorted(set(NAMES.values()) - {"boat"})  # boats are ships where questions are asked
+
+_CASES = [(text.strip(), asked) for asked, lines in WORDINGS.items() for text in lines.strip().splitlines()]
+
+
+@pytest.mark.parametrize(("text", "asked"), _CASES)
+def test_what_a_wording_asks_for(text: str, asked: tuple[str, ...]) -> None:
+    kind, thing, other, relation, attribute = (part or None for part in (*asked, *[""] * (5 - len(asked))))
+    inquiry = read_inquiry(text)
+    found = (inquiry.kind, inquiry.thing, inquiry.other, inquiry.relation, inquiry.attribute)
+    assert found == (kind, thing, other, relation, attribute)
+    assert inquiry.text == text
+    assert inquiry.reason == ""
+
+
+@pytest.mark.parametrize("lines", WORDINGS.values(), ids=map(" ".join, WORDINGS))
+def test_wordings_of_one_question_differ_in_their_text_only(lines: str) -> None:
+    assert len({replace(read_inquiry(text), text="") for text in lines.strip().splitlines()}) == 1
+
+
+def test_enough_wordings() -> None:
+    assert len(_CASES) >= 120
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("who owns the port?", "does not show who, when or why; ask, for example: how many ports are there?"),
+        ("when was this taken?", "does not show who, when or why"),
+        ("why are there ships?", "does not show who, when or why"),
+        ("how old is the bridge?", "not measured; ask, for example: how many bridges are there?"),
+        ("how much does a ship cost", "not measured"),
+        ("how much water is there?", "ask, for example: is there any water?"),
+        ("what is the water temperature?", '"temperature" is not understood'),
+        ("what is the ship's name?", '"name" is not understood; ask, for example: how many ships are there?'),
+        ("how many ships are there in 1990?", '"1990" is not understood'),
+        ("how many boats are on the left?", '"left" is not understood'),
+        ("how many military planes are there?", '"military" is not understood'),
+        ("are there two ships?", '"two" is not understood; ask, for example: how many ships are there?'),
+        ("how many small white cars", "ask something like: how many white cars are there?"),
+        ("how many zebras are there?", 'was not taught to recognise "zebras"; ask about one of: ship, airplane,'),
+        ("what color is the roof?", 'was not taught to recognise "roof"'),
+        ("how many parkings lot", '"lot" is not understood'),
+        ("are there any churchyards?", "ask about one of: church, "),
+        ("are there any shops?", '"shops"'),
+        ("how many sheep do you see", '"sheep"'),
+        ("where are the chips", '"chips"'),
+        ("is there a bride?", '"bride"'),
+        ("有多少艘船？", "only English is understood; ask something like: how many ships are there?"),
+        ("Где самолёты?", "only English is understood"),
+        ("how many ships and airplanes are there?", "only one thing can be asked at a time"),
+        ("how many ships? where are the planes?", "only one thing can be asked at a time"),
+        ("which are there more of, ships or planes?", "only one thing can be asked at a time"),
+        ("how many ships are near the bridge?", "in whole pictures only; ask, for example: what is near the bridge?"),
+        ("are there more ships than boats?", "compares a thing with itself"),
+        ("are there more red cars than trees?", "ask, for example: are there more cars than trees?"),
+        ("what is the location of the  in this picture?", "the question is not understood"),
+        ("where am I?", "the question is not understood"),
+        ("what kind of ships are there?", "the question is not understood"),
+        ("???", "the question is not understood; ask something like: how many ships are there?"),
+    ],
+)
+def test_why_a_question_cannot_be_answered(text: str, reason: str) -> None:
+    inquiry = read_inquiry(text)
+    assert reason in inquiry.reason
+    assert replace(inquiry, text="", reason="") == Inquiry("", "unknown", "")
+
+
+@pytest.mark.parametrize("text", ["", "   ", "\n\t\0", "\u200b"])
+def test_an_empty_question_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="the question is empty; ask something like: How many ships are there"):
+        read_inquiry(text)
+
+
+def test_a_long_question_is_refused() -> None:
+    assert read_inquiry("a" * MAX_CHARACTERS).kind == "unknown"
+    with pytest.raises(UsageError, match="the question has 10,000 characters; ask one thing in at most 500"):
+        read_inquiry("a" * 10_000)
+
+
+def test_a_question_is_one_line() -> None:
+    inquiry = read_inquiry("  How many\r\n\tships\0are   there?\u2028")
+    assert inquiry.text == "How many ships are there?"
+    assert inquiry.kind == "count"
+
+
+def test_accents_and_curly_apostrophes() -> None:
+    assert read_inquiry("What’s the theme of the scène?").kind == "theme"
+
+
+@pytest.mark.parametrize("thing", _THINGS)
+def test_the_plain_wording_reads_as_itself(thing: str) -> None:
+    other = "car" if thing == "tree" else "tree"
+    relations = sorted(set(RELATIONS.values()))
+    parts: list[tuple[Kind, str | None, str | None, str | None, str | None]] = [
+        ("theme", None, None, None, None),
+        ("rural_urban", None, None, None, None),
+        ("description", None, None, None, None),
+        *(
+            (kind, thing, None, None, word)
+            for kind in ("presence", "count", "location", "color")
+            for word in (None, "red")
+        ),
+        *(("comparison", thing, other, relation, None) for relation in ("more", "equal")),
+        *(("relation", thing, None, relation, None) for relation in relations),
+    ]
+    for part in parts:
+        plain = plain_question(*part)
+        kind, *rest = part
+        assert read_inquiry(plain) == Inquiry(plain, kind, plain, *rest)
+
+
+_word = st.one_of(st.sampled_from([*MEANINGS, "zebra", "polar", "?", "ship's", "12"]), st.text(max_size=8))
+_text = st.one_of(st.text(max_size=MAX_CHARACTERS), st.lists(_word, max_size=12).map(" ".join))
+
+
+@settings(max_examples=200, deadline=None)
+@given(text=_text)
+@example("square")
+@example("a red")
+@example("what is surrounded by")
+@example("İ <0> {in} \ud800")
+def test_any_text_is_read_or_refused(text: str) -> None:
+    try:
+        inquiry = read_inquiry(text)
+    except UsageError:
+        return
+    assert (inquiry.plain == "") == (inquiry.reason != "") == (inquiry.kind == "unknown")
+    assert len(inquiry.text.splitlines()) == 1
+    assert len(inquiry.reason.splitlines()) <= 1
+    if inquiry.plain:
+        assert read_inquiry(inquiry.plain) == replace(inquiry, text=inquiry.plain)
+
+
+def test_questions_of_people(shared: Path) -> None:
+    annotations = shared / "data" / "ucm" / "annotations.json"
+    if not annotations.is_file():
+        pytest.skip("the UC Merced pictures are absent")
+    pictures = json.loads(annotations.read_text(encoding="utf-8"))
+    questions = {question for picture in pictures for question, _ in picture["qa"]}
+    for question in questions - {"What is the location of the  in this picture?"}:
+        assert read_inquiry(question).kind == kind_of(question), question

@@ -1,0 +1,109 @@
+"""Two real processes over gloo, and the arithmetic of parts in one."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from rsmoe_core.training import distributed
+from rsmoe_core.training.log import read_log
+from tests.core.training.two_processes import train_alike
+from tests.tiny import write_karpathy
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What two processes left behind."""
+    out = tmp_path_factory.mktemp("two")
+    data = write_karpathy(out / "data")
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = str(free.getsockname()[1])
+    command = [sys.executable, "-m", "tests.core.training.two_processes", str(out), str(data)]
+    shared = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": port, "OMP_NUM_THREADS": "1"}
+    started = [
+        subprocess.Popen(command, cwd=ROOT, env={**shared, "RANK": rank, "LOCAL_RANK": rank}, stderr=subprocess.PIPE)
+        for rank in ("0", "1")
+    ]
+    for process in started:
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors.decode()
+    return out
+
+
+def results(two: Path, what: str) -> list:
+    return [json.loads((two / f"{number}.json").read_text())[what] for number in (0, 1)]
+
+
+def test_two_processes_train_the_model_that_one_does(two: Path, tmp_path: Path) -> None:
+    train_alike(tmp_path)
+    for here, there in zip(read_log(tmp_path), read_log(two / "alike"), strict=True):
+        assert there.keys() == here.keys()
+        for name in here.keys() - {"phase", "seconds"}:
+            assert there[name] == pytest.approx(here[name], rel=1e-4), name
+    there = load_file(str(two / "alike" / "last" / "state.safetensors"))
+    for name, value in load_file(str(tmp_path / "last" / "state.safetensors")).items():
+        torch.testing.assert_close(value, there[name], rtol=1e-3, atol=2e-5, msg=name)
+
+
+def test_two_processes_end_every_phase_with_the_same_weights(two: Path) -> None:
+    first, second = results(two, "digests")
+    assert first == second
+    phases = ["adapt of recognise", "align of teach", "experts of teach", "fusion of teach"]
+    assert list(first) == ["alike", *phases]
+
+
+def test_one_process_writes_and_talks(two: Path) -> None:
+    first, second = results(two, "said")
+    assert sum("trains" in line for line in first) == 4
+    assert second == []
+    for phase in ("stage1-work/adapt", "stage1-work/align", "stage2-work/experts", "stage2-work/fusion"):
+        assert [row["step"] for row in read_log(two / phase) if "loss" in row] == [1, 2]
+        assert len(list((two / phase / "tensorboard").iterdir())) == 1
+    assert json.loads((two / "stage1-work" / "settings.json").read_text())["processes x accumulate"] == 2
+
+
+def test_a_step_is_cut_into_processes_times_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut(pictures: int, count: int, accumulate: int) -> list[list[list[int]]]:
+        monkeypatch.setattr(distributed, "count", lambda: count)
+        ranks = []
+        for number in range(count):
+            monkeypatch.setattr(distributed, "number", lambda number=number: number)
+            parts = distributed.own_parts(np.arange(pictures), accumulate)
+            ranks.append([[part, *images.tolist()] for part, images in parts])
+        return ranks
+
+    assert cut(4, 1, 1) == [[[0, 0, 1, 2, 3]]]
+    assert cut(5, 1, 4) == [[[0, 0, 1], [1, 2], [2, 3], [3, 4]]]
+    assert cut(5, 2, 2) == [[[0, 0, 1], [1, 2]], [[2, 3], [3, 4]]]
+    assert cut(5, 4, 1) == [[[0, 0, 1]], [[1, 2]], [[2, 3]], [[3, 4]]]
+    assert cut(2, 3, 1) == [[[0, 0]], [[1, 1]], []], "few pictures leave a process idle"
+
+
+def test_without_a_launcher_one_process_does_it_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    with distributed.joined("cpu") as device:
+        assert (device, distributed.count(), distributed.number()) == ("cpu", 1, 0)
+        assert distributed.is_first()
+        assert distributed.from_first(lambda: 7) == 7
+    parameter, statistic = torch.nn.Parameter(torch.ones(2)), torch.ones(2)
+    assert distributed.add_up(3.0, [parameter]) == 3.0
+    distributed.average([statistic], 1.0)
+    assert parameter.grad is None
+    assert statistic.tolist() == [1, 1]
+
+
+def test_one_part_draws_what_a_step_always_drew() -> None:
+    """Runs that were begun before there were parts go on with the same chance."""
+    assert np.random.default_rng((3, 5, 0)).random() == np.random.default_rng((3, 5)).random()
