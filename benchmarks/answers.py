@@ -39,17 +39,17 @@ def main() -> None:
 def table_rows(name: str, found: AnswerEvaluation) -> Iterator[tuple[str, ...]]:
     """What was asked of one data set: the share right of each kind, and the error of counts."""
     scores, blind = found.scores, found.baseline
-    if len(scores.kinds) > 1:
+    if len(scores.types) > 1:
         low, high = scores.interval_95
         overall = f"{scores.overall_accuracy:.3f} ({low:.3f} - {high:.3f})"
         yield name, "all, right", f"{scores.questions:,}", overall, f"{blind.overall_accuracy:.3f}"
-        for kind, own in scores.kinds.items():
+        for kind, own in scores.types.items():
             yield (
                 name,
                 f"{kind}, right",
                 f"{own.questions:,}",
                 f"{own.accuracy:.3f}",
-                f"{blind.kinds[kind].accuracy:.3f}",
+                f"{blind.types[kind].accuracy:.3f}",
             )
     if scores.counts is not None and blind.counts is not None:
         counts, usual = scores.counts, blind.counts

@@ -46,7 +46,7 @@ Rows = list[tuple[object, ...]]
 
 
 @dataclass
-class Found:
+class Detection:
     """What became of all runs."""
 
     seconds: float
@@ -89,7 +89,7 @@ def kills(
     started = time.monotonic()
     for suffix in suffixes:
         subprocess.run(_command(f"unbroken{suffix}"), cwd=folder, check=True, capture_output=True)
-    found = Found((time.monotonic() - started) / len(suffixes))
+    found = Detection((time.monotonic() - started) / len(suffixes))
     whole = {suffix: _rows(folder / f"unbroken{suffix}") for suffix in suffixes}
     while found.kills.total() < wanted:
         suffix = suffixes[found.maps % len(suffixes)]
@@ -119,7 +119,7 @@ def _command(out: str) -> list[str]:
     return [sys.executable, "-m", "rsmoe_cli.main", "caption", "scene.tif", "-o", out, "--model", "model", *options]
 
 
-def _is_killed(out: Path, found: Found, generator: random.Random, rows: int, wanted: int) -> bool:
+def _is_killed(out: Path, found: Detection, generator: random.Random, rows: int, wanted: int) -> bool:
     """Whether the run was killed before it came to its end; it may come there when there were enough kills."""
     number = generator.choices(list(_SIGNALS), list(_SIGNALS.values()))[0]
     delay = generator.uniform(0, found.seconds) if found.kills.total() < wanted else None
@@ -171,7 +171,7 @@ def _rows(path: Path) -> Rows:
     return [tuple(None if value != value else value for value in row) for row in table.itertuples(index=False)]
 
 
-def compare(rows: Rows, unbroken: Rows, found: Found) -> None:
+def compare(rows: Rows, unbroken: Rows, found: Detection) -> None:
     """Counts the faults of a finished map; the first value of a row is the name of its tile."""
     found.maps += 1
     here, wanted = Counter(row[0] for row in rows), {row[0]: row for row in unbroken}

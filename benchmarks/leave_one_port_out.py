@@ -1,4 +1,4 @@
-"""Ships on whole ports: leaves out one port after the other from the training of the counters.
+"""Ships on whole ports: leaves out one port after the other from the training of the detectors.
 
     python benchmarks/leave_one_port_out.py PORTS -o RUN --from RUN/stage2 --data AIRPORT --data SHIPS ...
 
@@ -25,13 +25,13 @@ from torch import nn
 
 from rsmoe_cli.prepare.ports import prepare_ports
 from rsmoe_core.checkpoint.load import CONFIG, load_config, load_model
-from rsmoe_core.config import CountingConfig
+from rsmoe_core.config import DetectionConfig
 from rsmoe_core.data.base import read_image
 from rsmoe_core.data.formats.registry import read_dataset
 from rsmoe_core.files import write_whole
-from rsmoe_core.inference.detection import Finder
+from rsmoe_core.inference.detection import Detectors
 from rsmoe_core.metrics.counting import Fit, Searched, fit_heat
-from rsmoe_core.training.run import Recipe, run_stage
+from rsmoe_core.training.run import TrainConfig, run_stage
 from rsmoe_core.training.run_folder import save_whole
 from rsmoe_core.training.stages import STAGES, Stage
 from rsmoe_core.types import Request
@@ -57,8 +57,8 @@ def main() -> None:
 
 def _calibrate(folder: Path, fit: Fit) -> None:
     config = load_config(folder)
-    counting = config.counting.calibrated(SIGHT, fit.threshold, fit.slope, fit.spread)
-    changed = dataclasses.replace(config, counting=counting)
+    counting = config.detection.calibrated(SIGHT, fit.threshold, fit.slope, fit.log_count_std)
+    changed = dataclasses.replace(config, detection=counting)
     write_whole(folder / CONFIG, json.dumps(changed.to_dict(), indent=2) + "\n")
 
 
@@ -67,7 +67,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("ports", type=Path, metavar="PORTS")
     parser.add_argument("-o", "--out", type=Path, required=True)
     parser.add_argument("--from", dest="start", type=Path, required=True, help="model folder after stage 2")
-    parser.add_argument("--data", type=Path, action="append", default=[], help="other marked pictures to learn from")
+    parser.add_argument("--data", type=Path, action="append", default=[], help="other boxed pictures to learn from")
     parser.add_argument("--calibrate", type=Path, help="model folder whose configuration is to be changed")
     return parser.parse_args()
 
@@ -77,9 +77,9 @@ def _near(arguments: argparse.Namespace) -> Path:
     start = arguments.out / "start"
     if not start.is_dir():
         model = load_model(arguments.start)
-        model.counters, model.config = nn.ModuleDict(), dataclasses.replace(model.config, counting=CountingConfig())
+        model.detectors, model.config = nn.ModuleDict(), dataclasses.replace(model.config, detection=DetectionConfig())
         save_whole(model, start)
-    return run_stage(_only("near"), Recipe(data=tuple(arguments.data), out=arguments.out), start=start)
+    return run_stage(_only("near"), TrainConfig(data=tuple(arguments.data), out=arguments.out), start=start)
 
 
 def _only(phase: str) -> Stage:
@@ -95,7 +95,7 @@ def _searched(arguments: argparse.Namespace, near: Path, name: str) -> Searched:
     if not record.is_file():
         if not pictures.is_dir():
             prepare_ports(arguments.ports, pictures, leave_out=(name,))
-        recipe = Recipe(data=(pictures, *arguments.data), out=run, holdout=_HOLDOUT)
+        recipe = TrainConfig(data=(pictures, *arguments.data), out=run, holdout=_HOLDOUT)
         folder = run_stage(_only("far"), recipe, start=near)
         record.write_text(json.dumps(dataclasses.asdict(_search(folder, pictures))) + "\n")
     known = json.loads(record.read_text())
@@ -104,11 +104,11 @@ def _searched(arguments: argparse.Namespace, near: Path, name: str) -> Searched:
 
 def _search(folder: Path, pictures: Path) -> Searched:
     model = load_model(folder)
-    finder = Finder(model.counters, model.config.counting, "cpu")
-    (port,) = read_dataset(pictures).marked("val")
-    assert port.marks is not None
+    detectors = Detectors(model.detectors, model.config.detection, "cpu")
+    (port,) = read_dataset(pictures).boxed("val")
+    assert port.boxes is not None
     request = Request(read_image(port.image), metres_per_pixel=port.metres_per_pixel)
-    return Searched(finder.peaks(request, SIGHT), port.marks.boxes)
+    return Searched(detectors.peaks(request, SIGHT), port.boxes.cxcywh)
 
 
 def _count(searched: Searched, fit: Fit) -> int:

@@ -25,7 +25,7 @@ from rsmoe_cli.bench.baselines import whole_scene
 from rsmoe_cli.bench.drawing import big_scene
 from rsmoe_cli.raster.scene import open_scene
 from rsmoe_core.engine import Engine, load
-from rsmoe_core.inference.ablations import WHOLE
+from rsmoe_core.inference.ablations import FULL_MODEL
 from rsmoe_core.types import Request
 
 _TILE, _REPEATS, _MOST_OPERATIONS = 224, 4, 4
@@ -95,7 +95,7 @@ def operations(engine: Engine, requests: list[Request]) -> list[tuple[str, float
     """The operations that take most of the language model's time, and their shares of it."""
     tokens_BQH = engine._look(requests)
     with profile(activities=[ProfilerActivity.CPU]) as profiler:
-        engine._describe_tokens(tokens_BQH, [WHOLE])
+        engine._describe_tokens(tokens_BQH, [FULL_MODEL])
     own = {event.key: event.self_cpu_time_total for event in profiler.key_averages()}
     most = sorted(own, key=lambda name: -own[name])[:_MOST_OPERATIONS]
     return [(name, own[name] / sum(own.values())) for name in most]

@@ -22,9 +22,9 @@ from pathlib import Path
 import psutil
 
 from rsmoe_cli.bench.drawing import big_scene
-from rsmoe_cli.captioning.run import Wish, describe_scenes
+from rsmoe_cli.captioning.run import CaptionJob, describe_scenes
 from rsmoe_cli.formats.registry import check_output
-from rsmoe_cli.pipeline.inputs import Cutting
+from rsmoe_cli.pipeline.inputs import TilingOptions
 from rsmoe_cli.pipeline.journal import open_journal
 from rsmoe_core.types import Description, Request
 
@@ -84,7 +84,7 @@ def soak(folder: Path, tiles: int, scenes: int) -> dict[str, dict[str, object]]:
 def run(scenes: Sequence[str], out: Path, engine: MeanColours) -> dict[str, object]:
     """The figures of one run."""
     gc.collect()
-    wish = Wish(scenes, Cutting(None, "auto", str(_TILE), 0))
+    wish = CaptionJob(scenes, TilingOptions(None, "auto", str(_TILE), 0))
     output = check_output(out, *scenes)
     with open_journal(output.path) as journal:
         journal.begin(wish.settings(engine))

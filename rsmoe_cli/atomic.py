@@ -46,17 +46,17 @@ def new_file(target: Path) -> Iterator[Path]:
     try:
         yield aside / target.name
         try:
-            _settle(aside / target.name)
+            _fsync(aside / target.name)
             os.replace(aside / target.name, target)
         except OSError as error:
             raise OutputError(f"cannot write {target}: {error.strerror}; is the disk full?") from error
         with suppress(OSError):  # not every file system can do that with a folder
-            _settle(target.parent)
+            _fsync(target.parent)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def sweep(target: Path) -> None:
+def clean_stale(target: Path) -> None:
     """Removes what killed runs left of a new file; only for those who know that nobody is writing it."""
     for aside in target.parent.iterdir():
         if aside.name.startswith(_aside(target)) and aside.is_dir():
@@ -68,7 +68,7 @@ def _aside(target: Path) -> str:
     return f".{target.name}.unfinished-"
 
 
-def _settle(path: Path) -> None:
+def _fsync(path: Path) -> None:
     """Returns when a file, or the names in a folder, have reached the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:

@@ -66,7 +66,7 @@ ModelName = Annotated[
     typer.Argument(metavar="MODEL", help="Built-in name, model folder, or hub id (owner/name).", show_default=False),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, ...")]
-BatchSize = Annotated[
+AdaptiveBatchSize = Annotated[
     int | None, typer.Option(min=1, help="Images given to the model at once; by default what suits it.")
 ]
 Bands = Annotated[str | None, typer.Option(metavar="R,G,B", help="Band numbers to draw, such as 3,2,1; or one band.")]

@@ -74,7 +74,7 @@ _MOST_MISTAKES = 15
 def caption_report(results: Mapping[str, Evaluation], title: str) -> Report:
     """Of captions: `results` holds the whole model first, then what an ablation made of it, if there was one."""
     whole = next(iter(results.values()))
-    facts = [f"different captions: {whole.different_captions}"]
+    facts = [f"different captions: {whole.unique_captions}"]
     if whole.theme_accuracy is not None:
         facts.insert(0, f"kind of place named by the theme expert: {whole.theme_accuracy:.1%}")
     if whole.confidence_order is not None:
@@ -105,8 +105,8 @@ def answer_report(result: AnswerEvaluation, title: str, left_out: int) -> Report
         ("OA", scores.questions, scores.overall_accuracy, _interval(scores.interval_95), blind.overall_accuracy),
         ("AA", scores.questions, scores.average_accuracy, "", blind.average_accuracy),
         *(
-            (kind, found.questions, found.accuracy, "", blind.kinds[kind].accuracy)
-            for kind, found in scores.kinds.items()
+            (kind, found.questions, found.accuracy, "", blind.types[kind].accuracy)
+            for kind, found in scores.types.items()
         ),
     ]
     accuracy = tuple(

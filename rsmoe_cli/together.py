@@ -17,7 +17,7 @@ def together(device: str, precision: str) -> Iterator[tuple[str, bool]]:
 
     Without a launcher this is about the two settings only.
     """
-    with distributed.joined(find_device(device)) as where:
-        if not distributed.is_first():
+    with distributed.initialised(find_device(device)) as where:
+        if not distributed.is_rank0():
             console.set_level(logging.ERROR)
-        yield where, distributed.from_first(lambda: uses_bf16(precision, where))
+        yield where, distributed.from_rank0(lambda: uses_bf16(precision, where))

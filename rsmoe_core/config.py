@@ -76,36 +76,38 @@ class LoraSettings:
 
 
 @dataclass(frozen=True)
-class CountingConfig:
-    """The counters, which find the single things that the objects expert is to count."""
+class DetectionConfig:
+    """The detectors, which find the single things that the objects expert is to count."""
 
-    sights: tuple[str, ...] = ()
-    """What they find: names of `rsmoe_core.model.detector.SIGHTS`; none leaves the model without counters."""
+    classes: tuple[str, ...] = ()
+    """What they find: names of `rsmoe_core.model.detector.DETECTOR_CLASSES`; none leaves the model without detectors."""
     thresholds: tuple[float, ...] = ()
-    """For each sight the heat above which there is a thing."""
+    """For each cls the heat above which there is a thing."""
     slopes: tuple[float, ...] = ()
-    """For each sight how fast confidence rises with the logarithm of the heat's odds."""
-    spreads: tuple[float, ...] = ()
-    """For each sight the standard deviation of the logarithm of counts to the truth, on pictures held out."""
+    """For each cls how fast confidence rises with the logarithm of the heat's odds."""
+    log_count_stds: tuple[float, ...] = ()
+    """For each cls the standard deviation of the logarithm of counts to the truth, on pictures held out."""
     width: int = 64
     """Channels on the way from features to heat."""
 
-    def with_sights(self, more: tuple[str, ...]) -> CountingConfig:
-        """With more sights, of whose heat nothing is known yet."""
-        new = tuple(name for name in more if name not in self.sights)
+    def with_classes(self, more: tuple[str, ...]) -> DetectionConfig:
+        """With more classes, of whose heat nothing is known yet."""
+        new = tuple(name for name in more if name not in self.classes)
         return dataclasses.replace(
             self,
-            sights=(*self.sights, *new),
+            classes=(*self.classes, *new),
             thresholds=(*self.thresholds, *(0.3 for _ in new)),
             slopes=(*self.slopes, *(1.0 for _ in new)),
-            spreads=(*self.spreads, *(0.5 for _ in new)),
+            log_count_stds=(*self.log_count_stds, *(0.5 for _ in new)),
         )
 
-    def calibrated(self, sight: str, threshold: float, slope: float, spread: float) -> CountingConfig:
-        """The same with another reading of one sight's heat."""
-        known = dict(zip(self.sights, zip(self.thresholds, self.slopes, self.spreads, strict=True), strict=True))
-        thresholds, slopes, spreads = zip(*(known | {sight: (threshold, slope, spread)}).values(), strict=True)
-        return dataclasses.replace(self, thresholds=thresholds, slopes=slopes, spreads=spreads)
+    def calibrated(self, cls: str, threshold: float, slope: float, spread: float) -> DetectionConfig:
+        """The same with another reading of one cls's heat."""
+        known = dict(
+            zip(self.classes, zip(self.thresholds, self.slopes, self.log_count_stds, strict=True), strict=True)
+        )
+        thresholds, slopes, log_count_stds = zip(*(known | {cls: (threshold, slope, spread)}).values(), strict=True)
+        return dataclasses.replace(self, thresholds=thresholds, slopes=slopes, log_count_stds=log_count_stds)
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,7 @@ class ModelConfig:
     qformer: QFormerConfig = field(default_factory=QFormerConfig)
     language: LanguageConfig = field(default_factory=LanguageConfig)
     lora: LoraSettings = field(default_factory=LoraSettings)
-    counting: CountingConfig = field(default_factory=CountingConfig)
+    detection: DetectionConfig = field(default_factory=DetectionConfig)
     decoding: DecodingConfig = field(default_factory=DecodingConfig)
     experts: tuple[str, ...] = EXPERTS
     """Names of the experts, in the order in which their drafts are fused."""

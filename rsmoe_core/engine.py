@@ -25,29 +25,29 @@ from PIL import Image
 from torch import Tensor
 
 from rsmoe_core.checkpoint.catalogue import find_model
-from rsmoe_core.checkpoint.inference import load_ready
+from rsmoe_core.checkpoint.inference import load_for_inference
 from rsmoe_core.checkpoint.load import fingerprint
 from rsmoe_core.devices import find_device, is_out_of_memory, release_memory, uses_bf16
 from rsmoe_core.errors import ModelError, UsageError
-from rsmoe_core.inference.ablations import WHOLE, Variant
+from rsmoe_core.inference.ablations import FULL_MODEL, Ablation
 from rsmoe_core.inference.answers import (
     Looked,
     ask_experts,
     find_things,
-    inquiry_of,
+    question_of,
     settle_by_experts,
     settle_by_finding,
     unseen,
 )
-from rsmoe_core.inference.batching import BatchSize, Workers
-from rsmoe_core.inference.caption_counts import recounted
-from rsmoe_core.inference.detection import Finder
+from rsmoe_core.inference.batching import AdaptiveBatchSize, ThreadPool
+from rsmoe_core.inference.caption_counts import with_detected_counts
+from rsmoe_core.inference.detection import Detectors
 from rsmoe_core.model.experts import ExpertDrafts
-from rsmoe_core.model.language.generation import Voices
+from rsmoe_core.model.language.generation import RoleDecoders
 from rsmoe_core.model.router import RoutedPrompts
 from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.preprocess import to_pixels
-from rsmoe_core.questions.parser import read_inquiry
+from rsmoe_core.questions.parser import parse_question
 from rsmoe_core.roles import CAPTION
 from rsmoe_core.types import UNKNOWN, Answer, Description, Request
 
@@ -65,11 +65,11 @@ class Engine:
 
     def __init__(self, model: RSMoE, name: str, revision: str, device: str = "cpu") -> None:
         self._model = model
-        self._finder = Finder(model.counters, model.config.counting, device)
+        self._detectors = Detectors(model.detectors, model.config.detection, device)
         # peft tells one model, for all threads, which adapters the rows at hand use: only decoders can be shared.
-        self._workers = Workers.on(device) if isinstance(model.language, Voices) else Workers(1)
+        self._workers = ThreadPool.on(device) if isinstance(model.language, RoleDecoders) else ThreadPool(1)
         first, most = _ON_CPU if device == "cpu" else _ELSEWHERE
-        self._size = BatchSize(first * self._workers.count, most * self._workers.count)
+        self._size = AdaptiveBatchSize(first * self._workers.count, most * self._workers.count)
         self.name = name
         self.revision = revision
         self.device = device
@@ -81,7 +81,7 @@ class Engine:
 
     @batch_size.setter
     def batch_size(self, pictures: int) -> None:
-        self._size = BatchSize(pictures, pictures)
+        self._size = AdaptiveBatchSize(pictures, pictures)
 
     @property
     def image_size(self) -> int:
@@ -107,7 +107,7 @@ class Engine:
         """Describe pictures: HxWx3 uint8 arrays (red-green-blue) or PIL images, each of any size.
 
         `valid` gives an HxW mask for each, true where the picture was really observed. `metres_per_pixel` is the
-        pictures' ground sample distance; where it is known, amounts of ships and airplanes are those that the counters
+        pictures' ground sample distance; where it is known, amounts of ships and airplanes are those that the detectors
         find. Raises ImageError.
         """
         masks = valid if valid is not None else [None] * len(images)
@@ -138,7 +138,7 @@ class Engine:
         questions = [question] * len(images) if isinstance(question, str) else list(question)
         if len(questions) != len(images):
             raise UsageError(f"{len(questions)} questions for {len(images)} pictures; give one, or one for each")
-        read = {text: read_inquiry(text) for text in questions}
+        read = {text: parse_question(text) for text in questions}
         masks = valid if valid is not None else [None] * len(images)
         return self.answer(
             [
@@ -148,7 +148,7 @@ class Engine:
         )
 
     def answer(self, requests: Sequence[Request], batch_size: int | None = None) -> list[Answer]:
-        """Answers in the order of the requests, each of which has an inquiry; `batch_size` pictures at a time.
+        """Answers in the order of the requests, each of which has an parsed; `batch_size` pictures at a time.
 
         Requests with the very same image share the look at it. The batch size does not change the answers.
         """
@@ -180,13 +180,13 @@ class Engine:
         ]
 
     def _without_experts(self, request: Request, looked: Looked) -> Answer | None:
-        """The answer to what no picture, or not this one, can tell, and to what the counters settle."""
-        inquiry = inquiry_of(request)
-        reason = inquiry.reason if inquiry.kind == "unknown" else None
-        reason = reason or unseen(inquiry, self._finder, request.metres_per_pixel)
+        """The answer to what no picture, or not this one, can tell, and to what the detectors settle."""
+        parsed = question_of(request)
+        reason = parsed.reason if parsed.type == "unknown" else None
+        reason = reason or unseen(parsed, self._detectors, request.metres_per_pixel)
         if reason:
             return Answer(UNKNOWN, 1.0, reason)
-        return settle_by_finding(request, find_things(request, self._finder, looked))
+        return settle_by_finding(request, find_things(request, self._detectors, looked))
 
     @torch.inference_mode()
     def _ask_experts(self, pictures: Sequence[Sequence[tuple[int, Request]]]) -> list[dict[int, Answer]]:
@@ -195,29 +195,29 @@ class Engine:
             return []
         tokens_BQH = self._look([own[0][1] for own in pictures])
         asked = [(row, place, request) for row, own in enumerate(pictures) for place, request in own]
-        told = [one for one in asked if inquiry_of(one[2]).kind == "description"]
-        put = [one for one in asked if inquiry_of(one[2]).kind != "description"]
+        told = [one for one in asked if question_of(one[2]).type == "description"]
+        put = [one for one in asked if question_of(one[2]).type != "description"]
         answers: list[dict[int, Answer]] = [{} for _ in pictures]
         if told:
-            words = self._describe_tokens(tokens_BQH[[row for row, _, _ in told]], [WHOLE])
+            words = self._describe_tokens(tokens_BQH[[row for row, _, _ in told]], [FULL_MODEL])
             for (row, place, request), (said,) in zip(told, words, strict=True):
-                description = recounted(said, request, self._finder)
+                description = with_detected_counts(said, request, self._detectors)
                 answers[row][place] = Answer(
                     description.caption, description.confidence, description.theme, prompts=description.prompts
                 )
         if put:
             tokens_RQH = tokens_BQH[[row for row, _, _ in put]]
-            heard = ask_experts(self._model, tokens_RQH, [inquiry_of(request) for _, _, request in put])
+            heard = ask_experts(self._model, tokens_RQH, [question_of(request) for _, _, request in put])
             for (row, place, request), drafts in zip(put, heard, strict=True):
                 answers[row][place] = settle_by_experts(request, drafts)
         return answers
 
     def compare(
-        self, requests: Sequence[Request], variants: Sequence[Variant], batch_size: int | None = None
+        self, requests: Sequence[Request], ablation_list: Sequence[Ablation], batch_size: int | None = None
     ) -> list[list[Description]]:
-        """The answers of each variant of the model to the same requests; what variants share is computed once."""
-        said = self._in_batches(lambda part: self._batch(part, variants), requests, batch_size)
-        return [[own[number] for own in said] for number in range(len(variants))]
+        """The answers of each ablation of the model to the same requests; what ablation_list share is computed once."""
+        said = self._in_batches(lambda part: self._batch(part, ablation_list), requests, batch_size)
+        return [[own[number] for own in said] for number in range(len(ablation_list))]
 
     def _in_batches(
         self, compute: Callable[[Sequence[Asked]], list[Said]], asked: Sequence[Asked], size: int | None
@@ -240,12 +240,14 @@ class Engine:
         return said
 
     def _described(self, requests: Sequence[Request]) -> list[Description]:
-        said = self._batch(requests, [WHOLE])
-        return [recounted(own, request, self._finder) for (own,), request in zip(said, requests, strict=True)]
+        said = self._batch(requests, [FULL_MODEL])
+        return [
+            with_detected_counts(own, request, self._detectors) for (own,), request in zip(said, requests, strict=True)
+        ]
 
     @torch.inference_mode()
-    def _batch(self, requests: Sequence[Request], variants: Sequence[Variant]) -> list[list[Description]]:
-        return self._describe_tokens(self._look(requests), variants)
+    def _batch(self, requests: Sequence[Request], ablation_list: Sequence[Ablation]) -> list[list[Description]]:
+        return self._describe_tokens(self._look(requests), ablation_list)
 
     def _look(self, requests: Sequence[Request]) -> Tensor:
         """The vision tokens of each picture."""
@@ -259,24 +261,25 @@ class Engine:
         dtype = self._model.qformer.queries.dtype
         return pixels_BCHW.to(self.device, dtype, memory_format=torch.channels_last)
 
-    def _describe_tokens(self, tokens_BQH: Tensor, variants: Sequence[Variant]) -> list[list[Description]]:
-        """For each picture, what each variant says of it."""
+    def _describe_tokens(self, tokens_BQH: Tensor, ablation_list: Sequence[Ablation]) -> list[list[Description]]:
+        """For each picture, what each ablation says of it."""
         instructions = [CAPTION] * len(tokens_BQH)
         asked = {
-            routed: self._model.ask_experts(tokens_BQH, instructions, routed) for routed in {v.router for v in variants}
+            routed: self._model.ask_experts(tokens_BQH, instructions, routed)
+            for routed in {v.router for v in ablation_list}
         }
-        said = [self._finish(variant, tokens_BQH, instructions, *asked[variant.router]) for variant in variants]
+        said = [self._finish(ablation, tokens_BQH, instructions, *asked[ablation.router]) for ablation in ablation_list]
         return [list(own) for own in zip(*said, strict=True)]
 
     def _finish(
         self,
-        variant: Variant,
+        ablation: Ablation,
         tokens_BQH: Tensor,
         instructions: Sequence[str],
         prompts: Sequence[RoutedPrompts],
         drafts: Sequence[ExpertDrafts],
     ) -> list[Description]:
-        used = [{name: text for name, text in draft.items() if name not in variant.without} for draft in drafts]
+        used = [{name: text for name, text in draft.items() if name not in ablation.without} for draft in drafts]
         return [
             Description(
                 caption=caption,
@@ -287,22 +290,22 @@ class Engine:
                 prompts=MappingProxyType(prompt),
             )
             for (caption, confidence), draft, prompt in zip(
-                self._last_word(variant, tokens_BQH, instructions, used), used, prompts, strict=True
+                self._last_word(ablation, tokens_BQH, instructions, used), used, prompts, strict=True
             )
         ]
 
     def _last_word(
-        self, variant: Variant, tokens_BQH: Tensor, instructions: Sequence[str], drafts: Sequence[ExpertDrafts]
+        self, ablation: Ablation, tokens_BQH: Tensor, instructions: Sequence[str], drafts: Sequence[ExpertDrafts]
     ) -> list[tuple[str, float]]:
-        """Caption and confidence; joined drafts have no confidence of their own (NaN)."""
+        """Caption and confidence; initialised drafts have no confidence of their own (NaN)."""
         model = self._model
-        if variant.ending == "join":
+        if ablation.ending == "join":
             return [(as_sentence(", ".join(filter(None, draft.values()))), math.nan) for draft in drafts]
-        if variant.ending == "language":
+        if ablation.ending == "language":
             written = model.answer(tokens_BQH, instructions, beams=model.config.decoding.beams)
         else:
             written = model.fuse(tokens_BQH, instructions, drafts)
-        return [(as_sentence(model.codec.decode(text.ids)), text.confidence) for text in written]
+        return [(as_sentence(model.tokenizer.decode(text.ids)), text.confidence) for text in written]
 
 
 def load(
@@ -316,7 +319,7 @@ def load(
     """
     folder = find_model(str(model), revision)
     where = find_device(device)
-    loaded = load_ready(folder, where, torch.bfloat16 if uses_bf16(precision, where) else torch.float32)
+    loaded = load_for_inference(folder, where, torch.bfloat16 if uses_bf16(precision, where) else torch.float32)
     if not loaded.has_experts:
         raise ModelError(f"{folder} {_EXPERTS_NEEDED}")
     return Engine(loaded, str(model), fingerprint(folder), where)

@@ -49,7 +49,7 @@ def test_a_kill_loses_nothing(tmp_path: Path) -> None:
 
 def test_a_comparison_sees_what_is_lost_doubled_or_changed() -> None:
     whole: kills.Rows = [("a", 1), ("b", 2), ("c", 3)]
-    found = kills.Found(1.0)
+    found = kills.Detection(1.0)
     kills.compare([("a", 1), ("b", 2), ("b", 9)], whole, found)
     assert (found.faults["rows_lost"], found.faults["rows_doubled"], found.faults["rows_changed"]) == (1, 1, 1)
 

@@ -43,7 +43,7 @@ def own(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number in range(36):
         image = folder / f"solar_{number}.png"
         Image.fromarray(solar_farm(number)).save(image)
-        samples.append(Sample(image, "train", (NEW,), series=image.stem))
+        samples.append(Sample(image, "train", (NEW,), group=image.stem))
     for known in read_dataset(shared / "data" / "rsicd").split("train")[::485]:
         image = shutil.copy(known.image, folder)
         samples.append(dataclasses.replace(known, image=Path(image)))

@@ -10,12 +10,12 @@ import torch
 
 from benchmarks.range_server import RangeServer
 from rsmoe_cli.bench.drawing import big_scene
-from rsmoe_cli.pipeline.run import Told, travel
+from rsmoe_cli.pipeline.run import TileOutput, run_tiles
 from rsmoe_cli.raster.scene import open_scene
 from rsmoe_cli.tiles.grid import Grid
 from rsmoe_cli.tiles.image import TileImage
 from rsmoe_core.engine import Engine, load
-from rsmoe_core.inference.batching import Workers
+from rsmoe_core.inference.batching import ThreadPool
 from rsmoe_core.types import Description, Request
 
 SIDE, TILE = 448, 112
@@ -31,18 +31,18 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def engine() -> Engine:
     engine = load("nano", device="cpu")
-    engine._workers = Workers(1)
+    engine._workers = ThreadPool(1)
     return engine
 
 
-def describe(engine: Engine, source: Path | str, batch_size: int) -> list[Told[Description]]:
+def describe(engine: Engine, source: Path | str, batch_size: int) -> list[TileOutput[Description]]:
     engine.batch_size = batch_size
     opened, grid = open_scene(str(source)), Grid(SIDE, SIDE, TILE)
 
     def request(image: TileImage) -> list[Request]:
         return [Request(image.pixels, image.valid)]
 
-    return [told for batch in travel(opened, grid, engine, request, engine.describe, "", False) for told in batch]
+    return [told for batch in run_tiles(opened, grid, engine, request, engine.describe, "", False) for told in batch]
 
 
 def words(said: Description | str | None) -> object:

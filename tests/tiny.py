@@ -27,7 +27,7 @@ def make_tiny(seed: int = 0, experts: bool = True, dropout: bool = True) -> RSMo
     import torch
 
     from rsmoe_core.model.rsmoe import build
-    from rsmoe_core.model.tokenizer import TextCodec
+    from rsmoe_core.model.tokenizer import Tokenizer
     from rsmoe_core.presets import tiny
 
     torch.manual_seed(seed)
@@ -35,9 +35,9 @@ def make_tiny(seed: int = 0, experts: bool = True, dropout: bool = True) -> RSMo
     if not dropout:
         parts = {part: getattr(config, part) for part in ("qformer", "language", "lora")}
         config = dataclasses.replace(config, **{k: dataclasses.replace(v, dropout=0.0) for k, v in parts.items()})
-    codec = TextCodec.train([*SENTENCES, "describe the picture", "name the kind of place"], 512, config.experts)
-    language = dataclasses.replace(config.language, vocab_size=len(codec))
-    model = build(dataclasses.replace(config, language=language), codec)
+    tokenizer = Tokenizer.train([*SENTENCES, "describe the picture", "name the kind of place"], 512, config.experts)
+    language = dataclasses.replace(config.language, vocab_size=len(tokenizer))
+    model = build(dataclasses.replace(config, language=language), tokenizer)
     if experts:
         model.add_experts()
         with torch.no_grad():

@@ -81,14 +81,14 @@ def model(folder: Path) -> list[Path]:
 
     from rsmoe_core.checkpoint.load import save_model
     from rsmoe_core.model.rsmoe import build
-    from rsmoe_core.model.tokenizer import TextCodec
+    from rsmoe_core.model.tokenizer import Tokenizer
     from rsmoe_core.presets import tiny
 
     torch.manual_seed(0)
     config = dataclasses.replace(tiny(), decoding=dataclasses.replace(tiny().decoding, beams=1))
-    codec = TextCodec.train(["many green trees are near a pond .", "a river"], 512, config.experts)
-    language = dataclasses.replace(config.language, vocab_size=len(codec))
-    made = build(dataclasses.replace(config, language=language), codec)
+    tokenizer = Tokenizer.train(["many green trees are near a pond .", "a river"], 512, config.experts)
+    language = dataclasses.replace(config.language, vocab_size=len(tokenizer))
+    made = build(dataclasses.replace(config, language=language), tokenizer)
     made.add_experts()
     save_model(made, folder)
     return sorted(path for path in folder.rglob("*") if path.is_file())

@@ -13,9 +13,9 @@ from typing import Any
 
 from rsmoe_core.errors import DataError, ModelError, RsmoeError
 
-WHOLE, SOME, REFUSED = "taken", "in part", "refused"
+FULL_MODEL, SOME, REFUSED = "taken", "in part", "refused"
 TRACEBACK, PARTIAL, UNNAMED, DISAGREEING = "traceback", "partial output", "file not named", "readings disagree"
-FINE = (WHOLE, SOME, REFUSED)
+FINE = (FULL_MODEL, SOME, REFUSED)
 """What may become of a mutant; everything else is a fault of rsmoe."""
 
 Outcome = tuple[str, str]
@@ -40,7 +40,7 @@ def read_scene(path: Path) -> Outcome:
     for result in islice(read_tiles(scene, Grid(scene.width, scene.height, size), 64), _MOST_TILES):
         footprints.of(result.tile.box)
         failed += isinstance(result, TileFailure)
-    return (SOME, f"{failed} tiles failed") if failed else (WHOLE, "")
+    return (SOME, f"{failed} tiles failed") if failed else (FULL_MODEL, "")
 
 
 def caption_scene(path: Path) -> Outcome:
@@ -66,7 +66,7 @@ def caption_scene(path: Path) -> Outcome:
     ):
         return PARTIAL, f"exit {result.exit_code}, and there is {left}"
     if result.exit_code in (0, 3):
-        return (WHOLE, "") if result.exit_code == 0 else (SOME, told[-1])
+        return (FULL_MODEL, "") if result.exit_code == 0 else (SOME, told[-1])
     if result.exit_code not in (1, 2) or "unexpected" in result.stderr or not told[-1].startswith("error: "):
         return TRACEBACK, told[-1]
     return REFUSED, told[-1]
@@ -76,15 +76,15 @@ def load_folder(path: Path) -> Outcome:
     """Loads a model folder in both forms and lets it describe a picture; `path` is the file in it that was changed."""
     import numpy as np
 
-    from rsmoe_core.checkpoint.inference import load_ready
+    from rsmoe_core.checkpoint.inference import load_for_inference
     from rsmoe_core.checkpoint.load import load_model
     from rsmoe_core.engine import load
 
     folder = next(parent for parent in path.parents if parent.name == "model")
-    refused = [error for read in (load_ready, load_model) if (error := _refusal(read, folder))]
+    refused = [error for read in (load_for_inference, load_model) if (error := _refusal(read, folder))]
     if not refused:
         said = load(str(folder), device="cpu").caption([np.full((32, 32, 3), 90, np.uint8)])
-        return WHOLE, said[0].caption
+        return FULL_MODEL, said[0].caption
     if len(refused) == 1:
         return DISAGREEING, refused[0]
     named = all(path.name in error or path.parent.name in error for error in refused)
@@ -116,7 +116,7 @@ def read_data(path: Path) -> Outcome:
         except DataError as error:
             problems.append(str(error))
     assert all("\n" not in line for line in problems)
-    return (SOME, problems[0]) if problems else (WHOLE, "")
+    return (SOME, problems[0]) if problems else (FULL_MODEL, "")
 
 
 TARGETS: dict[str, Callable[[Path], Outcome]] = {

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rsmoe_cli.asking.detections import Thing
-from rsmoe_cli.asking.evidence import Case, Verdict, strongest_first
+from rsmoe_cli.asking.detections import SceneDetection
+from rsmoe_cli.asking.evidence import Aggregate, Evidence, strongest_first
 from rsmoe_cli.tiles.grid import Tile
 from rsmoe_core.inference import count_distribution
 from rsmoe_core.types import SURE
@@ -23,13 +23,13 @@ _CLOSE = 0.25
 class Number:
     """How many of one thing are in a scene."""
 
-    things: tuple[Thing, ...]
+    things: tuple[SceneDetection, ...]
     """Those that were found and are sure."""
     doubtful: int
     """Those that were found and are not."""
     told: float
     """Those whose number was told without saying where they are."""
-    distribution: count_distribution.Chances
+    distribution: count_distribution.CountDistribution
     """Probability of each number."""
     per_tile: Mapping[Tile, float]
     """How many each tile adds, where it adds any."""
@@ -55,7 +55,7 @@ class Number:
         return f"{self.answer}" if low == high else f"{self.answer} ({low} to {high})"
 
 
-def number_of(case: Case, thing: str) -> Number:
+def number_of(case: Evidence, thing: str) -> Number:
     """Things that were found count one by one.
 
     Of things that a tile told without place, the share that lies on the ground that the tile owns counts.
@@ -72,17 +72,17 @@ def number_of(case: Case, thing: str) -> Number:
         doubtful=len(found) - len(sure),
         told=number,
         distribution=np.convolve(
-            count_distribution.blurred(
-                count_distribution.of_candidates(one.confidence for one in found),
-                max((one.spread for one in found), default=0.0),
+            count_distribution.with_common_error(
+                count_distribution.poisson_binomial(one.confidence for one in found),
+                max((one.log_count_std for one in found), default=0.0),
             ),
-            count_distribution.of_told(number),
+            count_distribution.unlocated(number),
         ),
         per_tile=per_tile,
     )
 
 
-def count(case: Case) -> Verdict | None:
+def count(case: Evidence) -> Aggregate | None:
     """How many there are. The confidence is the chance that the true number is within a quarter of the answer."""
     if not case.spoken:
         return None
@@ -90,7 +90,7 @@ def count(case: Case) -> Verdict | None:
     margin = max(0.5, _CLOSE * number.answer)
     close = count_distribution.between(number.distribution, number.answer - margin, number.answer + margin)
     tiles = strongest_first(number.per_tile)
-    return Verdict(
+    return Aggregate(
         answer=str(number.answer),
         confidence=case.certainty if number.is_bare else close,
         tiles=tiles,
@@ -100,7 +100,7 @@ def count(case: Case) -> Verdict | None:
     )
 
 
-def _count_evidence(case: Case, number: Number, tiles: list[Tile]) -> Iterator[str]:
+def _count_evidence(case: Evidence, number: Number, tiles: list[Tile]) -> Iterator[str]:
     most = ", ".join(f"{tile.id} ({number.per_tile[tile]:.0f})" for tile in tiles[:3])
     yield f"found in {case.part(tiles)}" + (f", most in {most}" if len(tiles) > 1 else f": {most}" if tiles else "")
     if number.doubtful:
@@ -109,7 +109,7 @@ def _count_evidence(case: Case, number: Number, tiles: list[Tile]) -> Iterator[s
         yield f"told without saying where, so the interval is wide: {number.told:.0f}"
 
 
-def presence(case: Case) -> Verdict | None:
+def presence(case: Evidence) -> Aggregate | None:
     """Yes, if the surest tile says so. Tiles err alike, so many weak voices do not add up to a strong one."""
     if not case.spoken:
         return None
@@ -121,29 +121,29 @@ def presence(case: Case) -> Verdict | None:
     tiles = strongest_first(chance)
     yes = [tile for tile in tiles if chance[tile] >= SURE]
     strongest = chance[tiles[0]] if tiles else 1 - case.certainty
-    signs = ", ".join(f"{tile.id} ({chance[tile]:.2f})" for tile in tiles[:3])
-    return Verdict(
+    identity = ", ".join(f"{tile.id} ({chance[tile]:.2f})" for tile in tiles[:3])
+    return Aggregate(
         answer="yes" if yes else "no",
         confidence=strongest if yes else 1 - strongest,
         tiles=yes,
-        evidence=(f"{case.part(yes)} say yes" + (f"; the strongest signs are in {signs}" if signs else ""),),
+        evidence=(f"{case.part(yes)} say yes" + (f"; the strongest identity are in {identity}" if identity else ""),),
         things=tuple(one for one in found if one.confidence >= SURE),
     )
 
 
-def comparison(case: Case) -> Verdict | None:
+def comparison(case: Evidence) -> Aggregate | None:
     """Whether there are more of one thing than of another, or as many: what is more probable."""
     if not case.spoken:
         return None
-    names = case.thing, case.inquiry.other or "thing"
+    names = case.thing, case.parsed.compared_with or "thing"
     first, second = (number_of(case, name) for name in names)
     if not any(one.finds(name) or name in one.answer.counts for one in case.spoken for name in names):
         return None  # nobody counted
-    same = case.inquiry.relation == "equal"
+    same = case.parsed.relation == "equal"
     chance = (count_distribution.equal if same else count_distribution.more)(first.distribution, second.distribution)
     asked = f"as many as {names[1]}" if same else f"more {names[0]} than {names[1]}"
     both = {tile: first.per_tile.get(tile, 0) + more for tile, more in second.per_tile.items()}
-    return Verdict(
+    return Aggregate(
         answer="yes" if chance >= SURE else "no",
         confidence=case.certainty if first.is_bare and second.is_bare else max(chance, 1 - chance),
         tiles=strongest_first({**first.per_tile, **both}),

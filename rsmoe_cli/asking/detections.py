@@ -1,6 +1,6 @@
 """What the engine said about each tile, and the things it found there, each once in the scene. Pure arithmetic.
 
-Heard, Heard, ... ──▶ things_of ──▶ Thing, Thing, ... in scene pixels
+TileAnswer, TileAnswer, ... ──▶ scene_detections ──▶ SceneDetection, SceneDetection, ... in scene pixels
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from rsmoe_core.types import Answer
 
 
 @dataclass(frozen=True)
-class Heard:
+class TileAnswer:
     """What the engine said about one tile, and how much of the scene that speaks for."""
 
     tile: Tile
@@ -43,7 +43,7 @@ class Heard:
 
 
 @dataclass(frozen=True)
-class Thing:
+class SceneDetection:
     """One thing in a scene."""
 
     thing: str
@@ -54,12 +54,12 @@ class Thing:
     """Likewise from the top edge."""
     confidence: float
     """Probability that it is one, 0-1."""
-    reach: float
+    nms_radius: float
     """Scene pixels within which no second one of its kind can have its centre."""
     tile: Tile
     """The tile that sees it best."""
-    spread: float = 0.0
-    """How far counts of such things are off in whole scenes; see `rsmoe_core.types.Found`."""
+    log_count_std: float = 0.0
+    """How far counts of such things are off in whole scenes; see `rsmoe_core.types.Detection`."""
 
     @property
     def owned(self) -> bool:
@@ -73,38 +73,38 @@ class Thing:
         return max(left - self.x, self.x - (left + width), top - self.y, self.y - (top + height), 0)
 
 
-def things_of(heard: Iterable[Heard]) -> list[Thing]:
+def scene_detections(heard: Iterable[TileAnswer]) -> list[SceneDetection]:
     """Everything that was found, each thing once, the surest first.
 
-    A tile speaks for what it owns. Beyond that it is believed as far as a thing's reach: neighbours see a thing on the
+    A tile speaks for what it owns. Beyond that it is believed as far as a thing's nms_radius: neighbours see a thing on the
     seam at slightly different places, and each might take it for the other's. What two tiles found of one kind within
-    its reach is one thing seen twice, and the surer sight of it stays.
+    its nms_radius is one thing seen twice, and the surer sight of it stays.
     """
-    sights = [sight for one in heard for sight in _sights(one) if sight.outside <= sight.reach]
-    once = _Once(max((sight.reach for sight in sights), default=0.0))
+    sights = [sight for one in heard for sight in _sights(one) if sight.outside <= sight.nms_radius]
+    once = _Once(max((sight.nms_radius for sight in sights), default=0.0))
     for sight in sorted(sights, key=lambda sight: (-sight.confidence, not sight.owned)):
         once.add(sight)
     return once.things
 
 
-def _sights(heard: Heard) -> Iterator[Thing]:
+def _sights(heard: TileAnswer) -> Iterator[SceneDetection]:
     """What was found in a tile, in scene pixels."""
     tile, scale = heard.tile, heard.tile.size / heard.side
     for found in heard.answer.found:
         x, y = tile.x + found.x * scale, tile.y + found.y * scale
-        yield Thing(found.thing, x, y, found.confidence, found.reach * scale, tile, found.spread)
+        yield SceneDetection(found.thing, x, y, found.confidence, found.nms_radius * scale, tile, found.log_count_std)
 
 
 class _Once:
-    """Things that are kept once, in cells as wide as the longest reach, so that only neighbours are searched."""
+    """Things that are kept once, in cells as wide as the longest nms_radius, so that only neighbours are searched."""
 
     def __init__(self, longest_reach: float) -> None:
-        self.things: list[Thing] = []
+        self.things: list[SceneDetection] = []
         self._seen_by: list[set[str]] = []
         self._cells: dict[tuple[str, int, int], list[int]] = defaultdict(list)
         self._side = max(1.0, longest_reach)
 
-    def add(self, sight: Thing) -> None:
+    def add(self, sight: SceneDetection) -> None:
         """Keeps a sight, unless another tile's sight of the same thing is there already."""
         col, row = int(sight.x // self._side), int(sight.y // self._side)
         twins = [
@@ -112,7 +112,7 @@ class _Once:
             for cell_row in (row - 1, row, row + 1)
             for cell_col in (col - 1, col, col + 1)
             for index in self._cells.get((sight.thing, cell_col, cell_row), ())
-            if (distance := self._distance(sight, index)) <= max(sight.reach, self.things[index].reach)
+            if (distance := self._distance(sight, index)) <= max(sight.nms_radius, self.things[index].nms_radius)
             and sight.tile.id not in self._seen_by[index]  # a tile tells its own things apart
         ]
         if twins:
@@ -122,6 +122,6 @@ class _Once:
         self.things.append(sight)
         self._seen_by.append({sight.tile.id})
 
-    def _distance(self, sight: Thing, index: int) -> float:
+    def _distance(self, sight: SceneDetection, index: int) -> float:
         kept = self.things[index]
         return math.hypot(sight.x - kept.x, sight.y - kept.y)

@@ -5,35 +5,35 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from rsmoe_cli.asking.detections import Heard, Thing
+from rsmoe_cli.asking.detections import SceneDetection, TileAnswer
 from rsmoe_cli.tiles.grid import Tile
-from rsmoe_core.questions.types import Inquiry
+from rsmoe_core.questions.types import ParsedQuestion
 from rsmoe_core.types import UNKNOWN
 
 
 @dataclass(frozen=True)
-class Case:
+class Evidence:
     """A question about a scene, and all that was heard about it."""
 
-    inquiry: Inquiry
+    parsed: ParsedQuestion
     width: int
     """Columns of the scene, in pixels."""
     height: int
     """Rows of the scene, in pixels."""
-    heard: Sequence[Heard]
+    heard: Sequence[TileAnswer]
     """What was said about each tile, in tile order."""
-    things: Sequence[Thing]
+    things: Sequence[SceneDetection]
     """What was found, each thing once, the surest first."""
 
     @property
-    def spoken(self) -> list[Heard]:
+    def spoken(self) -> list[TileAnswer]:
         """The tiles about which something is known."""
         return [one for one in self.heard if one.answer.text != UNKNOWN]
 
     @property
     def thing(self) -> str:
         """What is asked about."""
-        return self.inquiry.thing or "thing"
+        return self.parsed.subject or "thing"
 
     @property
     def certainty(self) -> float:
@@ -46,7 +46,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Aggregate:
     """An answer and what it rests on."""
 
     answer: str
@@ -58,11 +58,11 @@ class Verdict:
     """A few lines for people."""
     interval: tuple[int, int] | None = None
     """Of a count, the numbers between which the true one lies with a probability of 90 %."""
-    things: tuple[Thing, ...] = ()
+    things: tuple[SceneDetection, ...] = ()
     """The things that it rests on."""
 
 
-def mean_confidence(heard: Iterable[Heard]) -> float:
+def mean_confidence(heard: Iterable[TileAnswer]) -> float:
     """Mean confidence of some tiles, by the ground they own."""
     parts = [(max(1, one.own_valid_pixels), one.confidence) for one in heard]
     return sum(ground * confidence for ground, confidence in parts) / sum(ground for ground, _ in parts)

@@ -16,16 +16,16 @@ from types import MappingProxyType
 from pyproj import CRS
 from shapely.geometry.base import BaseGeometry
 
-from rsmoe_cli.asking.detections import Thing
+from rsmoe_cli.asking.detections import SceneDetection
 from rsmoe_cli.asking.scene_answer import SceneAnswer
 from rsmoe_cli.formats.base import Layer, Row, tile_layer, tile_values
-from rsmoe_cli.formats.registry import Output, Sink, warn_unplaced
+from rsmoe_cli.formats.registry import Output, Writer, warn_unplaced
 from rsmoe_cli.pipeline import provenance
-from rsmoe_cli.pipeline.run import Engine, Told
+from rsmoe_cli.pipeline.run import Engine, TileOutput
 from rsmoe_cli.raster.georeference import Footprints
 from rsmoe_cli.raster.scene import Scene
 from rsmoe_cli.tiles.grid import Grid
-from rsmoe_core.questions.types import Inquiry
+from rsmoe_core.questions.types import ParsedQuestion
 from rsmoe_core.types import Answer
 
 log = logging.getLogger(__name__)
@@ -34,8 +34,10 @@ log = logging.getLogger(__name__)
 class AnswerMap:
     """A map that is being drawn, scene by scene."""
 
-    def __init__(self, sink: Sink, layer: Layer, target: CRS | None, inquiries: Sequence[Inquiry]) -> None:
-        self._sink, self._layer, self._target, self._inquiries = sink, layer, target, inquiries
+    def __init__(
+        self, sink: Writer, layer: Layer, target: CRS | None, parsed_questions: Sequence[ParsedQuestion]
+    ) -> None:
+        self._sink, self._layer, self._target, self._inquiries = sink, layer, target, parsed_questions
         self._scenes: list[dict[str, object]] = []
         self._answers: list[dict[str, object]] = []
         self._found: list[Row] = []
@@ -46,9 +48,9 @@ class AnswerMap:
         self._scene, self._footprints = scene.path, Footprints(scene.georeference, self._target)
         self._scenes.append(provenance.of_scene(scene, grid))
 
-    def write(self, inquiries: Sequence[Inquiry], batch: Sequence[Told[Answer]]) -> None:
-        """A row for each tile and each of the inquiries that were put to it; blank tiles have none."""
-        rows = [row for told in batch for row in self._rows(inquiries, told)]
+    def write(self, parsed_questions: Sequence[ParsedQuestion], batch: Sequence[TileOutput[Answer]]) -> None:
+        """A row for each tile and each of the parsed_questions that were put to it; blank tiles have none."""
+        rows = [row for told in batch for row in self._rows(parsed_questions, told)]
         self._unplaced += sum(row.geometry is None for row in rows)
         self._sink.write(rows)
 
@@ -75,17 +77,17 @@ class AnswerMap:
         )
         warn_unplaced(self._unplaced)
 
-    def _rows(self, inquiries: Sequence[Inquiry], told: Told[Answer]) -> Iterator[Row]:
+    def _rows(self, parsed_questions: Sequence[ParsedQuestion], told: TileOutput[Answer]) -> Iterator[Row]:
         tile = told.result.tile
         footprint = self._footprints.of(tile.box)
-        for index, inquiry in enumerate(inquiries):
+        for index, parsed in enumerate(parsed_questions):
             if (said := told.to(index)) is not None:
-                row_id = f"{len(self._scenes)}.{self._inquiries.index(inquiry) + 1}.{tile.id}"
-                yield tile_row(row_id, self._scene, inquiry, told, said, footprint)
+                row_id = f"{len(self._scenes)}.{self._inquiries.index(parsed) + 1}.{tile.id}"
+                yield tile_row(row_id, self._scene, parsed, told, said, footprint)
 
 
 @contextmanager
-def open_map(output: Output, crs: CRS | None, inquiries: Sequence[Inquiry]) -> Iterator[AnswerMap]:
+def open_map(output: Output, crs: CRS | None, parsed_questions: Sequence[ParsedQuestion]) -> Iterator[AnswerMap]:
     """A map whose file takes its place when the block ends well; `crs` is that of the first scene.
 
     Raises:
@@ -94,7 +96,7 @@ def open_map(output: Output, crs: CRS | None, inquiries: Sequence[Inquiry]) -> I
     target = output.target(crs)
     layer = tile_layer("answers", COLUMNS, target, crs)
     with output.open(layer) as sink:
-        yield AnswerMap(sink, layer, target, inquiries)
+        yield AnswerMap(sink, layer, target, parsed_questions)
 
 
 COLUMNS: Mapping[str, type] = MappingProxyType(
@@ -124,15 +126,15 @@ FOUND_COLUMNS: Mapping[str, type] = MappingProxyType(
 def tile_row(
     row_id: str,
     scene: str,
-    inquiry: Inquiry,
-    told: Told[Answer],
+    parsed: ParsedQuestion,
+    told: TileOutput[Answer],
     said: Answer | str,
     footprint: BaseGeometry | None,
 ) -> Row:
     """What the engine said about a tile, or one line on why it said nothing."""
     values = {
         "scene": scene,
-        "question": inquiry.text,
+        "question": parsed.text,
         **tile_values(told.result.tile, told.valid_fraction, said if isinstance(said, str) else None),
     }
     if isinstance(said, Answer):
@@ -140,12 +142,12 @@ def tile_row(
             "answer": said.text,
             "confidence": said.confidence if math.isfinite(said.confidence) else None,
             "evidence": said.evidence or None,
-            "count": None if inquiry.thing is None else said.counts.get(inquiry.thing),
+            "count": None if parsed.subject is None else said.counts.get(parsed.subject),
         }
     return Row(row_id, values, footprint)
 
 
-def found_row(row_id: str, scene: str, question: str, thing: Thing, point: BaseGeometry | None) -> Row:
+def found_row(row_id: str, scene: str, question: str, thing: SceneDetection, point: BaseGeometry | None) -> Row:
     """A thing that was counted."""
     values = {
         "thing": thing.thing,

@@ -11,7 +11,7 @@ from rsmoe_core.errors import UsageError
 _EXAMPLE = 'such as: rsmoe ask scene.tif "How many ships are there?"'
 
 
-def told_apart(words: Sequence[str], file: Path | None) -> tuple[list[str], list[str]]:
+def split_arguments(words: Sequence[str], file: Path | None) -> tuple[list[str], list[str]]:
     """Scenes and questions; the last word is the question, unless there is a file of them.
 
     Raises:

@@ -1,6 +1,6 @@
 """The journey of questions, on one page. A scene is read once, whatever the number of questions.
 
-scene → tiles → pictures → batches → engine → Heard → SceneAnswer, with a map of the tiles beside it
+scene → tiles → pictures → batches → engine → TileAnswer → SceneAnswer, with a map of the tiles beside it
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from typing import Protocol
 
 from pyproj.exceptions import ProjError
 
-from rsmoe_cli.asking.detections import Heard
+from rsmoe_cli.asking.detections import TileAnswer
 from rsmoe_cli.asking.layer import AnswerMap, open_map
 from rsmoe_cli.asking.scene_answer import SceneAnswer, scene_answer
 from rsmoe_cli.formats.registry import LONGITUDE_LATITUDE, Output
 from rsmoe_cli.pipeline import run
-from rsmoe_cli.pipeline.run import Told, travel
-from rsmoe_cli.pipeline.stats import Tally
+from rsmoe_cli.pipeline.run import TileOutput, run_tiles
+from rsmoe_cli.pipeline.stats import TileStats
 from rsmoe_cli.raster.georeference import Footprints
 from rsmoe_cli.raster.scene import Scene
 from rsmoe_cli.tiles.grid import Grid, Tile
 from rsmoe_cli.tiles.image import TileImage
-from rsmoe_core.questions.types import Inquiry
+from rsmoe_core.questions.types import ParsedQuestion
 from rsmoe_core.types import Answer, Request
 
 _PLACES = 2
@@ -53,7 +53,7 @@ class Reply:
 
 def ask_scenes(
     scenes: Sequence[tuple[Scene, Grid | None]],
-    inquiries: Sequence[Inquiry],
+    parsed_questions: Sequence[ParsedQuestion],
     engine: Engine | None,
     output: Output | None,
     progress: bool = False,
@@ -66,12 +66,12 @@ def ask_scenes(
         OutputError: the map cannot be written.
     """
     first_crs = scenes[0][0].georeference.crs
-    with nullcontext() if output is None else open_map(output, first_crs, inquiries) as answer_map:
+    with nullcontext() if output is None else open_map(output, first_crs, parsed_questions) as answer_map:
         for scene, grid in scenes:
             start = time.monotonic()
             if answer_map is not None:
                 answer_map.begin(scene, grid)
-            answers = ask_scene(scene, grid, inquiries, engine, answer_map, progress)
+            answers = ask_scene(scene, grid, parsed_questions, engine, answer_map, progress)
             if answer_map is not None:
                 answer_map.conclude(answers)
             yield Reply(scene.path, tuple(answers), round(time.monotonic() - start, 3))
@@ -83,23 +83,23 @@ def ask_scenes(
 class _Hearing:
     """One question, and what was heard about it so far."""
 
-    inquiry: Inquiry
-    tally: Tally = field(default_factory=Tally)
-    heard: list[Heard] = field(default_factory=list)
+    parsed: ParsedQuestion
+    tally: TileStats = field(default_factory=TileStats)
+    heard: list[TileAnswer] = field(default_factory=list)
 
-    def listen(self, told: Told[Answer], said: Answer | str | None) -> None:
+    def listen(self, told: TileOutput[Answer], said: Answer | str | None) -> None:
         """One more tile; its picture is not kept."""
         image = told.result
         self.tally.count(image, said)
         if isinstance(image, TileImage) and isinstance(said, Answer):
             own = image.own_valid_pixels
-            self.heard.append(Heard(image.tile, said, len(image.pixels), own, own / image.valid_pixels))
+            self.heard.append(TileAnswer(image.tile, said, len(image.pixels), own, own / image.valid_pixels))
 
 
 def ask_scene(
     scene: Scene,
     grid: Grid | None,
-    inquiries: Sequence[Inquiry],
+    parsed_questions: Sequence[ParsedQuestion],
     engine: Engine | None,
     answer_map: AnswerMap | None,
     progress: bool,
@@ -108,27 +108,29 @@ def ask_scene(
 
     A tile that cannot be read or asked does not stop the others; the answers are without it, and say so.
     """
-    hearings = [_Hearing(inquiry) for inquiry in inquiries]
-    open_hearings = [hearing for hearing in hearings if hearing.inquiry.kind != "unknown"]
-    asked = [hearing.inquiry for hearing in open_hearings]
+    hearings = [_Hearing(parsed) for parsed in parsed_questions]
+    open_hearings = [hearing for hearing in hearings if hearing.parsed.type != "unknown"]
+    asked = [hearing.parsed for hearing in open_hearings]
     if asked and grid is not None and engine is not None:
         put = _requests(asked, scene.metres_per_pixel)
-        for batch in travel(scene, grid, engine, put, engine.answer, "asking", progress):
+        for batch in run_tiles(scene, grid, engine, put, engine.answer, "asking", progress):
             for told in batch:
                 for index, hearing in enumerate(open_hearings):
                     hearing.listen(told, told.to(index))
             if answer_map is not None:
                 answer_map.write(asked, batch)
-    answers = (scene_answer(one.inquiry, scene.width, scene.height, one.heard, one.tally) for one in hearings)
+    answers = (scene_answer(one.parsed, scene.width, scene.height, one.heard, one.tally) for one in hearings)
     return [_placed(answer, scene) for answer in answers]
 
 
-def _requests(inquiries: Sequence[Inquiry], metres_per_pixel: float | None) -> Callable[[TileImage], list[Request]]:
+def _requests(
+    parsed_questions: Sequence[ParsedQuestion], metres_per_pixel: float | None
+) -> Callable[[TileImage], list[Request]]:
     """Asks all questions about a picture."""
 
     def requests(image: TileImage) -> list[Request]:
         metres = image.metres_per_pixel(metres_per_pixel)
-        return [Request(image.pixels, image.valid, inquiry, metres) for inquiry in inquiries]
+        return [Request(image.pixels, image.valid, parsed, metres) for parsed in parsed_questions]
 
     return requests
 

@@ -1,6 +1,6 @@
 """A question and what the tiles said to it → the answer for the scene, with its evidence. Pure.
 
-Inquiry, Heard, Heard, ... ──▶ scene_answer ──▶ SceneAnswer
+ParsedQuestion, TileAnswer, TileAnswer, ... ──▶ scene_answer ──▶ SceneAnswer
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rsmoe_cli.asking import counting, voting
-from rsmoe_cli.asking.detections import Heard, Thing, things_of
-from rsmoe_cli.asking.evidence import Case, Verdict
-from rsmoe_cli.pipeline.stats import Tally
+from rsmoe_cli.asking.detections import SceneDetection, TileAnswer, scene_detections
+from rsmoe_cli.asking.evidence import Aggregate, Evidence
+from rsmoe_cli.pipeline.stats import TileStats
 from rsmoe_cli.tiles.grid import Tile
-from rsmoe_core.questions.types import Inquiry, Kind
+from rsmoe_core.questions.types import Kind, ParsedQuestion
 from rsmoe_core.types import UNKNOWN
 
-_VERDICTS: Mapping[Kind, Callable[[Case], Verdict | None]] = {
+_VERDICTS: Mapping[Kind, Callable[[Evidence], Aggregate | None]] = {
     "count": counting.count,
     "presence": counting.presence,
     "comparison": lambda case: counting.comparison(case) or voting.vote(case),
@@ -33,7 +33,7 @@ class SceneAnswer:
 
     question: str
     """The question as it was put."""
-    kind: Kind
+    type: Kind
     answer: str
     """`yes`, `no`, a whole number in digits, a kind of place, a place in the scene, sentences, or `unknown`."""
     confidence: float
@@ -52,14 +52,14 @@ class SceneAnswer:
     """What it rests on, a line each."""
     reason: str
     """Of `unknown`: one line that says why."""
-    things: tuple[Thing, ...] = ()
+    things: tuple[SceneDetection, ...] = ()
     """The things that were counted."""
 
     def facts(self) -> dict[str, object]:
         """All but the things, as JSON has it."""
         return {
             "question": self.question,
-            "kind": self.kind,
+            "kind": self.type,
             "answer": self.answer,
             "confidence": round(self.confidence, 4),
             "interval": None if self.interval is None else list(self.interval),
@@ -83,18 +83,20 @@ class SceneAnswer:
         return "\n".join((f"{self.answer} ({sureness})", *self.evidence))
 
 
-def scene_answer(inquiry: Inquiry, width: int, height: int, heard: Sequence[Heard], tally: Tally) -> SceneAnswer:
+def scene_answer(
+    parsed: ParsedQuestion, width: int, height: int, heard: Sequence[TileAnswer], tally: TileStats
+) -> SceneAnswer:
     """The answer for a scene of that size, in pixels; `tally` says what became of the tiles that are not heard."""
     verdict = None
     if heard:
-        case = Case(inquiry, width, height, heard, things_of(heard))
-        verdict = _VERDICTS.get(inquiry.kind, voting.vote)(case)
+        case = Evidence(parsed, width, height, heard, scene_detections(heard))
+        verdict = _VERDICTS.get(parsed.type, voting.vote)(case)
     failures = (f"failed tiles, without which this is: {tally.failed}; {tally.error}",) if tally.failed else ()
     if verdict is None:
-        verdict = Verdict(UNKNOWN, 0.0, [])
+        verdict = Aggregate(UNKNOWN, 0.0, [])
     return SceneAnswer(
-        question=inquiry.text,
-        kind=inquiry.kind,
+        question=parsed.text,
+        type=parsed.type,
         answer=verdict.answer,
         confidence=verdict.confidence,
         interval=verdict.interval,
@@ -103,20 +105,20 @@ def scene_answer(inquiry: Inquiry, width: int, height: int, heard: Sequence[Hear
         failed=tally.failed,
         supporting=tuple(verdict.tiles),
         evidence=(*verdict.evidence, *_words_of(verdict.tiles, heard), *failures),
-        reason=_why_unknown(inquiry, heard, tally) if verdict.answer == UNKNOWN else "",
+        reason=_why_unknown(parsed, heard, tally) if verdict.answer == UNKNOWN else "",
         things=verdict.things,
     )
 
 
-def _words_of(tiles: Sequence[Tile], heard: Sequence[Heard]) -> list[str]:
+def _words_of(tiles: Sequence[Tile], heard: Sequence[TileAnswer]) -> list[str]:
     """What the engine says that its answer about the strongest tile rests on."""
     said = (one.answer.evidence for one in heard if tiles and one.tile == tiles[0])
     return [f"{tiles[0].id}: {evidence}" for evidence in said if evidence]
 
 
-def _why_unknown(inquiry: Inquiry, heard: Sequence[Heard], tally: Tally) -> str:
-    if inquiry.kind == "unknown":
-        return inquiry.reason
+def _why_unknown(parsed: ParsedQuestion, heard: Sequence[TileAnswer], tally: TileStats) -> str:
+    if parsed.type == "unknown":
+        return parsed.reason
     if heard:
         lines = Counter(one.answer.evidence for one in heard if one.answer.evidence)
         return lines.most_common(1)[0][0] if lines else "the model does not say why"

@@ -82,12 +82,12 @@ def load(model: str, merged: bool) -> Engine:
 def whole_scene(scene: Scene, tile_size: int) -> Iterator[TileImage]:
     """Reads the whole raster, then cuts out one tile after the other, without the blank ones."""
     from rsmoe_cli.raster.dataset import open_dataset
-    from rsmoe_cli.tiles.chunks import join, read_piece
+    from rsmoe_cli.tiles.chunks import join, read_chunk
     from rsmoe_cli.tiles.grid import Grid
     from rsmoe_cli.tiles.image import TileImage
 
     with open_dataset(scene.path) as dataset:
-        everything = read_piece(dataset, scene, (0, 0, scene.width, scene.height))
+        everything = read_chunk(dataset, scene, (0, 0, scene.width, scene.height))
     tiles = (join(tile, [everything]) for tile in Grid(scene.width, scene.height, tile_size))
     return (tile for tile in tiles if isinstance(tile, TileImage) and tile.valid_pixels)
 

@@ -12,13 +12,13 @@ from types import MappingProxyType
 from pyproj import CRS
 from shapely.geometry.base import BaseGeometry
 
-from rsmoe_cli.atomic import sweep
+from rsmoe_cli.atomic import clean_stale
 from rsmoe_cli.formats.base import Row, tile_layer, tile_values
 from rsmoe_cli.formats.registry import Output, warn_unplaced
 from rsmoe_cli.pipeline import provenance
 from rsmoe_cli.pipeline.journal import Journal
 from rsmoe_cli.pipeline.run import Engine
-from rsmoe_cli.pipeline.stats import Tally
+from rsmoe_cli.pipeline.stats import TileStats
 from rsmoe_cli.tiles.grid import Tile
 from rsmoe_core.types import EXPERTS, Description
 
@@ -32,7 +32,7 @@ def write_map(journal: Journal, output: Output, engine: Engine, prompts: bool) -
     Raises:
         OutputError: the file cannot be written; the journal stays as it is.
     """
-    sweep(output.path)
+    clean_stale(output.path)
     scenes = dict(journal.scenes())
     own = next((CRS.from_wkt(scene.crs) for scene in scenes.values() if scene.crs is not None), None)
     target = output.target(own)
@@ -63,7 +63,7 @@ def _of_scene(row: Row, number: int, path: str) -> Row:
     return dataclasses.replace(row, id=f"{number + 1}.{row.id}", values={"scene": path, **row.values})
 
 
-def _counts(tally: Tally) -> dict[str, object]:
+def _counts(tally: TileStats) -> dict[str, object]:
     return {
         "tiles_captioned": tally.told,
         "tiles_skipped": tally.skipped,

@@ -18,9 +18,9 @@ from rsmoe_cli.errors import OutputError, SceneError
 from rsmoe_cli.formats.base import Row
 from rsmoe_cli.formats.registry import Output
 from rsmoe_cli.pipeline import provenance, run
-from rsmoe_cli.pipeline.inputs import Cutting, stamp
-from rsmoe_cli.pipeline.journal import Journal, KeptScene, KeptTile
-from rsmoe_cli.pipeline.run import Told, travel
+from rsmoe_cli.pipeline.inputs import TilingOptions, file_signature
+from rsmoe_cli.pipeline.journal import Journal, SceneRecord, TileRecord
+from rsmoe_cli.pipeline.run import TileOutput, run_tiles
 from rsmoe_cli.pipeline.stats import Summary, seen_pixels
 from rsmoe_cli.raster.georeference import Footprints
 from rsmoe_cli.raster.scene import Scene
@@ -40,7 +40,9 @@ class Engine(run.Engine, Protocol):
         """Descriptions in the order of the requests."""
 
 
-def describe_scenes(wish: Wish, engine: Engine, output: Output, journal: Journal, progress: bool = False) -> Summary:
+def describe_scenes(
+    wish: CaptionJob, engine: Engine, output: Output, journal: Journal, progress: bool = False
+) -> Summary:
     """Describes every tile that has a valid pixel, and writes the rows to the output, in the order of scenes and tiles.
 
     A tile that cannot be read or described becomes a row with the status `failed` and does not stop the others, nor
@@ -100,9 +102,11 @@ class _Looked:
     """What tells that it has not changed since."""
 
 
-def _look_at(number: int, path: str, wish: Wish, engine: Engine, output: Output, journal: Journal) -> _Looked | None:
+def _look_at(
+    number: int, path: str, wish: CaptionJob, engine: Engine, output: Output, journal: Journal
+) -> _Looked | None:
     """None if the journal has all of the scene."""
-    mark = stamp(path, wish.cutting.allow_external)
+    mark = file_signature(path, wish.cutting.allow_external)
     if journal.has_all_of(number, mark):
         return None
     scene = wish.cutting.open(path)
@@ -121,12 +125,12 @@ def _describe(
     def request(image: TileImage) -> list[Request]:
         return [Request(image.pixels, image.valid, metres_per_pixel=image.metres_per_pixel(metres))]
 
-    for batch in travel(scene, grid, engine, request, engine.describe, "captioning", progress, done, pace.reading):
+    for batch in run_tiles(scene, grid, engine, request, engine.describe, "captioning", progress, done, pace.reading):
         journal.keep(number, [_kept_tile(told, grid, looked.footprints) for told in batch])
         pace.first = pace.first or pace.seconds
 
 
-def _summary(wish: Wish, engine: Engine, output: Output, journal: Journal, earlier: int, pace: _Pace) -> Summary:
+def _summary(wish: CaptionJob, engine: Engine, output: Output, journal: Journal, earlier: int, pace: _Pace) -> Summary:
     """`earlier` tiles were in the journal when this run began."""
     tally, seconds = journal.tally(), pace.seconds
     tiles = tally.told + tally.skipped + tally.failed
@@ -153,18 +157,18 @@ def _tell_notes(scene: Scene, output: Output) -> None:
         log.warning("%s%s", f"{scene.path}: " if output.together else "", note)
 
 
-def _kept_scene(looked: _Looked, counts: bool) -> KeptScene:
+def _kept_scene(looked: _Looked, counts: bool) -> SceneRecord:
     crs = looked.scene.georeference.crs
     wkt = None if crs is None else crs.to_wkt()
     made = {**provenance.of_scene(looked.scene, looked.grid), "amounts": "counted" if counts else "as written"}
-    return KeptScene(looked.scene.path, looked.mark, wkt, made, len(looked.grid))
+    return SceneRecord(looked.scene.path, looked.mark, wkt, made, len(looked.grid))
 
 
-def _kept_tile(told: Told[Description], grid: Grid, footprints: Footprints) -> KeptTile:
-    return KeptTile(grid.number(told.result.tile), seen_pixels(told.result), _row(told, footprints))
+def _kept_tile(told: TileOutput[Description], grid: Grid, footprints: Footprints) -> TileRecord:
+    return TileRecord(grid.number(told.result.tile), seen_pixels(told.result), _row(told, footprints))
 
 
-def _row(told: Told[Description], footprints: Footprints) -> Row | None:
+def _row(told: TileOutput[Description], footprints: Footprints) -> Row | None:
     """The row of a tile; a blank tile has none."""
     tile, said = told.result.tile, told.to(0)
     if said is None:
@@ -176,12 +180,12 @@ def _row(told: Told[Description], footprints: Footprints) -> Row | None:
 
 
 @dataclass(frozen=True)
-class Wish:
+class CaptionJob:
     """What is to be captioned, and how; with another wish, what a journal has kept is of no use."""
 
     scenes: Sequence[str]
     """As named by the user, in order."""
-    cutting: Cutting
+    cutting: TilingOptions
     """How they are drawn and cut."""
     dst_crs: str | None = None
     """Reference system that was asked for."""

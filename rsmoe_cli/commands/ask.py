@@ -43,7 +43,7 @@ def ask(
         typer.Option(min=0, help="Pixels that neighbouring tiles share; by default a quarter of a tile."),
     ] = None,
     stretch: options.Stretch = "auto",
-    batch_size: options.BatchSize = None,
+    batch_size: options.AdaptiveBatchSize = None,
     device: options.Device = "auto",
     precision: options.Precision = "fp32",
     dst_crs: options.DstCrs = None,
@@ -55,17 +55,17 @@ def ask(
     debug: options.Debug = False,
 ) -> None:
     """Ask about whole scenes: how many, whether, where, more or fewer, what kind of place, rural or urban."""
-    from rsmoe_cli.asking.questions import told_apart
+    from rsmoe_cli.asking.questions import split_arguments
     from rsmoe_cli.formats.registry import check_output
     from rsmoe_cli.pipeline.inputs import find_scenes
     from rsmoe_cli.raster.bands import parse_bands
     from rsmoe_cli.raster.scene import open_scene
     from rsmoe_cli.tiles.grid import parse_tile_size
-    from rsmoe_core.questions.parser import read_inquiry
+    from rsmoe_core.questions.parser import parse_question
 
-    words, texts = told_apart(scenes, questions)
+    words, texts = split_arguments(scenes, questions)
     paths = find_scenes(words)
-    inquiries = list(dict.fromkeys(read_inquiry(text) for text in texts))
+    parsed_questions = list(dict.fromkeys(parse_question(text) for text in texts))
     output = check_output(out, *paths, overwrite=overwrite, dst_crs=dst_crs) if out is not None else None
     chosen = parse_bands(bands) if bands is not None else None
     sources = [open_scene(path, chosen, stretch, allow_external) for path in paths]
@@ -80,7 +80,7 @@ def ask(
 
     engine = (
         load(model, device=device, precision=precision)
-        if any(inquiry.kind != "unknown" for inquiry in inquiries)
+        if any(parsed.type != "unknown" for parsed in parsed_questions)
         else None
     )
     if engine is not None and batch_size is not None:
@@ -93,12 +93,12 @@ def ask(
     failed = 0
     for reply in ask_scenes(
         list(zip(sources, grids, strict=True)),
-        inquiries,
+        parsed_questions,
         engine,
         output,
         progress=console.shows_progress(),
     ):
-        _print(reply, engine, json, headed=len(sources) * len(inquiries) > 1)
+        _print(reply, engine, json, headed=len(sources) * len(parsed_questions) > 1)
         failed += max(answer.failed for answer in reply.answers)
     if output is not None:
         console.note(str(output.path))

@@ -21,7 +21,7 @@ def caption(
     tile_size: options.TileSize = None,
     overlap: options.Overlap = 0,
     stretch: options.Stretch = "auto",
-    batch_size: options.BatchSize = None,
+    batch_size: options.AdaptiveBatchSize = None,
     device: options.Device = "auto",
     precision: options.Precision = "fp32",
     dst_crs: options.DstCrs = None,
@@ -52,12 +52,12 @@ def caption(
     import json as json_format
 
     from rsmoe_cli.formats.registry import check_output
-    from rsmoe_cli.pipeline.inputs import Cutting, find_scenes
+    from rsmoe_cli.pipeline.inputs import TilingOptions, find_scenes
     from rsmoe_cli.pipeline.journal import journal_path, open_journal
 
     if overwrite and retry_failed:
         raise UsageError("--overwrite throws away what --retry-failed keeps; choose one of them")
-    paths, cutting = find_scenes(scenes), Cutting(bands, stretch, tile_size, overlap, allow_external)
+    paths, cutting = find_scenes(scenes), TilingOptions(bands, stretch, tile_size, overlap, allow_external)
     journaled = journal_path(out).exists()
     output = check_output(out, *paths, overwrite=overwrite or journaled or retry_failed, dst_crs=dst_crs)
     with open_journal(output.path) as journal:
@@ -69,13 +69,13 @@ def caption(
                 raise
 
         # The model comes last: what can be refused is refused before torch is imported.
-        from rsmoe_cli.captioning.run import Wish, describe_scenes
+        from rsmoe_cli.captioning.run import CaptionJob, describe_scenes
         from rsmoe_core.engine import load
 
         engine = load(model, device=device, precision=precision)
         if batch_size is not None:
             engine.batch_size = batch_size
-        wish = Wish(paths, cutting, dst_crs, prompts, counts)
+        wish = CaptionJob(paths, cutting, dst_crs, prompts, counts)
         journal.begin(wish.settings(engine), overwrite, retry_failed)
         summary = describe_scenes(wish, engine, output, journal, console.shows_progress())
     console.note(str(summary))

@@ -144,7 +144,7 @@ def _described(dataset: Dataset, samples: Sequence[Sample]) -> Iterator[str]:
     """Samples for people to read."""
     for sample in samples:
         yield f"\n{sample.split}: {sample.image.relative_to(dataset.root)}" + (
-            f" ({sample.scene})" if sample.scene else ""
+            f" ({sample.scene_class})" if sample.scene_class else ""
         )
         yield from (f"    {caption}" for caption in sample.captions)
-        yield from (f"    {question.kind}: {question.text} {question.answer}" for question in sample.questions)
+        yield from (f"    {question.type}: {question.text} {question.answer}" for question in sample.questions)

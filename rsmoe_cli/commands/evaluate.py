@@ -48,7 +48,7 @@ def evaluate(
     ] = False,
     device: options.Device = "auto",
     precision: options.Precision = "fp32",
-    batch_size: options.BatchSize = None,
+    batch_size: options.AdaptiveBatchSize = None,
     tokenizer: Annotated[str, typer.Option(help="How words are told apart: simple, or ptb (needs Java).")] = "simple",
     spice: Annotated[
         bool, typer.Option("--spice", help="SPICE too: takes minutes, and needs Java and Stanford CoreNLP.")
@@ -96,7 +96,7 @@ def evaluate(
         source = {"answers": str(answers)}
         report = _of_answers(answers, dataset, split, limit, f"{answers.name} on {place}")
     else:
-        samples = (usable(dataset, split, "scene") if scenes else dataset.captioned(split))[:limit]
+        samples = (usable(dataset, split, "scene_class") if scenes else dataset.captioned(split))[:limit]
         if captions is not None:
             source, described = {"captions": str(captions)}, {"whole": _read(captions, dataset, split, samples)}
         else:
@@ -227,16 +227,16 @@ def _load(model: str, device: str, precision: str, batch_size: int | None) -> En
 
 
 def _describe(engine: Engine, samples: Sequence[Sample], ablate: bool) -> dict[str, list[Description]]:
-    """Variant of the model → what it says of each picture; the whole model first."""
+    """Ablation of the model → what it says of each picture; the whole model first."""
     from tqdm import tqdm
 
     from rsmoe_core.evaluation.captions import describe_samples
-    from rsmoe_core.inference.ablations import WHOLE, ablations
+    from rsmoe_core.inference.ablations import FULL_MODEL, ablations
 
-    variants = ablations(engine.experts) if ablate else (WHOLE,)
+    ablation_list = ablations(engine.experts) if ablate else (FULL_MODEL,)
     with tqdm(total=len(samples), unit="picture", disable=not console.shows_progress()) as bar:
-        described = describe_samples(engine, samples, variants, bar.update)
-    return {variant.name: said for variant, said in zip(variants, described, strict=True)}
+        described = describe_samples(engine, samples, ablation_list, bar.update)
+    return {ablation.name: said for ablation, said in zip(ablation_list, described, strict=True)}
 
 
 def _predictions(samples: Sequence[Sample], described: Sequence[Description]) -> str:

@@ -65,8 +65,8 @@ def finetune(
 
     from rsmoe_cli.together import together
     from rsmoe_core.checkpoint.catalogue import find_model
-    from rsmoe_core.training.distributed import from_first
-    from rsmoe_core.training.run import Recipe, run_stage
+    from rsmoe_core.training.distributed import from_rank0
+    from rsmoe_core.training.run import TrainConfig, run_stage
     from rsmoe_core.training.stages import stage
 
     start = find_model(model)
@@ -81,8 +81,8 @@ def finetune(
             source = open_scene(scene, chosen, stretch, allow_external)
             target = chips or Path(passing) / "chips"
             columns = Columns(column, answers, question or "")
-            folders.append(from_first(partial(_cut, source, labels, columns, start, target)))
-        recipe = Recipe(
+            folders.append(from_rank0(partial(_cut, source, labels, columns, start, target)))
+        recipe = TrainConfig(
             data=tuple(folders),
             out=out,
             seed=seed,

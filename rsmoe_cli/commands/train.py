@@ -15,7 +15,7 @@ def train(
         str,
         typer.Option(
             help="1: language model; 2: router, experts, fusion; again: both once more, for a finished model; "
-            "count: counters; single: 1 and 2 at once, to compare.",
+            "count: detectors; single: 1 and 2 at once, to compare.",
             show_default=False,
         ),
     ],
@@ -55,13 +55,13 @@ def train(
 
     from rsmoe_cli.together import together
     from rsmoe_core.presets import preset as preset_called
-    from rsmoe_core.training.run import Recipe, run_stage
+    from rsmoe_core.training.run import TrainConfig, run_stage
 
-    is_first = chosen.starts_from is None
-    shape = preset_called(preset) if is_first else None
-    weights = (backbone or _installed_backbone(preset)) if is_first else None
+    is_rank0 = chosen.starts_from is None
+    shape = preset_called(preset) if is_rank0 else None
+    weights = (backbone or _installed_backbone(preset)) if is_rank0 else None
     with together(device, precision) as (where, bf16):
-        recipe = Recipe(
+        recipe = TrainConfig(
             data=tuple(data),
             out=out,
             seed=seed,

@@ -12,10 +12,10 @@ from pathlib import Path
 import pyogrio
 
 from rsmoe_cli.formats.base import Layer, Row
-from rsmoe_cli.formats.geopackage import GeoPackageSink, telling
+from rsmoe_cli.formats.geopackage import GeoPackageWriter, telling
 
 
-class FlatGeobufSink:
+class FlatGeobufWriter:
     """Keeps the rows in a GeoPackage until all are there; memory does not grow with their number.
 
     The file has a spatial index, which puts the rows into an order of its own; not if a row has no geometry, since such
@@ -26,7 +26,7 @@ class FlatGeobufSink:
         """`path` must not exist yet."""
         self._path, self._layer = path, layer
         self._collected = path.with_suffix(".gpkg")
-        self._rows = GeoPackageSink(self._collected, layer)
+        self._rows = GeoPackageWriter(self._collected, layer)
         self._indexed, self._count = True, 0
 
     def write(self, rows: Sequence[Row]) -> None:

@@ -15,7 +15,7 @@ _DECIMALS = 8
 """Digits kept of a longitude or latitude; about a millimetre on the ground."""
 
 
-class GeoJsonSink:
+class GeoJsonWriter:
     """Writes each feature as it comes, so that memory does not grow with the scene."""
 
     def __init__(self, path: Path, layer: Layer) -> None:

@@ -26,7 +26,7 @@ warnings.filterwarnings("ignore", message="'crs' was not provided")
 _DTYPES: Mapping[type, str] = {str: "object", int: "int32", float: "float64"}
 
 
-class GeoPackageSink:
+class GeoPackageWriter:
     """Writes rows in chunks; an empty layer with all columns is there from the beginning."""
 
     def __init__(self, path: Path, layer: Layer) -> None:
@@ -102,7 +102,7 @@ def telling(path: Path) -> Iterator[None]:
 
 
 def _flat(value: object, key: str = "") -> Iterator[tuple[str, str]]:
-    """Nested keys joined by dots, entries of lists numbered from 1, and their values as text."""
+    """Nested keys initialised by dots, entries of lists numbered from 1, and their values as text."""
     if isinstance(value, Mapping):
         parts = [(str(name), part) for name, part in value.items()]
     elif isinstance(value, list | tuple):

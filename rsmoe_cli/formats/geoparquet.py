@@ -22,7 +22,7 @@ _GROUP = 10_000
 _TYPES: Mapping[type, pa.DataType] = {str: pa.string(), int: pa.int32(), float: pa.float64()}
 
 
-class GeoParquetSink:
+class GeoParquetWriter:
     """Writes a group of rows at a time."""
 
     def __init__(self, path: Path, layer: Layer) -> None:

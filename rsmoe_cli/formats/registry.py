@@ -20,16 +20,16 @@ from pyproj.exceptions import CRSError, ProjError
 from rsmoe_cli.atomic import new_file
 from rsmoe_cli.errors import OutputError
 from rsmoe_cli.formats.base import Layer, Row
-from rsmoe_cli.formats.flatgeobuf import FlatGeobufSink
-from rsmoe_cli.formats.geojson import GeoJsonSink
-from rsmoe_cli.formats.geopackage import GeoPackageSink
+from rsmoe_cli.formats.flatgeobuf import FlatGeobufWriter
+from rsmoe_cli.formats.geojson import GeoJsonWriter
+from rsmoe_cli.formats.geopackage import GeoPackageWriter
 from rsmoe_core.errors import UsageError
 
 log = logging.getLogger(__name__)
 LONGITUDE_LATITUDE = CRS.from_epsg(4326)
 
 
-class Sink(Protocol):
+class Writer(Protocol):
     """Takes rows in tile order and writes them down in chunks."""
 
     def write(self, rows: Sequence[Row]) -> None:
@@ -42,17 +42,17 @@ class Sink(Protocol):
         """Adds the provenance and completes the file."""
 
 
-def _geoparquet(path: Path, layer: Layer) -> Sink:
+def _geoparquet(path: Path, layer: Layer) -> Writer:
     """The only format that needs an extra."""
-    from rsmoe_cli.formats.geoparquet import GeoParquetSink
+    from rsmoe_cli.formats.geoparquet import GeoParquetWriter
 
-    return GeoParquetSink(path, layer)
+    return GeoParquetWriter(path, layer)
 
 
-_SINKS: dict[str, Callable[[Path, Layer], Sink]] = {
-    ".gpkg": GeoPackageSink,
-    ".geojson": GeoJsonSink,
-    ".fgb": FlatGeobufSink,
+_SINKS: dict[str, Callable[[Path, Layer], Writer]] = {
+    ".gpkg": GeoPackageWriter,
+    ".geojson": GeoJsonWriter,
+    ".fgb": FlatGeobufWriter,
     ".parquet": _geoparquet,
 }
 
@@ -99,7 +99,7 @@ class Output:
         return ()
 
     @contextmanager
-    def open(self, layer: Layer) -> Iterator[Sink]:
+    def open(self, layer: Layer) -> Iterator[Writer]:
         """A sink whose file takes its place when the block ends well, and leaves nothing behind otherwise.
 
         Raises:

@@ -50,7 +50,7 @@ class Database:
             yield self._base
 
     def close(self) -> None:
-        """Gives the file free; as often as one likes."""
+        """Gives the file free; as often as one neighbours."""
         self._base.close()
 
     def remove(self) -> None:

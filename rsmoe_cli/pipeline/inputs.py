@@ -1,6 +1,6 @@
 """What stands on the command line → names of scenes → each of them opened and cut, one at a time.
 
-words ──▶ find_scenes ──▶ path, path, ... ──▶ Cutting.open ──▶ Scene ──▶ Cutting.grid ──▶ Grid
+words ──▶ find_scenes ──▶ path, path, ... ──▶ TilingOptions.open ──▶ Scene ──▶ TilingOptions.grid ──▶ Grid
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _found(word: str) -> Iterator[str]:
 
 
 @dataclass(frozen=True)
-class Cutting:
+class TilingOptions:
     """How scenes are drawn and cut into tiles, as the user asked for it; the same for all scenes of a run."""
 
     bands: str | None
@@ -92,7 +92,7 @@ class Cutting:
         return parse_tile_size(self.tile_size, scene.metres_per_pixel) if self.tile_size is not None else None
 
 
-def stamp(path: str, allow_external: bool = False) -> str:
+def file_signature(path: str, allow_external: bool = False) -> str:
     """What the files of a scene look like from outside: how many bytes, of when. A scene that changes gets another.
 
     Of files that are not on this machine only the sizes in pixels and the place are known.

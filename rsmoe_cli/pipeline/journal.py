@@ -22,13 +22,13 @@ import shapely
 from rsmoe_cli.errors import OutputError
 from rsmoe_cli.formats.base import Row
 from rsmoe_cli.pipeline.database import Database
-from rsmoe_cli.pipeline.stats import Tally
+from rsmoe_cli.pipeline.stats import TileStats
 
 _LAYOUT = 1
 """Number of the tables below; to be raised with every change."""
 _TABLES = """
 CREATE TABLE run (state TEXT, settings TEXT);
-CREATE TABLE scene (number INTEGER PRIMARY KEY, path TEXT, stamp TEXT, crs TEXT, facts TEXT, tiles INTEGER, error TEXT);
+CREATE TABLE scene (number INTEGER PRIMARY KEY, path TEXT, file_signature TEXT, crs TEXT, facts TEXT, tiles INTEGER, error TEXT);
 CREATE TABLE tile (scene INTEGER, number INTEGER, status TEXT, pixels INTEGER, columns TEXT, ground BLOB,
                    PRIMARY KEY (scene, number)) WITHOUT ROWID;
 """
@@ -96,14 +96,14 @@ class Journal:
         elif self._output.exists() and state != "replacing":
             raise OutputError(f"{self._output} exists already; {self._failed()} --overwrite starts anew")
 
-    def begin_scene(self, number: int, scene: KeptScene) -> bytearray:
+    def begin_scene(self, number: int, scene: SceneRecord) -> bytearray:
         """Notes a scene, or recognises it; gives for each tile of its grid whether it is kept already.
 
         Raises:
             OutputError: the scene is not what it was.
         """
         old = self._scene(number)
-        if old is not None and (changed := changes(old.signs, scene.signs)):
+        if old is not None and (changed := changes(old.identity, scene.identity)):
             self._refuse_change(scene.path, changed)
             old = None
         if old is None:
@@ -111,7 +111,7 @@ class Journal:
                 base.execute("DELETE FROM tile WHERE scene = ?", [number])
                 base.execute(
                     "REPLACE INTO scene VALUES (?, ?, ?, ?, ?, ?, NULL)",
-                    [number, scene.path, scene.stamp, scene.crs, json.dumps(dict(scene.facts)), scene.tiles],
+                    [number, scene.path, scene.file_signature, scene.crs, json.dumps(dict(scene.facts)), scene.tiles],
                 )
         done = bytearray(scene.tiles)
         for (tile,) in self._base.read("SELECT number FROM tile WHERE scene = ?", number):
@@ -130,12 +130,12 @@ class Journal:
             base.execute("DELETE FROM tile WHERE scene = ?", [number])
             base.execute("REPLACE INTO scene (number, path, error) VALUES (?, ?, ?)", [number, path, error])
 
-    def has_all_of(self, number: int, stamp: str) -> bool:
+    def has_all_of(self, number: int, file_signature: str) -> bool:
         """Whether all tiles of a scene are kept, and it still looks the same from outside."""
         scene = self._scene(number)
-        return scene is not None and scene.stamp == stamp and self.count(number) == scene.tiles
+        return scene is not None and scene.file_signature == file_signature and self.count(number) == scene.tiles
 
-    def keep(self, scene: int, tiles: Sequence[KeptTile]) -> None:
+    def keep(self, scene: int, tiles: Sequence[TileRecord]) -> None:
         """Keeps what became of some tiles of a scene: of all of them or, if that fails, of none."""
         with self._base.writing() as base:
             base.executemany("INSERT INTO tile VALUES (?, ?, ?, ?, ?, ?)", (_line(scene, tile) for tile in tiles))
@@ -145,9 +145,9 @@ class Journal:
         [[tiles]] = self._base.read("SELECT count(*) FROM tile WHERE ?1 IS NULL OR scene = ?1", scene)
         return int(tiles)
 
-    def tally(self, scene: int | None = None) -> Tally:
+    def tally(self, scene: int | None = None) -> TileStats:
         """What became of the tiles, of one scene or of all."""
-        tally = Tally()
+        tally = TileStats()
         for status, tiles, pixels, unplaced in self._base.read(
             "SELECT status, count(*), sum(pixels), sum(ground IS NULL) FROM tile "
             "WHERE ?1 IS NULL OR scene = ?1 GROUP BY status",
@@ -156,7 +156,7 @@ class Journal:
             tally.add(status, tiles, pixels, unplaced)
         return tally
 
-    def scenes(self) -> Iterator[tuple[int, KeptScene]]:
+    def scenes(self) -> Iterator[tuple[int, SceneRecord]]:
         """The scenes that could be opened, with their numbers."""
         for (number,) in self._base.read("SELECT number FROM scene WHERE error IS NULL ORDER BY number").fetchall():
             if (scene := self._scene(number)) is not None:
@@ -201,11 +201,11 @@ class Journal:
                 base.execute(f"DELETE FROM {table}")
             base.execute("INSERT INTO run VALUES (?, ?)", [state, json.dumps(dict(settings))])
 
-    def _scene(self, number: int) -> KeptScene | None:
+    def _scene(self, number: int) -> SceneRecord | None:
         line = self._base.read(
-            "SELECT path, stamp, crs, facts, tiles FROM scene WHERE number = ? AND error IS NULL", number
+            "SELECT path, file_signature, crs, facts, tiles FROM scene WHERE number = ? AND error IS NULL", number
         ).fetchone()
-        return KeptScene(line[0], line[1], line[2], json.loads(line[3]), line[4]) if line else None
+        return SceneRecord(line[0], line[1], line[2], json.loads(line[3]), line[4]) if line else None
 
     def _failed(self) -> str:
         """How to try again what failed, if something did."""
@@ -217,7 +217,7 @@ class Journal:
             raise OutputError(f"{path} has changed since {self._base.path} was begun: {changed}; {_CHOICE}")
 
 
-def _line(scene: int, tile: KeptTile) -> tuple[object, ...]:
+def _line(scene: int, tile: TileRecord) -> tuple[object, ...]:
     if tile.row is None:
         return scene, tile.number, "blank", tile.pixels, None, None
     columns, ground = tile.row.values, tile.row.geometry
@@ -231,13 +231,13 @@ _SHOWN = 80
 
 
 @dataclass(frozen=True)
-class KeptScene:
+class SceneRecord:
     """A scene, and what was decided about it."""
 
     path: str
     """The scene as named by the user."""
-    stamp: str
-    """What its files look like from outside; see `scenes.stamp`."""
+    file_signature: str
+    """What its files look like from outside; see `scenes.file_signature`."""
     crs: str | None
     """Its own reference system, as WKT."""
     facts: Mapping[str, object]
@@ -246,13 +246,13 @@ class KeptScene:
     """Tiles of its grid."""
 
     @property
-    def signs(self) -> dict[str, object]:
+    def identity(self) -> dict[str, object]:
         """What it is recognised by."""
-        return {"the state of its files": self.stamp, **self.facts}
+        return {"the state of its files": self.file_signature, **self.facts}
 
 
 @dataclass(frozen=True)
-class KeptTile:
+class TileRecord:
     """What became of one tile."""
 
     number: int

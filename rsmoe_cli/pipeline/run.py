@@ -1,6 +1,6 @@
 """What the journeys of captions and of answers have in common.
 
-scene → tiles → pictures → batches → engine → Told, Told, ... in tile order
+scene → tiles → pictures → batches → engine → TileOutput, TileOutput, ... in tile order
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Engine(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Told(Generic[Words]):
+class TileOutput(Generic[Words]):
     """A tile, and what the engine said to the requests about it."""
 
     result: TileResult
@@ -74,7 +74,7 @@ class Told(Generic[Words]):
         return self.said[request] if self.said else None
 
 
-def travel(
+def run_tiles(
     scene: Scene,
     grid: Grid,
     engine: Engine,
@@ -84,7 +84,7 @@ def travel(
     progress: bool,
     done: Sequence[int] = (),
     log: ReadingLog | None = None,
-) -> Iterator[list[Told[Words]]]:
+) -> Iterator[list[TileOutput[Words]]]:
     """Puts the same number of requests about each tile to the engine; yields all tiles in order, a batch at a time.
 
     A tile that cannot be read, or about which the engine says nothing, does not stop the others. `doing` names the work
@@ -100,7 +100,7 @@ def travel(
         for batch in batches(results, lambda: engine.batch_size):
             asked = [requests(result) if _is_visible(result) else [] for result in batch]
             said = iter(_say(say, [request for one in asked for request in one]))
-            yield [Told(result, [next(said) for _ in one]) for result, one in zip(batch, asked, strict=True)]
+            yield [TileOutput(result, [next(said) for _ in one]) for result, one in zip(batch, asked, strict=True)]
             bar.update(len(batch))
 
 
@@ -129,6 +129,6 @@ def _say(say: Callable[[Sequence[Request]], Sequence[Words]], requests: Sequence
         return list(say(requests))
     except Exception as error:  # whatever went wrong inside the engine is one tile's misfortune, not the scene's
         if len(requests) == 1:
-            verb = "described" if requests[0].inquiry is None else "asked"
+            verb = "described" if requests[0].parsed is None else "asked"
             return [f"cannot be {verb}: {first_line(error)}"]
         return [words for request in requests for words in _say(say, [request])]

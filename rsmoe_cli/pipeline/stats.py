@@ -8,7 +8,7 @@ from rsmoe_cli.tiles.image import TileImage, TileResult
 
 
 @dataclass
-class Tally:
+class TileStats:
     """Counts of one run, so far."""
 
     told: int = 0

@@ -31,7 +31,7 @@ from rsmoe_core.data.base import Question, Sample
 from rsmoe_core.data.formats import plain
 from rsmoe_core.errors import DataError, UsageError
 from rsmoe_core.preprocess import fill_unobserved
-from rsmoe_core.questions.types import kind_of
+from rsmoe_core.questions.types import question_type
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
@@ -69,7 +69,7 @@ class Columns:
         """What is asked of a feature, and the answer; None where one of them is missing."""
         answer = _text(feature[self.answer]) if self.answer is not None else None
         text = _text(feature.get(self.question, self.question))
-        return Question(text, answer, kind_of(text)) if text and answer else None
+        return Question(text, answer, question_type(text)) if text and answer else None
 
 
 def cut_chips(scene: Scene, labels: Path, columns: Columns, side: int, target: Path) -> tuple[int, Skips]:
@@ -108,7 +108,7 @@ def cut_chips(scene: Scene, labels: Path, columns: Columns, side: int, target: P
             captions = tuple(text for number in own if (text := columns.sentence(contents[number])) is not None)
             questions, otherwise = _consistent({number: columns.asked(contents[number]) for number in own})
             skipped += otherwise
-            samples.append(Sample(image, "train", captions, series=_series(tile, side), questions=questions))
+            samples.append(Sample(image, "train", captions, group=_series(tile, side), questions=questions))
     if not samples:
         raise DataError(
             f"{labels}: no feature gives a picture of {scene.path} "

@@ -79,5 +79,5 @@ def _paint(sample: Sample, target: Path, lenders: Lenders, rng: np.random.Genera
         return False
     named = Image.registered_extensions().get(target.suffix.lower())
     written = named if named in Image.SAVE else "PNG"  # pictures are read whatever they are called
-    Image.fromarray(lenders.paint(picture, sample.scene, rng)).save(target, written, quality=95)
+    Image.fromarray(lenders.paint(picture, sample.scene_class, rng)).save(target, written, quality=95)
     return True

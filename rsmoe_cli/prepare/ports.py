@@ -4,7 +4,7 @@ A scene `NAME.tif` with blue, green, red and near-infrared bands has its ships i
 `{"bbox_xywh_px": [[x, y, width, height], ...]}`, in pixels of the scene. Random windows of several sizes are cut, drawn
 as `rsmoe caption` draws the scene, and described from their ships and either the kinds of ground that somebody saw
 there (`rsmoe_core.data.land_cover`) or, without a map of these, water and plants (`rsmoe_core.data.templates`). The
-whole scenes are there too, without sentences but with every ship marked, for the counter to learn from.
+whole scenes are there too, without sentences but with every ship boxed, for the counter to learn from.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from rsmoe_cli.atomic import new_folder
 from rsmoe_cli.errors import SceneError
 from rsmoe_cli.raster.dataset import open_dataset, quiet_gdal
 from rsmoe_cli.raster.scene import open_scene, read_pixels
-from rsmoe_core.data.base import Marks, Sample
+from rsmoe_core.data.base import Boxes, Sample
 from rsmoe_core.data.formats import plain
 from rsmoe_core.data.land_cover import Ground, GroundMap, ground_scene, ground_sentences, read_ground_maps
 from rsmoe_core.data.templates import Shore, counted, shore_scene, shore_sentences
@@ -162,7 +162,7 @@ def _cut(port: _Port, target: Path, split: str, rng: np.random.Generator) -> Ite
         picture = Image.fromarray(port.picture_HWC[inside])
         picture.resize((_PICTURE_SIDE, _PICTURE_SIDE), Image.Resampling.BICUBIC).save(image)
         objects = counted(ships, "ship") if ships else None
-        yield Sample(image, split, tuple(sentences), kind, port.name, objects, by_rule=True)
+        yield Sample(image, split, tuple(sentences), kind, port.name, objects, synthetic=True)
 
 
 def _told(port: _Port, top: int, left: int, side: int, ships: int) -> tuple[str, list[str]]:
@@ -178,8 +178,8 @@ def _told(port: _Port, top: int, left: int, side: int, ships: int) -> tuple[str,
 def _whole(port: _Port, target: Path, split: str) -> Sample:
     image = target / f"{port.name}.png"
     Image.fromarray(np.ascontiguousarray(port.picture_HWC)).save(image)
-    marks = Marks("ship", tuple((x, y, width, height) for x, y, width, height in port.ships_N4.tolist()))
-    return Sample(image, split, (), series=port.name, marks=marks, metres_per_pixel=port.metres_per_pixel)
+    marks = Boxes("ship", tuple((x, y, width, height) for x, y, width, height in port.ships_N4.tolist()))
+    return Sample(image, split, (), group=port.name, boxes=marks, metres_per_pixel=port.metres_per_pixel)
 
 
 def _measure(water_HW: NDArray[np.bool_], green_HW: NDArray[np.bool_], ships: int) -> Shore:

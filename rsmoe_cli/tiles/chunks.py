@@ -1,6 +1,6 @@
 """A scene cut along the blocks of its file, so that every block is fetched and decoded once, and tiles made of that.
 
-    block shape ──▶ Layout ──▶ boxes ──▶ Piece | Hole, row by row ──▶ TileImage | TileFailure, row by row
+    block shape ──▶ ChunkGrid ──▶ boxes ──▶ Chunk | FailedChunk, row by row ──▶ TileImage | TileFailure, row by row
 
 A piece is held until its last tile is made: about a row of them.
 
@@ -38,7 +38,7 @@ _LARGEST_BLOCK = 2**22
 
 
 @dataclass(frozen=True, eq=False)
-class Piece:
+class Chunk:
     """Pixels that were read in one go."""
 
     box: Box
@@ -50,7 +50,7 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Hole:
+class FailedChunk:
     """Pixels that cannot be read."""
 
     box: Box
@@ -60,7 +60,7 @@ class Hole:
 
 
 @dataclass(frozen=True)
-class Layout:
+class ChunkGrid:
     """How a scene is cut; pieces consist of whole blocks."""
 
     width: int
@@ -104,7 +104,7 @@ class Layout:
         ]
 
 
-def layout_of(dataset: DatasetReader, band: int) -> Layout:
+def chunk_grid(dataset: DatasetReader, band: int) -> ChunkGrid:
     """The layout for a file, by the blocks of one of its bands."""
     block_height, block_width = dataset.block_shapes[band - 1]
     pixel_bytes = sum(np.dtype(dtype).itemsize for dtype in dataset.dtypes)
@@ -113,10 +113,10 @@ def layout_of(dataset: DatasetReader, band: int) -> Layout:
     pixels = max(_PIECE_BYTES // pixel_bytes, block_height * block_width)
     height = max(1, min(_PIECE_HEIGHT, pixels // block_width) // block_height) * block_height
     width = max(1, pixels // height // block_width) * block_width
-    return Layout(dataset.width, dataset.height, (block_width, block_height), (width, height))
+    return ChunkGrid(dataset.width, dataset.height, (block_width, block_height), (width, height))
 
 
-def read_piece(dataset: DatasetReader, scene: Scene, box: Box) -> Piece:
+def read_chunk(dataset: DatasetReader, scene: Scene, box: Box) -> Chunk:
     """Reads a box; where no pixel is valid, only the mask.
 
     Raises:
@@ -127,10 +127,10 @@ def read_piece(dataset: DatasetReader, scene: Scene, box: Box) -> Piece:
     pixels = np.zeros((*valid.shape, 3), np.uint8)
     if valid.any():
         np.copyto(pixels, read_pixels(dataset, scene, window), where=valid[..., None])
-    return Piece(box, pixels, valid)
+    return Chunk(box, pixels, valid)
 
 
-def needed(layout: Layout, grid: Grid, wanted: Callable[[Tile], bool] | None) -> Iterator[Place]:
+def needed(layout: ChunkGrid, grid: Grid, wanted: Callable[[Tile], bool] | None) -> Iterator[Place]:
     """The pieces that wanted tiles touch, row by row; `wanted` of None wants all."""
     for row in range(layout.rows):
         for col in range(layout.cols):
@@ -139,11 +139,14 @@ def needed(layout: Layout, grid: Grid, wanted: Callable[[Tile], bool] | None) ->
 
 
 def join_all(
-    layout: Layout, grid: Grid, wanted: Callable[[Tile], bool] | None, arriving: Iterable[Sequence[Piece | Hole]]
+    layout: ChunkGrid,
+    grid: Grid,
+    wanted: Callable[[Tile], bool] | None,
+    arriving: Iterable[Sequence[Chunk | FailedChunk]],
 ) -> Iterator[TileResult]:
     """Makes the wanted tiles, in order; `arriving` are the needed pieces in their order, each perhaps in parts."""
     coming = zip(needed(layout, grid, wanted), arriving, strict=True)
-    held: dict[Place, Sequence[Piece | Hole]] = {}
+    held: dict[Place, Sequence[Chunk | FailedChunk]] = {}
     for tile in grid:
         places = layout.under(tile.box)
         if wanted is None or wanted(tile):
@@ -156,7 +159,7 @@ def join_all(
                 held.pop(place, None)
 
 
-def join(tile: Tile, pieces: Iterable[Piece | Hole]) -> TileResult:
+def join(tile: Tile, pieces: Iterable[Chunk | FailedChunk]) -> TileResult:
     """The picture of a tile, padded to its full size; a failure if there is a hole in it."""
     pixels, valid = np.zeros((tile.size, tile.size, 3), np.uint8), np.zeros((tile.size, tile.size), bool)
     for piece in pieces:
@@ -165,7 +168,7 @@ def join(tile: Tile, pieces: Iterable[Piece | Hole]) -> TileResult:
         top, bottom = max(y, tile.y), min(y + height, tile.y + tile.height)
         if left >= right or top >= bottom:
             continue
-        if isinstance(piece, Hole):
+        if isinstance(piece, FailedChunk):
             return TileFailure(tile, piece.error)
         there = slice(top - tile.y, bottom - tile.y), slice(left - tile.x, right - tile.x)
         here = slice(top - y, bottom - y), slice(left - x, right - x)

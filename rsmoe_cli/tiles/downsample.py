@@ -13,7 +13,7 @@ import numpy as np
 from rasterio.windows import Window
 
 from rsmoe_cli.raster.scene import Scene, read_pixels
-from rsmoe_cli.tiles.chunks import Layout
+from rsmoe_cli.tiles.chunks import ChunkGrid
 from rsmoe_cli.tiles.grid import Grid, Tile
 from rsmoe_cli.tiles.image import TileImage
 
@@ -26,7 +26,7 @@ _GROUP_PIXELS = 2**20
 """Scene pixels of a group of rows, over the whole run."""
 
 
-def reduced_runs(grid: Grid, layout: Layout, wanted: Callable[[Tile], bool] | None) -> Iterator[tuple[Tile, ...]]:
+def reduced_runs(grid: Grid, layout: ChunkGrid, wanted: Callable[[Tile], bool] | None) -> Iterator[tuple[Tile, ...]]:
     """Groups the wanted tiles of each row so that blocks are shared, however wide they are."""
     for run in grid.runs(max(1, max(_RUN_WIDTH, layout.block[0]) // grid.size)):
         tiles = tuple(tile for tile in run if wanted is None or wanted(tile))

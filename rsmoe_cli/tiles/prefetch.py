@@ -71,7 +71,7 @@ class Readers(Generic[Job, Result]):
     ) -> None:
         self._path, self._work, self._pauses = path, work, pauses
         self._log = log if log is not None else ReadingLog()
-        self._crew = Crew(min(READERS, most), most)
+        self._crew = AdaptivePool(min(READERS, most), most)
         self._log.readers = self._crew.count
         self._seats = Semaphore(self._crew.count)
         self._pool = ThreadPoolExecutor(most, thread_name_prefix="rsmoe-reader")
@@ -160,7 +160,7 @@ def why(error: Exception) -> str:
     return str(error) if isinstance(error, SceneError) else f"cannot be read: {first_line(error)}"
 
 
-class Crew:
+class AdaptivePool:
     """Decides how many readers there are, from the time that they worked and that they only waited.
 
     It is doubled whenever results are missing, if the readers use less than half of their time, and less than three

@@ -2,7 +2,7 @@
 
     Scene, Grid ──▶ jobs ──▶ readers ──▶ TileImage | TileFailure, in order
 
-Tiles that are read pixel by pixel are joined from pieces of the scene that lie along the blocks of its file; tiles that
+Tiles that are read pixel by pixel are initialised from pieces of the scene that lie along the blocks of its file; tiles that
 are read in reduced resolution are jobs themselves. Either way memory does not grow with the scene.
 """
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from rsmoe_cli.raster.dataset import is_remote, open_dataset, quiet_gdal
 from rsmoe_cli.raster.scene import Scene
-from rsmoe_cli.tiles.chunks import Box, Hole, Layout, Piece, join, join_all, layout_of, needed, read_piece
+from rsmoe_cli.tiles.chunks import Box, Chunk, ChunkGrid, FailedChunk, chunk_grid, join, join_all, needed, read_chunk
 from rsmoe_cli.tiles.downsample import read_reduced, reduced_runs
 from rsmoe_cli.tiles.grid import Grid, Tile
 from rsmoe_cli.tiles.image import TileFailure, TileResult
@@ -44,7 +44,7 @@ def read_tiles(
     """
     try:
         with quiet_gdal(), open_dataset(scene.path) as dataset:
-            layout = layout_of(dataset, scene.choice.indexes[0])
+            layout = chunk_grid(dataset, scene.choice.indexes[0])
             pauses = PAUSES if is_remote(dataset, scene.path) else ()
     except Exception as error:  # it could be opened a moment ago; every tile is told what happened since
         yield from (TileFailure(tile, why(error)) for tile in grid if wanted is None or wanted(tile))
@@ -69,8 +69,8 @@ def _runs(scene: Scene, side: int) -> Work[tuple[Tile, ...], Sequence[TileResult
     )
 
 
-def _boxes(scene: Scene, layout: Layout) -> Work[Box, Piece | Hole]:
-    return Work(read=lambda dataset, box: read_piece(dataset, scene, box), split=layout.split, lose=Hole)
+def _boxes(scene: Scene, layout: ChunkGrid) -> Work[Box, Chunk | FailedChunk]:
+    return Work(read=lambda dataset, box: read_chunk(dataset, scene, box), split=layout.split, lose=FailedChunk)
 
 
 def read_tile(dataset: DatasetReader, scene: Scene, tile: Tile, max_side: int) -> TileResult:
@@ -78,6 +78,6 @@ def read_tile(dataset: DatasetReader, scene: Scene, tile: Tile, max_side: int) -
     try:
         if tile.size > max_side:
             return read_reduced(dataset, scene, [tile], max_side)[0]
-        return join(tile, [read_piece(dataset, scene, tile.box)])
+        return join(tile, [read_chunk(dataset, scene, tile.box)])
     except Exception as error:  # whatever went wrong, other tiles can still be read
         return TileFailure(tile, why(error))

@@ -14,19 +14,19 @@ from torch.overrides import TorchFunctionMode
 
 from rsmoe_core.config import LanguageConfig, ModelConfig
 from rsmoe_core.model.qformer import QFormer
-from rsmoe_core.model.rsmoe import RSMoE, counters_of
-from rsmoe_core.model.tokenizer import TextCodec
+from rsmoe_core.model.rsmoe import RSMoE, build_detectors
+from rsmoe_core.model.tokenizer import Tokenizer
 from rsmoe_core.model.vision.efficientnet_lite import EfficientNetLite
 
 _STARTS = {Tensor.normal_, nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_, nn.init.zeros_, nn.init.ones_}
 """What gives new weights their first values."""
 
 
-def shell(config: ModelConfig, codec: TextCodec) -> RSMoE:
+def meta_model(config: ModelConfig, tokenizer: Tokenizer) -> RSMoE:
     """Everything of a model but its language model and roles."""
     with torch.device("meta"), _Unset():
         return RSMoE(
-            config, codec, EfficientNetLite(config.vision), QFormer(config), nn.Identity(), counters_of(config)
+            config, tokenizer, EfficientNetLite(config.vision), QFormer(config), nn.Identity(), build_detectors(config)
         )
 
 

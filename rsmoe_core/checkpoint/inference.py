@@ -19,16 +19,16 @@ from rsmoe_core.checkpoint.load import base_state, load_config, load_model, read
 from rsmoe_core.config import ModelConfig
 from rsmoe_core.model import lora
 from rsmoe_core.model.language.decoder import Decoder
-from rsmoe_core.model.language.generation import Voices
+from rsmoe_core.model.language.generation import RoleDecoders
 from rsmoe_core.model.rsmoe import RSMoE
-from rsmoe_core.model.tokenizer import TextCodec
-from rsmoe_core.model.vision.efficientnet_lite import fold
-from rsmoe_core.roles import ADAPTERS, NO_ROLE
+from rsmoe_core.model.tokenizer import Tokenizer
+from rsmoe_core.model.vision.efficientnet_lite import fold_batch_norms
+from rsmoe_core.roles import ADAPTERS, BASE
 
 _LANGUAGE = "language."
 
 
-def load_ready(folder: Path, device: str = "cpu", dtype: torch.dtype = torch.float32) -> RSMoE:
+def load_for_inference(folder: Path, device: str = "cpu", dtype: torch.dtype = torch.float32) -> RSMoE:
     """Read a model folder into memory on `device`, for use only; it computes in `dtype`.
 
     A model whose fused text is the best of several beams is read by `load_model`, as decoders write greedily.
@@ -37,18 +37,18 @@ def load_ready(folder: Path, device: str = "cpu", dtype: torch.dtype = torch.flo
     config = load_config(folder)
     if config.decoding.beams > 1:
         return _for_use(load_model(folder, device), dtype)
-    model = expected.shell(config, TextCodec.load(folder, config.experts, config.language.vocab_size))
+    model = expected.meta_model(config, Tokenizer.load(folder, config.experts, config.language.vocab_size))
     state = read_base(folder, model)
     language = {key.removeprefix(_LANGUAGE): state.pop(key) for key in list(state) if key.startswith(_LANGUAGE)}
     model.load_state_dict(state, assign=True)
-    fold(model.vision)
-    states = {NO_ROLE: language, **_states(folder, config, language)}
-    model.language = Voices({role: Decoder(config.language, own) for role, own in states.items()})
+    fold_batch_norms(model.vision)
+    states = {BASE: language, **_states(folder, config, language)}
+    model.language = RoleDecoders({role: Decoder(config.language, own) for role, own in states.items()})
     return _for_use(model.to(device), dtype)
 
 
 def _for_use(model: RSMoE, dtype: torch.dtype) -> RSMoE:
-    """The counters stay in float32: their thresholds were settled in it."""
+    """The detectors stay in float32: their thresholds were settled in it."""
     for part in (model.vision, model.qformer, model.language):
         part.to(dtype)
     return model.eval().requires_grad_(False)
@@ -74,15 +74,15 @@ def _merged(language: dict[str, Tensor], adapter: dict[str, Tensor], scale: floa
     return merged
 
 
-def writer_of(model: RSMoE) -> RSMoE:
+def for_inference(model: RSMoE) -> RSMoE:
     """The model with a decoder for each role, which has the weights of this moment; it writes greedily.
 
-    Image encoder, Q-Former and counters are the model's own, and are in evaluation mode from now on.
+    Image encoder, Q-Former and detectors are the model's own, and are in evaluation mode from now on.
     """
     roles = model.roles if model.has_experts else ()
     states = {role: lora.merged(model.language, role).state_dict() for role in roles}
     base = {key: value for key, value in base_state(model).items() if key.startswith(_LANGUAGE)}
-    states[NO_ROLE] = {key.removeprefix(_LANGUAGE): value.clone() for key, value in base.items()}
-    voices = Voices({role: Decoder(model.config.language, state) for role, state in states.items()})
-    writer = RSMoE(model.config, model.codec, model.vision, model.qformer, voices, model.counters)
+    states[BASE] = {key.removeprefix(_LANGUAGE): value.clone() for key, value in base.items()}
+    voices = RoleDecoders({role: Decoder(model.config.language, state) for role, state in states.items()})
+    writer = RSMoE(model.config, model.tokenizer, model.vision, model.qformer, voices, model.detectors)
     return writer.to(model.qformer.queries.device).eval()

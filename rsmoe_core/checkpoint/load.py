@@ -2,7 +2,7 @@
 
 Weights are safetensors only, so that nothing in a folder is ever executed. `model.safetensors` holds image encoder,
 Q-Former and the stage-1 language model; a folder without `adapters/` is a stage-1 model. Where the configuration names
-things to be found one by one, `counters/<counter>.safetensors` are there. In the merged form, which is for use only,
+things to be found one by one, `detectors/<detector>.safetensors` are there. In the merged form, which is for use only,
 `experts/<role>/model.safetensors` with a whole language model each stand in the adapters' place.
 """
 
@@ -25,10 +25,10 @@ from rsmoe_core.config import ModelConfig
 from rsmoe_core.errors import ModelError
 from rsmoe_core.model.language.generation import RoleCopies
 from rsmoe_core.model.rsmoe import RSMoE, build
-from rsmoe_core.model.tokenizer import TextCodec
-from rsmoe_core.roles import ADAPTERS, NO_ROLE, roles
+from rsmoe_core.model.tokenizer import Tokenizer
+from rsmoe_core.roles import ADAPTERS, BASE, roles
 
-CONFIG, WEIGHTS, COUNTERS = "config.json", "model.safetensors", "counters"
+CONFIG, WEIGHTS, DETECTORS = "config.json", "model.safetensors", "detectors"
 EXPERTS = "experts"
 """Folder of the roles in the merged form."""
 
@@ -46,11 +46,11 @@ def save_model(model: RSMoE, folder: Path, *, half: bool = False, merged: bool =
     folder.mkdir(parents=True, exist_ok=True)
     config = dataclasses.replace(model.config, share_base=not merged)
     (folder / CONFIG).write_text(json.dumps(config.to_dict(), indent=2) + "\n", encoding="utf-8")
-    model.codec.save(folder)
+    model.tokenizer.save(folder)
     save_file(_stored(base_state(model), half), str(folder / WEIGHTS))
-    for name, counter in model.counters.items():
-        (folder / COUNTERS).mkdir(exist_ok=True)
-        save_file(_stored(counter.state_dict(), half), str(folder / COUNTERS / f"{name}.safetensors"))
+    for name, detector in model.detectors.items():
+        (folder / DETECTORS).mkdir(exist_ok=True)
+        save_file(_stored(detector.state_dict(), half), str(folder / DETECTORS / f"{name}.safetensors"))
     if merged:
         _save_copies(model, folder / EXPERTS, half)
     elif model.has_experts:
@@ -68,9 +68,9 @@ def load_model(folder: Path, device: str = "cpu") -> RSMoE:
     names the file which is missing, truncated or does not fit the others.
     """
     config = load_config(folder)
-    codec = TextCodec.load(folder, config.experts, config.language.vocab_size)
-    state = read_base(folder, expected.shell(config, codec))
-    model = build(config, codec)
+    tokenizer = Tokenizer.load(folder, config.experts, config.language.vocab_size)
+    state = read_base(folder, expected.meta_model(config, tokenizer))
+    model = build(config, tokenizer)
     model.load_state_dict(state, strict=False)  # nothing is missing but what is tied to the input embeddings
     if not config.share_base:
         model.language = _copies(model, read_copies(folder, config))
@@ -81,17 +81,17 @@ def load_model(folder: Path, device: str = "cpu") -> RSMoE:
     return model.to(device).eval()
 
 
-def read_base(folder: Path, shell: RSMoE) -> dict[str, Tensor]:
-    """Image encoder, Q-Former, counters and stage-1 language model, by the names that a stage-1 model has for them.
+def read_base(folder: Path, meta_model: RSMoE) -> dict[str, Tensor]:
+    """Image encoder, Q-Former, detectors and stage-1 language model, by the names that a stage-1 model has for them.
 
-    `shell` is the model to be, by `contents.shell`. Raises ModelError.
+    `meta_model` is the model to be, by `contents.meta_model`. Raises ModelError.
     """
-    own = {key: value for key, value in shell.state_dict().items() if not key.startswith("counters.")}
-    language = expected.language(shell.config.language)
+    own = {key: value for key, value in meta_model.state_dict().items() if not key.startswith("detectors.")}
+    language = expected.language(meta_model.config.language)
     state = read_weights(folder / WEIGHTS, own | {f"language.{key}": value for key, value in language.items()})
-    for name, counter in shell.counters.items():
-        counted = read_weights(folder / COUNTERS / f"{name}.safetensors", counter.state_dict())
-        state |= {f"counters.{name}.{key}": value for key, value in counted.items()}
+    for name, detector in meta_model.detectors.items():
+        counted = read_weights(folder / DETECTORS / f"{name}.safetensors", detector.state_dict())
+        state |= {f"detectors.{name}.{key}": value for key, value in counted.items()}
     return state
 
 
@@ -140,7 +140,7 @@ def base_state(model: RSMoE) -> dict[str, Tensor]:
     """Image encoder, Q-Former and language model without adapters, by the names they have in a stage-1 model."""
     state = {}
     for key, value in model.state_dict().items():
-        if "lora_" not in key and not key.endswith(_TIED) and not key.startswith("counters."):
+        if "lora_" not in key and not key.endswith(_TIED) and not key.startswith("detectors."):
             state[key.replace("language.base_model.model.", "language.").replace(".base_layer.", ".")] = value
     return state
 
@@ -163,9 +163,9 @@ def _save_copies(model: RSMoE, folder: Path, half: bool) -> None:
 def _copies(model: RSMoE, states: Mapping[str, Mapping[str, Tensor]]) -> RoleCopies:
     from rsmoe_core.model.language.llama import build_language_model
 
-    copies = {NO_ROLE: model.language}
+    copies = {BASE: model.language}
     for role, state in states.items():
-        copies[role] = build_language_model(model.config.language, model.codec)
+        copies[role] = build_language_model(model.config.language, model.tokenizer)
         copies[role].load_state_dict(state, strict=False)
     return RoleCopies(copies)
 

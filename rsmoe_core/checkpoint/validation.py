@@ -35,7 +35,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "alpha": (1, 65_536),
     "thresholds": (0, 1),
     "slopes": (0, 1000),
-    "spreads": (0, 1000),
+    "log_count_stds": (0, 1000),
     "prompt_tokens": (1, 8192),
     "draft_tokens": (1, 8192),
     "caption_tokens": (1, 8192),
@@ -132,12 +132,12 @@ def misfits(config: Any) -> Iterator[str]:
         size, heads = getattr(config, part).hidden_size, getattr(config, part).heads
         if size % heads or (part == "language" and size // heads % 2):
             yield f"{part}.hidden_size {size} cannot be shared by {heads} heads"
-    counting = config.counting
-    lengths = {len(counting.sights), len(counting.thresholds), len(counting.slopes), len(counting.spreads)}
+    counting = config.detection
+    lengths = {len(counting.classes), len(counting.thresholds), len(counting.slopes), len(counting.log_count_stds)}
     if len(lengths) > 1:
-        yield "counting has not as many thresholds, slopes and spreads as sights"
-    if len(set(counting.sights)) < len(counting.sights):
-        yield "counting.sights names one twice"
+        yield "counting has not as many thresholds, slopes and log_count_stds as classes"
+    if len(set(counting.classes)) < len(counting.classes):
+        yield "counting.classes names one twice"
     if not config.lora.targets or not set(config.lora.targets) <= _LAYERS:
         yield f"lora.targets are not of: {', '.join(sorted(_LAYERS))}"
     if not 0 < len(config.experts) <= _MOST_EXPERTS or len(set(config.experts)) < len(config.experts):

@@ -37,21 +37,21 @@ class Question:
     """The question, lower case."""
     answer: str
     """The answer, lower case: a word, a number, a range or a sentence."""
-    kind: str
-    """What is asked for, in the words of `questions.kind_of`: `presence`, `count`, `comparison`, `theme`, ..."""
+    type: str
+    """What is asked for, in the words of `questions.question_type`: `presence`, `count`, `comparison`, `theme`, ..."""
 
 
 Box = tuple[float, float, float, float]
-"""Centre x, centre y, width and height, in pixels of the picture; the sizes are 0 where only a point was marked."""
+"""Centre x, centre y, width and height, in pixels of the picture; the sizes are 0 where only a point was boxed."""
 
 
 @dataclass(frozen=True)
-class Marks:
-    """Everything of one kind in a picture, marked one by one."""
+class Boxes:
+    """Everything of one kind in a picture, boxed one by one."""
 
-    thing: str
+    label: str
     """The kind, singular: `ship`."""
-    boxes: tuple[Box, ...]
+    cxcywh: tuple[Box, ...]
     """All of them; none says that there is none."""
 
 
@@ -67,23 +67,23 @@ class Sample:
     """One of `SPLITS`."""
     captions: tuple[str, ...]
     """Sentences, lower case; one may occur more than once. Empty where there are questions or a scene only."""
-    scene: str | None = None
+    scene_class: str | None = None
     """The kind of place in words (`dense residential area`), None where it is not annotated."""
-    series: str | None = None
+    group: str | None = None
     """Pictures of one series were taken side by side; a validation split must not tear a series apart."""
     objects: str | None = None
     """Objects draft, where the annotation is exact (boxes); None lets `targets` derive it from the sentences."""
     questions: tuple[Question, ...] = ()
     """Questions with their answers, each text once."""
-    marks: Marks | None = None
-    """The things of one kind, where people marked them all."""
+    boxes: Boxes | None = None
+    """The things of one kind, where people boxed them all."""
     metres_per_pixel: float | None = None
     """Ground sample distance, where it is known."""
-    by_rule: bool = False
+    synthetic: bool = False
     """The sentences follow from annotations by rule: they are right as they are, and nobody's way of putting things."""
 
     @property
-    def different_captions(self) -> tuple[str, ...]:
+    def unique_captions(self) -> tuple[str, ...]:
         """Each sentence once, in order."""
         return tuple(dict.fromkeys(self.captions))
 
@@ -115,9 +115,9 @@ class Dataset:
             name, lambda sample: bool(sample.captions or sample.questions), "sentences and no questions; add some"
         )
 
-    def marked(self, name: str) -> tuple[Sample, ...]:
-        """Those samples of one split whose things are marked. Raises DataError where there are none."""
-        return self._those(name, lambda sample: sample.marks is not None, "marks on things; choose one with objects")
+    def boxed(self, name: str) -> tuple[Sample, ...]:
+        """Those samples of one split whose things are boxed. Raises DataError where there are none."""
+        return self._those(name, lambda sample: sample.boxes is not None, "marks on things; choose one with objects")
 
     def _those(self, name: str, wanted: Callable[[Sample], bool], missing: str) -> tuple[Sample, ...]:
         chosen = tuple(s for s in self.split(name) if wanted(s))

@@ -48,7 +48,7 @@ class Lenders:
     def __init__(self, dataset: Dataset) -> None:
         self._by_scene: dict[str | None, list[Sample]] = defaultdict(list)
         for sample in dataset.split("train"):
-            self._by_scene[sample.scene].append(sample)
+            self._by_scene[sample.scene_class].append(sample)
 
     def choose(self, scene: str | None, rng: np.random.Generator) -> Sample:
         """A picture of a like place."""

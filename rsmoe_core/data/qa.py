@@ -1,12 +1,12 @@
 """Annotated pictures → questions with right answers, by documented rules, in the one wording that the model is taught.
 
-    presence      yes: a sentence names the thing, or marks show it. no: no sentence does, and the kind of place is none
+    presence      yes: a sentence names the thing, or boxes show it. no: no sentence does, and the kind of place is none
                   where the thing may be without being told (`_MAY_HIDE`, `_ONLY_ABSENT_FROM`). Each thing gets as many
                   no as yes, so that neither is the cheap answer
-    count         by marks; by sentences where at least half of those that name the thing give one and the same number;
+    count         by boxes; by sentences where at least half of those that name the thing give one and the same number;
                   0 for a thing that is absent by the rule above
     comparison    a thing that is there against one that is absent, either way round
-    location      of marked things, on a grid of three by three
+    location      of boxed things, on a grid of three by three
     relation      "what is near the stadium?", from what the sentences relate
     color         the colour that sentences give to a thing
     theme, rural_urban    from the kind of place
@@ -24,12 +24,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rsmoe_core.data.base import Marks, Question, Sample, read_size
+from rsmoe_core.data.base import Boxes, Question, Sample, read_size
 from rsmoe_core.data.targets import Told, told
 from rsmoe_core.errors import UsageError
 from rsmoe_core.metrics import answer_text
-from rsmoe_core.questions.parser import read_inquiry
-from rsmoe_core.questions.types import Kind, plain_question
+from rsmoe_core.questions.parser import parse_question
+from rsmoe_core.questions.types import Kind, canonical_question
 from rsmoe_core.roles import ANSWERING
 from rsmoe_core.words import locations
 from rsmoe_core.words.lexicon import MASS
@@ -120,17 +120,17 @@ class _Facts:
     @property
     def present(self) -> tuple[str, ...]:
         """Things that are there."""
-        marks = self.sample.marks
+        boxes = self.sample.boxes
         named = [_ONE_NAME.get(name, name) for name in self.told.named]
-        return tuple(dict.fromkeys([*named, *([marks.thing] if marks and marks.boxes else [])]))
+        return tuple(dict.fromkeys([*named, *([boxes.label] if boxes and boxes.cxcywh else [])]))
 
     def lacks(self, thing: str) -> bool:
         """Whether the thing is absent for certain."""
-        scene, marks = self.sample.scene, self.sample.marks
+        scene, boxes = self.sample.scene_class, self.sample.boxes
         if thing in self.present:
             return False
-        if marks is not None and marks.thing == thing:
-            return not marks.boxes
+        if boxes is not None and boxes.label == thing:
+            return not boxes.cxcywh
         if scene is None:
             return False
         if thing in _MAY_HIDE:
@@ -163,55 +163,55 @@ def lacking(sample: Sample, things: Iterable[str]) -> list[str]:
     return [thing for thing in things if facts.lacks(thing)]
 
 
-def where(marks: Marks, width: int, height: int) -> str:
+def where(boxes: Boxes, width: int, height: int) -> str:
     """The parts of a picture of this size that hold the most things: "upper left, center"."""
-    named = locations.words(((x, y) for x, y, _, _ in marks.boxes), width, height)
+    named = locations.words(((x, y) for x, y, _, _ in boxes.cxcywh), width, height)
     return ", ".join(named[:_MOST_PARTS])
 
 
 def _of_people(sample: Sample) -> Iterator[Question]:
     read = (_in_one_wording(question) for question in sample.questions)
     # Themes follow from the kind of place, in one naming.
-    return (question for question in read if question is not None and question.kind != "theme")
+    return (question for question in read if question is not None and question.type != "theme")
 
 
 def _in_one_wording(question: Question) -> Question | None:
     """None where the question cannot be read, or is not one for experts, as a picture is described by fusion."""
     try:
-        inquiry = read_inquiry(question.text)
+        parsed = parse_question(question.text)
     except UsageError:
         return None
-    return Question(inquiry.plain, _in_digits(question), inquiry.kind) if inquiry.kind in ANSWERING else None
+    return Question(parsed.canonical, _in_digits(question), parsed.type) if parsed.type in ANSWERING else None
 
 
 def _in_digits(question: Question) -> str:
-    value = answer_text.number(question.answer) if question.kind == "count" else None
+    value = answer_text.number(question.answer) if question.type == "count" else None
     return question.answer if value is None else f"{value:.0f}"
 
 
 def _question(kind: Kind, answer: str, thing: str | None = None, **parts: str) -> Question:
-    return Question(plain_question(kind, thing, **parts), answer, kind)
+    return Question(canonical_question(kind, thing, **parts), answer, kind)
 
 
 def _of_one(facts: _Facts) -> Iterator[Question]:
     """What a picture says by itself."""
     sample = facts.sample
-    if sample.scene:
-        yield _question("theme", sample.scene)
-        if sample.scene in _URBAN | _RURAL:
-            yield _question("rural_urban", "urban" if sample.scene in _URBAN else "rural")
+    if sample.scene_class:
+        yield _question("theme", sample.scene_class)
+        if sample.scene_class in _URBAN | _RURAL:
+            yield _question("rural_urban", "urban" if sample.scene_class in _URBAN else "rural")
     for thing in facts.present:
         if thing in _MAY_HIDE or thing in _ONLY_ABSENT_FROM:
             yield _question("presence", "yes", thing)
-    if sample.marks is not None:
-        yield from _of_marks(sample, sample.marks)
+    if sample.boxes is not None:
+        yield from _of_boxes(sample, sample.boxes)
     yield from _of_sentences(facts.told)
 
 
-def _of_marks(sample: Sample, marks: Marks) -> Iterator[Question]:
-    yield _question("count", str(len(marks.boxes)), marks.thing)
-    if marks.boxes:
-        yield _question("location", where(marks, *read_size(sample.image)), marks.thing)
+def _of_boxes(sample: Sample, boxes: Boxes) -> Iterator[Question]:
+    yield _question("count", str(len(boxes.cxcywh)), boxes.label)
+    if boxes.cxcywh:
+        yield _question("location", where(boxes, *read_size(sample.image)), boxes.label)
 
 
 def _of_sentences(said: Told) -> Iterator[Question]:

@@ -45,8 +45,8 @@ def summarise(dataset: Dataset) -> Summary:
             sides += read_size(sample.image)
         except DataError as error:
             unreadable.append(str(error))
-    kinds = Counter(question.kind for sample in dataset.samples for question in sample.questions)
-    scenes = Counter(sample.scene for sample in dataset.samples if sample.scene is not None)
+    kinds = Counter(question.type for sample in dataset.samples for question in sample.questions)
+    scenes = Counter(sample.scene_class for sample in dataset.samples if sample.scene_class is not None)
     chosen = {name: [s for s in dataset.samples if s.split == name] for name in SPLITS}
     return Summary(
         splits={name: _counts(samples) for name, samples in chosen.items() if samples},

@@ -56,7 +56,7 @@ def trees(count: int) -> str:
 
 
 def tree_sentences(count: int) -> list[str]:
-    """For an aerial picture of any place in or around a town whose trees were marked."""
+    """For an aerial picture of any place in or around a town whose trees were boxed."""
     if count == 0:
         return ["there is no tree in this area .", "a place without trees ."]
     what, verb = trees(count), "is" if count == 1 else "are"

@@ -72,4 +72,4 @@ def _questions(samples: Sequence[Sample]) -> Iterator[tuple[Sample, Question]]:
 
 def _row(sample: Sample, question: Question, said: Mapping[Asked, Answer]) -> Answered:
     text, confidence = said.get((sample.image, question.text), (None, None))
-    return Answered(str(sample.image), question.kind, question.answer, text, confidence)
+    return Answered(str(sample.image), question.type, question.answer, text, confidence)

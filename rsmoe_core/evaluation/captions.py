@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rsmoe_core.data.base import Dataset, Sample, read_image
 from rsmoe_core.errors import DataError
-from rsmoe_core.inference.ablations import WHOLE, Variant
+from rsmoe_core.inference.ablations import FULL_MODEL, Ablation
 from rsmoe_core.metrics.calibration import spearman
 from rsmoe_core.metrics.captions import score_captions
 from rsmoe_core.metrics.intervals import interval_95
@@ -38,7 +38,7 @@ class Evaluation:
     baseline: dict[str, float]
     """The same scores for one sentence said of every picture: the commonest of the training split."""
     baseline_caption: str
-    different_captions: int
+    unique_captions: int
     """How many different captions there are; few of them mean that the model says the usual thing."""
     theme_accuracy: float | None
     """Of the pictures with an annotated kind of place, the share whose theme draft is just that; None if none has, or
@@ -55,7 +55,7 @@ class Evaluation:
     """CIDEr of each picture, in order."""
 
 
-def usable(dataset: Dataset, split: str, annotation: Literal["questions", "scene"]) -> tuple[Sample, ...]:
+def usable(dataset: Dataset, split: str, annotation: Literal["questions", "scene_class"]) -> tuple[Sample, ...]:
     """The samples of a split that have what is to be scored against. Raises DataError where there are none."""
     chosen = tuple(sample for sample in dataset.split(split) if getattr(sample, annotation))
     if not chosen:
@@ -69,14 +69,14 @@ def usable(dataset: Dataset, split: str, annotation: Literal["questions", "scene
 def describe_samples(
     engine: Engine,
     samples: Sequence[Sample],
-    variants: Sequence[Variant] = (WHOLE,),
+    ablation_list: Sequence[Ablation] = (FULL_MODEL,),
     progress: Callable[[int], object] = lambda done: None,
 ) -> list[list[Description]]:
-    """What each variant of the engine says of each picture; `progress` gets the size of each finished batch."""
-    described: list[list[Description]] = [[] for _ in variants]
+    """What each ablation of the engine says of each picture; `progress` gets the size of each finished batch."""
+    described: list[list[Description]] = [[] for _ in ablation_list]
     for first in range(0, len(samples), engine.batch_size):
         batch = samples[first : first + engine.batch_size]
-        more = engine.compare([Request(read_image(sample.image)) for sample in batch], variants)
+        more = engine.compare([Request(read_image(sample.image)) for sample in batch], ablation_list)
         for so_far, new in zip(described, more, strict=True):
             so_far += new
         progress(len(batch))
@@ -98,12 +98,12 @@ def score(
     means = {name: scored.per_image[name] for name in _MEANS if name in scored.per_image}
     commonest = _commonest_caption(dataset)
     baseline = score_captions([commonest] * len(samples), references, tokenizer, spice=spice)
-    known = np.array([sample.scene is not None for sample in samples])
-    right = np.array([sample.scene == text.theme for sample, text in zip(samples, said, strict=True)])
+    known = np.array([sample.scene_class is not None for sample in samples])
+    right = np.array([sample.scene_class == text.theme for sample, text in zip(samples, said, strict=True)])
     has_themes = any(text.theme for text in said)
     # Pictures whose kind of place is not annotated stand under `unknown`, where no theme is right.
-    scenes = [sample.scene or "unknown" for sample in samples]
-    voices = [str(len(sample.different_captions)) for sample in samples]
+    scenes = [sample.scene_class or "unknown" for sample in samples]
+    voices = [str(len(sample.unique_captions)) for sample in samples]
     return Evaluation(
         pictures=len(samples),
         tokenizer=tokenizer,
@@ -111,7 +111,7 @@ def score(
         interval_95={name: interval_95(values) for name, values in means.items()},
         baseline=baseline.corpus,
         baseline_caption=commonest,
-        different_captions=len(set(captions)),
+        unique_captions=len(set(captions)),
         theme_accuracy=float(right[known].mean()) if has_themes and known.any() else None,
         confidence_order=_order([text.confidence for text in said], means["CIDEr"]),
         by_scene=_by(scenes, {"theme_accuracy": right, **means} if has_themes else means),

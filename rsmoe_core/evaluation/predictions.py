@@ -38,7 +38,7 @@ class Saved(Generic[Key, Value]):
 
 def read_answers(path: Path, dataset: Dataset, split: str) -> Saved[Asked, Answer]:
     """The answers to questions about the pictures of a split. Raises DataError where the file is no text."""
-    find = _finder(dataset, split)
+    find = _detectors(dataset, split)
 
     def answer(row: dict) -> tuple[Asked, Answer]:
         sample, question = find(row["image"]), _plain(_text(row, "question"))
@@ -51,7 +51,7 @@ def read_answers(path: Path, dataset: Dataset, split: str) -> Saved[Asked, Answe
 
 def read_captions(path: Path, dataset: Dataset, split: str) -> Saved[Path, Description]:
     """What is said of the pictures of a split; confidence is NaN where none is given. DataError where it is no text."""
-    find = _finder(dataset, split)
+    find = _detectors(dataset, split)
 
     def caption(row: dict) -> tuple[Path, Description]:
         confidence = _confidence(row)
@@ -84,7 +84,7 @@ def _read(path: Path, dataset: Dataset, parse: Callable[[dict], tuple[Key, Value
     return Saved(found, collector.dataset().problems)
 
 
-def _finder(dataset: Dataset, split: str) -> Callable[[Any], Sample]:
+def _detectors(dataset: Dataset, split: str) -> Callable[[Any], Sample]:
     """Finds a picture of the split by its file name or path."""
     samples = dataset.split(split)
     names = Counter(sample.image.name for sample in samples)

@@ -59,15 +59,15 @@ class SceneEvaluation:
 
 def evaluate_scenes(dataset: Dataset, samples: Sequence[Sample], said: Sequence[Description]) -> SceneEvaluation:
     """Score what was said of samples that all have a scene, of which there is at least one."""
-    classes = sorted({sample.scene for sample in dataset.samples if sample.scene})
-    scenes = [sample.scene or "" for sample in samples]
+    classes = sorted({sample.scene_class for sample in dataset.samples if sample.scene_class})
+    scenes = [sample.scene_class or "" for sample in samples]
     told = list(zip(scenes, said, strict=True))
     named = {"caption": np.array([names_place(scene, text.caption, classes) for scene, text in told])}
     wrong: Counter[tuple[str, str]] = Counter()
     if any(text.theme for text in said):
         named["theme"] = np.array([same_place(scene, text.theme.lower(), classes) for scene, text in told])
         wrong.update((s, text.theme) for (s, text), right in zip(told, named["theme"], strict=True) if not right)
-    usual = Counter(s.scene for s in dataset.samples if s.split == "train" and s.scene) or Counter(scenes)
+    usual = Counter(s.scene_class for s in dataset.samples if s.split == "train" and s.scene_class) or Counter(scenes)
     commonest = usual.most_common(1)[0][0]
     return SceneEvaluation(
         overall=_score(named, np.ones(len(samples), dtype=bool)),

@@ -8,7 +8,7 @@ from typing import Literal
 
 
 @dataclass(frozen=True)
-class Variant:
+class Ablation:
     """How an engine comes to its caption."""
 
     name: str
@@ -18,21 +18,21 @@ class Variant:
     without: tuple[str, ...] = ()
     """Experts whose drafts are not used."""
     ending: Literal["fusion", "join", "language"] = "fusion"
-    """Who has the last word: the fusion pass; nobody, the drafts being joined by commas; or the stage-1 language model
+    """Who has the last word: the fusion pass; nobody, the drafts being initialised by commas; or the stage-1 language model
     alone, without router and experts."""
 
 
-WHOLE = Variant("whole")
+FULL_MODEL = Ablation("whole")
 """The model as it is."""
 
 
-def ablations(experts: Sequence[str]) -> tuple[Variant, ...]:
+def ablations(experts: Sequence[str]) -> tuple[Ablation, ...]:
     """The whole model, and without each of its parts."""
     return (
-        WHOLE,
-        Variant("no router", router=False),
-        *(Variant(f"no {name}", without=(name,)) for name in experts),
-        *(Variant(f"{name} alone", without=tuple(other for other in experts if other != name)) for name in experts),
-        Variant("join instead of fusion", ending="join"),
-        Variant("stage 1 only", ending="language"),
+        FULL_MODEL,
+        Ablation("no router", router=False),
+        *(Ablation(f"no {name}", without=(name,)) for name in experts),
+        *(Ablation(f"{name} alone", without=tuple(other for other in experts if other != name)) for name in experts),
+        Ablation("join instead of fusion", ending="join"),
+        Ablation("stage 1 only", ending="language"),
     )

@@ -1,11 +1,11 @@
 """Requests with a question → Answers.
 
-    inquiry ─router─▶ prompts for the experts that can help ─experts─▶ drafts, each with its probability
+    parsed ─router─▶ prompts for the experts that can help ─experts─▶ drafts, each with its probability
             ─fusion by confidence─▶ Answer
-    inquiry ─counter─▶ things found, where single things are asked for and can be seen ─▶ Answer
+    parsed ─detector─▶ things found, where single things are asked for and can be seen ─▶ Answer
 
 What was found one by one beats what an expert says of the picture as a whole: a ship of five pixels is not among the
-vision tokens. So experts are asked only where the counters do not settle it. They read the tokens of the caption task:
+vision tokens. So experts are asked only where the detectors do not settle it. They read the tokens of the caption task:
 all questions about a picture share one look.
 
 Shapes: R requests, Q vision tokens, H features.
@@ -21,28 +21,28 @@ from types import MappingProxyType
 
 from torch import Tensor
 
-from rsmoe_core.data.base import Marks
+from rsmoe_core.data.base import Boxes
 from rsmoe_core.data.qa import where
 from rsmoe_core.inference import count_distribution
-from rsmoe_core.inference.detection import Finder
+from rsmoe_core.inference.detection import Detectors
 from rsmoe_core.metrics import answer_text
-from rsmoe_core.model.language.decoder import Written
+from rsmoe_core.model.language.decoder import Generation
 from rsmoe_core.model.language.generation import write
 from rsmoe_core.model.rsmoe import RSMoE
-from rsmoe_core.questions.types import Inquiry
+from rsmoe_core.questions.types import ParsedQuestion
 from rsmoe_core.roles import ANSWERING, ROUTER
-from rsmoe_core.types import SURE, UNKNOWN, Answer, Found, Request
+from rsmoe_core.types import SURE, UNKNOWN, Answer, Detection, Request
 from rsmoe_core.words.grammar import article, plural
 
 _ANSWER_TOKENS = 16
 _SEEN_IN_DETAIL = ("presence", "count", "comparison", "location")
-"""Kinds of question that the counter helps with."""
+"""Kinds of question that the detector helps with."""
 _COARSEST: Mapping[str, float] = MappingProxyType(
     {"car": 2.0, "bush": 3.0, "swimming pool": 5.0, "house": 10.0, "tennis court": 10.0, "basketball court": 10.0}
     | {"storage tank": 10.0, "mobile home": 10.0, "building": 20.0, "baseball field": 20.0, "bridge": 30.0}
     | {"stadium": 30.0, "church": 20.0, "train": 10.0, "container": 10.0, "road": 30.0, "runway": 60.0}
 )
-"""Metres per pixel from which on a thing cannot be seen, for things without a sight of their own."""
+"""Metres per pixel from which on a thing cannot be seen, for things without a cls of their own."""
 _FITTING: Mapping[str, str] = MappingProxyType(
     {
         "count": r"^\d+$",
@@ -53,7 +53,7 @@ _FITTING: Mapping[str, str] = MappingProxyType(
 )
 """What an answer of some kinds has to hold; an expert that says anything else did not understand the question."""
 _NOTHING_FOUND = 0.02
-"""Probability that a thing is there although the counter found none."""
+"""Probability that a thing is there although the detector found none."""
 
 
 @dataclass(frozen=True)
@@ -83,87 +83,89 @@ class Said:
         return "; ".join(f"{name} expert: {text} ({share:.2f})" for name, (text, share) in self.drafts.items())
 
 
-def inquiry_of(request: Request) -> Inquiry:
+def question_of(request: Request) -> ParsedQuestion:
     """What is asked; requests without a question are for `Engine.describe`."""
-    assert request.inquiry is not None
-    return request.inquiry
+    assert request.parsed is not None
+    return request.parsed
 
 
-def ask_experts(model: RSMoE, tokens_RQH: Tensor, inquiries: Sequence[Inquiry]) -> list[Said]:
+def ask_experts(model: RSMoE, tokens_RQH: Tensor, parsed_questions: Sequence[ParsedQuestion]) -> list[Said]:
     """Route each question and let the experts that it goes to answer; all of a step in one batch."""
-    questions = [inquiry.plain for inquiry in inquiries]
+    questions = [parsed.canonical for parsed in parsed_questions]
     roles = [ROUTER] * len(questions)
     limit = model.config.decoding.prompt_tokens
-    routed = write(model.language, model.codec, tokens_RQH, questions, max_tokens=limit, roles=roles)
-    prompts = [_prompts(model, written, inquiry) for written, inquiry in zip(routed, inquiries, strict=True)]
+    routed = write(model.language, model.tokenizer, tokens_RQH, questions, max_tokens=limit, roles=roles)
+    prompts = [_prompts(model, written, parsed) for written, parsed in zip(routed, parsed_questions, strict=True)]
     rows = [(number, name, prompt) for number, own in enumerate(prompts) for name, prompt in own.items()]
     written = write(
         model.language,
-        model.codec,
+        model.tokenizer,
         tokens_RQH[[number for number, _, _ in rows]],
         [prompt for _, _, prompt in rows],
         max_tokens=_ANSWER_TOKENS,
         roles=[name for _, name, _ in rows],
     )
-    drafts: list[dict[str, tuple[str, float]]] = [{} for _ in inquiries]
+    drafts: list[dict[str, tuple[str, float]]] = [{} for _ in parsed_questions]
     for (number, name, _), text in zip(rows, written, strict=True):
-        drafts[number][name] = model.codec.decode(text.ids), _probability(text)
+        drafts[number][name] = model.tokenizer.decode(text.ids), _probability(text)
     return [Said(prompt, draft) for prompt, draft in zip(prompts, drafts, strict=True)]
 
 
-def _prompts(model: RSMoE, written: Written, inquiry: Inquiry) -> dict[str, str]:
+def _prompts(model: RSMoE, written: Generation, parsed: ParsedQuestion) -> dict[str, str]:
     """What the router wrote; where it wrote to nobody, the question itself to those who can answer its kind."""
-    experts = [name for name in ANSWERING[inquiry.kind] if name in model.codec.experts] or model.codec.experts[:1]
-    return model.codec.split_parts(written.ids) or dict.fromkeys(experts, inquiry.plain)
+    experts = [name for name in ANSWERING[parsed.type] if name in model.tokenizer.experts] or model.tokenizer.experts[
+        :1
+    ]
+    return model.tokenizer.split_parts(written.ids) or dict.fromkeys(experts, parsed.canonical)
 
 
-def _probability(text: Written) -> float:
+def _probability(text: Generation) -> float:
     """Of the whole text, its end included."""
     return text.confidence ** (len(text.ids) + 1)
 
 
-def unseen(inquiry: Inquiry, finder: Finder, metres: float | None) -> str | None:
+def unseen(parsed: ParsedQuestion, detectors: Detectors, metres: float | None) -> str | None:
     """Why a thing asked for cannot be seen at this ground sample distance; None where it can."""
     if metres is None:
         return None
-    for thing in filter(None, (inquiry.thing, inquiry.other)):
+    for thing in filter(None, (parsed.subject, parsed.compared_with)):
         too_coarse = metres >= _COARSEST.get(thing, float("inf"))
-        if too_coarse or (finder.knows(thing) and finder.sight_of(thing, metres) is None):
+        if too_coarse or (detectors.knows(thing) and detectors.class_for(thing, metres) is None):
             return f"{article(thing)} {thing} cannot be told from its surroundings at {metres:.3g} m per pixel"
     return None
 
 
-Looked = dict[tuple[int, str], tuple[Found, ...]]
-"""What was found in pictures, by the picture's identity and the sight."""
+Looked = dict[tuple[int, str], tuple[Detection, ...]]
+"""What was found in pictures, by the picture's identity and the cls."""
 
 
-def find_things(request: Request, finder: Finder, looked: Looked) -> dict[str, tuple[Found, ...]]:
-    """The things asked for that the counter knows, by name, with all that was found of each.
+def find_things(request: Request, detectors: Detectors, looked: Looked) -> dict[str, tuple[Detection, ...]]:
+    """The things asked for that the detector knows, by name, with all that was found of each.
 
     What was looked for in a picture before stands in `looked`, and what is new is added to it.
     """
-    inquiry = inquiry_of(request)
-    if inquiry.kind not in _SEEN_IN_DETAIL or inquiry.attribute:
+    parsed = question_of(request)
+    if parsed.type not in _SEEN_IN_DETAIL or parsed.attribute:
         return {}
-    things = [thing for thing in (inquiry.thing, inquiry.other) if thing]
-    sights = {thing: finder.sight_of(thing, request.metres_per_pixel) for thing in things}
+    things = [thing for thing in (parsed.subject, parsed.compared_with) if thing]
+    classes = {thing: detectors.class_for(thing, request.metres_per_pixel) for thing in things}
     found = {}
-    for thing, sight in sights.items():
-        if sight is not None:
-            key = id(request.image), sight
+    for thing, cls in classes.items():
+        if cls is not None:
+            key = id(request.image), cls
             if key not in looked:
-                looked[key] = finder.find(request, sight)
+                looked[key] = detectors.find(request, cls)
             found[thing] = looked[key]
     return found
 
 
-def settle_by_finding(request: Request, found: Mapping[str, tuple[Found, ...]]) -> Answer | None:
+def settle_by_finding(request: Request, found: Mapping[str, tuple[Detection, ...]]) -> Answer | None:
     """The answer by what was found; None where not everything that is asked for was looked for."""
-    inquiry = inquiry_of(request)
-    things = [thing for thing in (inquiry.thing, inquiry.other) if thing]
+    parsed = question_of(request)
+    things = [thing for thing in (parsed.subject, parsed.compared_with) if thing]
     if not found or not all(thing in found for thing in things):
         return None
-    text, confidence = _by_finding(inquiry, [found[thing] for thing in things], request)
+    text, confidence = _by_finding(parsed, [found[thing] for thing in things], request)
     evidence = "; ".join(_told(found[thing], thing) for thing in things)
     counts = {thing: float(_sure(found[thing])) for thing in things}
     return Answer(text, confidence, evidence, MappingProxyType(counts), tuple(f for t in things for f in found[t]))
@@ -171,13 +173,13 @@ def settle_by_finding(request: Request, found: Mapping[str, tuple[Found, ...]]) 
 
 def settle_by_experts(request: Request, said: Said) -> Answer:
     """The answer by what the experts say."""
-    inquiry = inquiry_of(request)
-    text, confidence = _yes_or_no(said.yes()) if inquiry.kind in ("presence", "comparison") else said.best()
-    if inquiry.kind == "count" and (value := answer_text.number(text)) is not None:
+    parsed = question_of(request)
+    text, confidence = _yes_or_no(said.yes()) if parsed.type in ("presence", "comparison") else said.best()
+    if parsed.type == "count" and (value := answer_text.number(text)) is not None:
         text = f"{value:.0f}"
-    if not re.search(_FITTING.get(inquiry.kind, ""), text):
+    if not re.search(_FITTING.get(parsed.type, ""), text):
         return Answer(UNKNOWN, confidence, f"the experts do not answer that: {said.evidence()}", prompts=said.prompts)
-    counts = {inquiry.thing: float(text)} if inquiry.kind == "count" and inquiry.thing else {}
+    counts = {parsed.subject: float(text)} if parsed.type == "count" and parsed.subject else {}
     return Answer(text, confidence, said.evidence(), MappingProxyType(counts), prompts=said.prompts)
 
 
@@ -186,31 +188,31 @@ def _yes_or_no(yes: float) -> tuple[str, float]:
     return ("yes", yes) if yes >= SURE else ("no", 1 - yes)
 
 
-def _by_finding(inquiry: Inquiry, found: Sequence[tuple[Found, ...]], request: Request) -> tuple[str, float]:
+def _by_finding(parsed: ParsedQuestion, found: Sequence[tuple[Detection, ...]], request: Request) -> tuple[str, float]:
     confidences = [[f.confidence for f in own] for own in found]
-    if inquiry.kind == "presence":
+    if parsed.type == "presence":
         return _yes_or_no(max(confidences[0], default=_NOTHING_FOUND))
-    known = [count_distribution.of_candidates(own) for own in confidences]
-    if inquiry.kind == "comparison":
+    known = [count_distribution.poisson_binomial(own) for own in confidences]
+    if parsed.type == "comparison":
         return _yes_or_no(
-            count_distribution.equal(*known) if inquiry.relation == "equal" else count_distribution.more(*known)
+            count_distribution.equal(*known) if parsed.relation == "equal" else count_distribution.more(*known)
         )
     there = _sure(found[0])
-    if inquiry.kind == "count":
+    if parsed.type == "count":
         return str(there), min(float(known[0][there]), 1 - _NOTHING_FOUND)
     places = tuple((f.x, f.y, 0.0, 0.0) for f in found[0] if f.confidence >= SURE)
     if not places:
         return "nowhere", 1 - max(confidences[0], default=_NOTHING_FOUND)
     height, width = request.image.shape[:2]
-    return where(Marks(inquiry.thing or "", places), width, height), max(confidences[0])
+    return where(Boxes(parsed.subject or "", places), width, height), max(confidences[0])
 
 
-def _sure(found: Sequence[Found]) -> int:
+def _sure(found: Sequence[Detection]) -> int:
     """How many are more likely there than not."""
     return sum(f.confidence >= SURE for f in found)
 
 
-def _told(found: Sequence[Found], thing: str) -> str:
+def _told(found: Sequence[Detection], thing: str) -> str:
     """ "3 ships found, the surest at x 120, y 81 (0.97)"."""
     count = _sure(found)
     if not count:

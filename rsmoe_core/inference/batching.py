@@ -19,7 +19,7 @@ _GAIN = 0.9
 """A doubled batch is worth its memory if a picture then takes no more than this share of the time."""
 
 
-class BatchSize:
+class AdaptiveBatchSize:
     """Begins small, doubles while that makes pictures faster, and shrinks where memory does not suffice.
 
     What is said of a picture does not depend on it.
@@ -59,7 +59,7 @@ Part = TypeVar("Part")
 Result = TypeVar("Result")
 
 
-class Workers:
+class ThreadPool:
     """Threads that compute side by side; a single worker computes in the thread that calls it."""
 
     def __init__(self, count: int, cores_each: int = 1) -> None:
@@ -68,7 +68,7 @@ class Workers:
         self._pool: ThreadPoolExecutor | None = None
 
     @classmethod
-    def on(cls, device: str) -> Workers:
+    def on(cls, device: str) -> ThreadPool:
         """As many as this device has use for: a GPU wants its batch whole."""
         if not device.startswith("cpu"):
             return cls(1)

@@ -1,10 +1,10 @@
-"""What was written of a picture + what the counters find on it → the same words with the right numbers.
+"""What was written of a picture + what the detectors find on it → the same words with the right numbers.
 
     "Two ships are on the open sea." + five ships found → "Five ships are on the open sea."
 
 Vision tokens show that there are ships; how many of a few pixels each, they do not. So where the ground sample distance
-is known, and with it which counter to ask, amounts that were written are put right by what is found. Nothing else
-changes: what is not spoken of is not added, and what is not found stays, since counters miss things.
+is known, and with it which detector to ask, amounts that were written are put right by what is found. Nothing else
+changes: what is not spoken of is not added, and what is not found stays, since detectors miss things.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from collections import Counter
 from collections.abc import Callable
 
 from rsmoe_core.data.templates import amount, counted
-from rsmoe_core.inference.detection import Finder
+from rsmoe_core.inference.detection import Detectors
 from rsmoe_core.types import SURE, Description, Request
 from rsmoe_core.words.lexicon import ATTRIBUTES
 
 _THINGS = {"ship": "ship", "vessel": "ship", "boat": "ship", "airplane": "airplane", "plane": "airplane"}
-"""Words for things that are found one by one → what the counters call them."""
+"""Words for things that are found one by one → what the detectors call them."""
 _ONE = ("a", "an", amount(1))
 _AMOUNTS = (*_ONE, *(amount(number) for number in range(2, 11)), "some", "several", "many")
 
@@ -33,7 +33,7 @@ _PHRASE = re.compile(
 )
 
 
-def recounted(said: Description, request: Request, finder: Finder) -> Description:
+def with_detected_counts(said: Description, request: Request, detectors: Detectors) -> Description:
     """The description with the amounts of what can be found one by one at the request's ground sample distance.
 
     As it was said where that distance is not known.
@@ -44,8 +44,8 @@ def recounted(said: Description, request: Request, finder: Finder) -> Descriptio
 
     def count(thing: str) -> int:
         if thing not in known:
-            sight = finder.sight_of(thing, request.metres_per_pixel)
-            found = finder.find(request, sight) if sight is not None else ()
+            cls = detectors.class_for(thing, request.metres_per_pixel)
+            found = detectors.find(request, cls) if cls is not None else ()
             known[thing] = sum(one.confidence >= SURE for one in found)
         return known[thing]
 

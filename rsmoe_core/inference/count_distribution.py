@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 # Middles of forty equal parts of the standard normal distribution.
 _QUANTILES = np.array([NormalDist().inv_cdf((part + 0.5) / 40) for part in range(40)])
 
-Chances = NDArray[np.float64]
+CountDistribution = NDArray[np.float64]
 """Probability of each whole number; they sum to 1."""
 
 
-def of_candidates(probabilities: Iterable[float]) -> Chances:
+def poisson_binomial(probabilities: Iterable[float]) -> CountDistribution:
     """How many of some candidates are real, if each is with its own probability and none depends on another.
 
     The distribution is exact (Poisson-binomial).
@@ -27,7 +27,7 @@ def of_candidates(probabilities: Iterable[float]) -> Chances:
     return chances
 
 
-def of_told(number: float) -> Chances:
+def unlocated(number: float) -> CountDistribution:
     """How many there are if somebody said `number` without saying where.
 
     Estimates of that kind miss by about half: this is a negative binomial distribution with that mean, whose standard
@@ -41,7 +41,7 @@ def of_told(number: float) -> Chances:
     return chances / chances.sum()
 
 
-def blurred(chances: Chances, spread: float) -> Chances:
+def with_common_error(chances: CountDistribution, spread: float) -> CountDistribution:
     """The same where all counts are off by one unknown factor: log-normal, its logarithm of this standard deviation."""
     if spread <= 0 or len(chances) == 1:
         return chances
@@ -54,26 +54,26 @@ def blurred(chances: Chances, spread: float) -> Chances:
     return spreadout
 
 
-def interval(chances: Chances, share: float) -> tuple[int, int]:
+def interval(chances: CountDistribution, share: float) -> tuple[int, int]:
     """The numbers between which the middle `share` of a distribution lies."""
     below = np.cumsum(chances)
     low, high = np.searchsorted(below, ((1 - share) / 2, (1 + share) / 2))
     return int(low), min(int(high), len(chances) - 1)
 
 
-def between(chances: Chances, low: float, high: float) -> float:
+def between(chances: CountDistribution, low: float, high: float) -> float:
     """Probability of a number from `low` to `high`."""
     return min(1.0, float(chances[max(0, math.ceil(low)) : math.floor(high) + 1].sum()))
 
 
-def more(first: Chances, second: Chances) -> float:
+def more(first: CountDistribution, second: CountDistribution) -> float:
     """Probability that the first number is greater than the second."""
     below = np.concatenate([[0.0], np.cumsum(second)])[: len(first)]
     below = np.pad(below, (0, len(first) - len(below)), mode="edge")
     return min(1.0, float(first @ below))
 
 
-def equal(first: Chances, second: Chances) -> float:
+def equal(first: CountDistribution, second: CountDistribution) -> float:
     """Probability that two numbers are the same."""
     length = min(len(first), len(second))
     return min(1.0, float(first[:length] @ second[:length]))

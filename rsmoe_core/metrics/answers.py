@@ -1,6 +1,6 @@
 """Scores of answers to questions about pictures, as RSVQA has them (Lobry et al. 2020, arXiv 2003.07333).
 
-OA, overall accuracy, is the share of right answers; AA, average accuracy, the plain mean of the accuracies of the kinds
+OA, overall accuracy, is the share of right answers; AA, average accuracy, the plain mean of the accuracies of the types
 of questions. `answer_text` says when an answer is right.
 """
 
@@ -25,7 +25,7 @@ class Answered:
 
     picture: str
     """What it is about: questions about one picture are drawn together for the intervals."""
-    kind: str
+    type: str
     """What is asked for: `presence`, `count`, ..."""
     truth: str
     said: str | None = None
@@ -72,7 +72,7 @@ class AnswerScores:
     """Of OA: bootstrap over pictures (1,000 resamples, seed 0)."""
     average_accuracy: float
     """AA, 0-1."""
-    kinds: dict[str, KindScore]
+    types: dict[str, KindScore]
     counts: CountError | None
     """None where no true answer is a count."""
     calibration_error: float | None
@@ -82,10 +82,10 @@ class AnswerScores:
 
 def score_answers(rows: Sequence[Answered]) -> AnswerScores:
     """Score at least one question."""
-    right = np.array([row.said is not None and agrees(row.kind, row.truth, row.said) for row in rows])
-    kinds = np.array([row.kind for row in rows])
+    right = np.array([row.said is not None and agrees(row.type, row.truth, row.said) for row in rows])
+    types = np.array([row.type for row in rows])
     by_kind = {
-        kind: KindScore(int((kinds == kind).sum()), float(right[kinds == kind].mean())) for kind in sorted(set(kinds))
+        kind: KindScore(int((types == kind).sum()), float(right[types == kind].mean())) for kind in sorted(set(types))
     }
     sure = [(row.confidence, bool(so)) for row, so in zip(rows, right, strict=True) if row.confidence is not None]
     return AnswerScores(
@@ -94,7 +94,7 @@ def score_answers(rows: Sequence[Answered]) -> AnswerScores:
         overall_accuracy=float(right.mean()),
         interval_95=interval_95(right, [row.picture for row in rows]),
         average_accuracy=statistics.fmean(score.accuracy for score in by_kind.values()),
-        kinds=by_kind,
+        types=by_kind,
         counts=count_error(rows),
         calibration_error=expected_calibration_error(*zip(*sure, strict=True)) if sure else None,
         with_confidence=len(sure),
@@ -103,7 +103,7 @@ def score_answers(rows: Sequence[Answered]) -> AnswerScores:
 
 def count_error(rows: Iterable[Answered]) -> CountError | None:
     """How far the counts among the answers are off; None where there is no true count."""
-    counted = [(row, count) for row in rows if row.kind == "count" and (count := number(row.truth)) is not None]
+    counted = [(row, count) for row in rows if row.type == "count" and (count := number(row.truth)) is not None]
     if not counted:
         return None
     read = [
@@ -139,8 +139,8 @@ def usual_answers(rows: Iterable[Answered]) -> UsualAnswers:
     answers: dict[str, Counter[str]] = defaultdict(Counter)
     counts = []
     for row in rows:
-        answers[row.kind][normalised(row.truth)] += 1
-        if row.kind == "count" and (count := number(row.truth)) is not None:
+        answers[row.type][normalised(row.truth)] += 1
+        if row.type == "count" and (count := number(row.truth)) is not None:
             counts.append(count)
     majority = {kind: found.most_common(1)[0][0] for kind, found in answers.items()}
     return UsualAnswers(majority, int(statistics.median_low(counts)) if counts else None)
@@ -148,6 +148,6 @@ def usual_answers(rows: Iterable[Answered]) -> UsualAnswers:
 
 def score_usual(rows: Sequence[Answered], usual: UsualAnswers) -> AnswerScores:
     """The scores of the majority answers; for the count error, of the median count."""
-    blind = [dataclasses.replace(row, said=usual.majority.get(row.kind), confidence=None) for row in rows]
+    blind = [dataclasses.replace(row, said=usual.majority.get(row.type), confidence=None) for row in rows]
     median = [dataclasses.replace(row, said=str(usual.median_count)) for row in blind]
     return dataclasses.replace(score_answers(blind), counts=count_error(median))

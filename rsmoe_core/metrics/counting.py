@@ -37,7 +37,7 @@ class Fit:
     """Heat of a thing that is as likely there as not."""
     slope: float
     """How fast the odds rise with the odds of the heat, on logarithmic scales."""
-    spread: float
+    log_count_std: float
     """Root mean square over the pictures of the logarithm of found to there, each plus one."""
     error: float
     """Mean over the pictures of the counts' error, relative to the number of things (at least 1)."""

@@ -12,22 +12,22 @@ from torch import Tensor
 
 from rsmoe_core.model.language.generation import LanguageModel, write
 from rsmoe_core.model.router import RoutedPrompts
-from rsmoe_core.model.tokenizer import TextCodec
+from rsmoe_core.model.tokenizer import Tokenizer
 
 ExpertDrafts = dict[str, str]
 """Expert name → what it wrote."""
 
 
 def draft(
-    language: LanguageModel, codec: TextCodec, tokens_BQH: Tensor, prompts: Sequence[RoutedPrompts], max_tokens: int
+    language: LanguageModel, tokenizer: Tokenizer, tokens_BQH: Tensor, prompts: Sequence[RoutedPrompts], max_tokens: int
 ) -> list[ExpertDrafts]:
     """The drafts of every expert, for each image."""
-    experts = codec.experts
+    experts = tokenizer.experts
     rows = [routed[name] for name in experts for routed in prompts]
     roles = [name for name in experts for _ in prompts]
     tokens_RQH = tokens_BQH.repeat(len(experts), 1, 1)
-    written = write(language, codec, tokens_RQH, rows, max_tokens=max_tokens, roles=roles)
-    texts = [without_repeats(codec.decode(w.ids)) for w in written]
+    written = write(language, tokenizer, tokens_RQH, rows, max_tokens=max_tokens, roles=roles)
+    texts = [without_repeats(tokenizer.decode(w.ids)) for w in written]
     return [
         {name: texts[number * len(prompts) + image] for number, name in enumerate(experts)}
         for image in range(len(prompts))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from rsmoe_core.model.language.generation import LanguageModel, write
-from rsmoe_core.model.tokenizer import TextCodec
+from rsmoe_core.model.tokenizer import Tokenizer
 from rsmoe_core.roles import DEFAULT_PROMPTS, ROUTER
 
 RoutedPrompts = dict[str, str]
@@ -18,12 +18,12 @@ RoutedPrompts = dict[str, str]
 
 
 def route(
-    language: LanguageModel, codec: TextCodec, tokens_BQH: Tensor, instructions: Sequence[str], max_tokens: int
+    language: LanguageModel, tokenizer: Tokenizer, tokens_BQH: Tensor, instructions: Sequence[str], max_tokens: int
 ) -> list[RoutedPrompts]:
     """Prompts for every expert, for each image. An expert that the router left out is asked its plain question."""
     roles = [ROUTER] * len(instructions)
-    written = write(language, codec, tokens_BQH, instructions, max_tokens=max_tokens, roles=roles)
-    return [plain_prompts(codec.experts) | codec.split_parts(w.ids) for w in written]
+    written = write(language, tokenizer, tokens_BQH, instructions, max_tokens=max_tokens, roles=roles)
+    return [plain_prompts(tokenizer.experts) | tokenizer.split_parts(w.ids) for w in written]
 
 
 def plain_prompts(experts: Sequence[str]) -> RoutedPrompts:

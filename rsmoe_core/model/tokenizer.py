@@ -1,6 +1,6 @@
 """Text ↔ token ids. A model has one byte-level BPE vocabulary of its own, shared by router, experts and fusion.
 
-Marks: `<bos>` prompt `<sep>` answer `<eos>`, and one mark for each expert, which heads that expert's part wherever the
+Boxes: `<bos>` prompt `<sep>` answer `<eos>`, and one mark for each expert, which heads that expert's part wherever the
 parts of several experts stand in one text.
 """
 
@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+import tokenizers
+from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 
 from rsmoe_core.checkpoint.validation import read_json
 from rsmoe_core.errors import ModelError
@@ -29,10 +30,10 @@ def mark(expert: str) -> str:
     return f"<{expert}>"
 
 
-class TextCodec:
+class Tokenizer:
     """A vocabulary and the marks in it."""
 
-    def __init__(self, tokenizer: Tokenizer, experts: Sequence[str]) -> None:
+    def __init__(self, tokenizer: tokenizers.Tokenizer, experts: Sequence[str]) -> None:
         self._tokenizer = tokenizer
         self.experts = tuple(experts)
         marks = [PAD, BOS, EOS, SEP, *map(mark, experts)]
@@ -43,9 +44,9 @@ class TextCodec:
         self._owner = {ids[mark(name)]: name for name in experts}
 
     @classmethod
-    def train(cls, texts: Iterable[str], vocab_size: int, experts: Sequence[str]) -> TextCodec:
+    def train(cls, texts: Iterable[str], vocab_size: int, experts: Sequence[str]) -> Tokenizer:
         """Learn a vocabulary of at most `vocab_size` tokens from `texts`."""
-        tokenizer = Tokenizer(models.BPE())
+        tokenizer = tokenizers.Tokenizer(models.BPE())
         tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
         tokenizer.decoder = decoders.ByteLevel()
@@ -59,7 +60,7 @@ class TextCodec:
         return cls(tokenizer, experts)
 
     @classmethod
-    def load(cls, folder: Path, experts: Sequence[str], vocab_size: int | None = None) -> TextCodec:
+    def load(cls, folder: Path, experts: Sequence[str], vocab_size: int | None = None) -> Tokenizer:
         """Read `tokenizer.json` of a model folder; `vocab_size` is how many tokens the model knows.
 
         Raises ModelError where it is missing, damaged, of another kind than `train` makes, or has other tokens.
@@ -72,7 +73,7 @@ class TextCodec:
                 raise ValueError("far too long")
             content = path.read_text(encoding="utf-8")
             _check_kind(read_json(content))
-            tokenizer = Tokenizer.from_str(content)
+            tokenizer = tokenizers.Tokenizer.from_str(content)
             highest = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=0)
             if vocab_size is not None and highest >= vocab_size:
                 raise ValueError(f"a token has the number {highest}, and the model knows {vocab_size}")
@@ -126,7 +127,7 @@ class TextCodec:
 
 
 def _check_kind(content: Any) -> None:
-    """Raise ValueError where a tokenizer has parts that `TextCodec.train` does not give it."""
+    """Raise ValueError where a tokenizer has parts that `Tokenizer.train` does not give it."""
     if not isinstance(content, dict) or not isinstance(content.get("model"), dict):
         raise ValueError("no tokenizer")
     parts = [content["model"], *(content.get(name) for name in ("normalizer", "pre_tokenizer", "decoder"))]

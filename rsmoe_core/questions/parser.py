@@ -1,6 +1,6 @@
 """A question in people's words → what it asks for. Free of torch.
 
-    text  ──▶  one line  ──▶  symbols  ──▶  the pattern that fits all of them  ──▶  Inquiry
+    text  ──▶  one line  ──▶  symbols  ──▶  the pattern that fits all of them  ──▶  ParsedQuestion
                               question_words      _PATTERNS
 
 Every word of a question has to be accounted for: where one is left over, the question is `unknown`, for an answer that
@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 
 from rsmoe_core.errors import UsageError
 from rsmoe_core.questions.lexer import Thing, Wording, wording_of
-from rsmoe_core.questions.types import Inquiry, Kind, plain_question
+from rsmoe_core.questions.types import Kind, ParsedQuestion, canonical_question
 from rsmoe_core.words.lexicon import MASS, NAMES
 
 MAX_CHARACTERS = 500
@@ -86,7 +86,7 @@ _FEWER = ("fewer", "lesser")
 _EQUAL = ("equal", "same", "as many")
 
 
-def read_inquiry(text: str) -> Inquiry:
+def parse_question(text: str) -> ParsedQuestion:
     """What is asked for.
 
     Raises UsageError for an empty question and for one of more than `MAX_CHARACTERS`.
@@ -119,7 +119,7 @@ def _plain_letters(line: str) -> str:
     return "".join(letter for letter in apart if not unicodedata.combining(letter))
 
 
-def _inquiry(line: str, kind: Kind, things: Sequence[Thing], parts: Mapping[str, str | None]) -> Inquiry:
+def _inquiry(line: str, kind: Kind, things: Sequence[Thing], parts: Mapping[str, str | None]) -> ParsedQuestion:
     """Of a question that a pattern fits; `parts` are its groups."""
     thing, other = (None if (i := parts.get(part)) is None else things[int(i)] for part in ("thing", "other"))
     relation = parts.get("relation")
@@ -132,7 +132,9 @@ def _inquiry(line: str, kind: Kind, things: Sequence[Thing], parts: Mapping[str,
         relation = relation or "around"
     attribute = thing.attribute if thing else None
     names = (thing.name if thing else None, other.name if other else None)
-    return Inquiry(line, kind, plain_question(kind, *names, relation, attribute), *names, relation, attribute)
+    return ParsedQuestion(
+        line, kind, canonical_question(kind, *names, relation, attribute), *names, relation, attribute
+    )
 
 
 def _objection(things: Sequence[Thing], thing: Thing | None, other: Thing | None) -> str:
@@ -146,7 +148,7 @@ def _objection(things: Sequence[Thing], thing: Thing | None, other: Thing | None
     if thing and other and thing.name == other.name:
         return f"that compares a thing with itself; ask, for example: {_instead(things)}"
     if thing and other and (thing.attribute or other.attribute):
-        instead = plain_question("comparison", thing.name, other.name, "more")
+        instead = canonical_question("comparison", thing.name, other.name, "more")
         return f"things are compared without their color or size; ask, for example: {instead}"
     return ""
 
@@ -161,7 +163,7 @@ def _why_not_understood(wording: Wording) -> str:
     if strange := _not_understood(wording.things):
         return f"{strange} is not understood; ask, for example: {instead}"
     if placed := re.search(r"<\d+>.* \{([^}]+)\} <(\d+)>", wording.symbols):
-        instead = plain_question("relation", wording.things[int(placed[2])].name, relation=placed[1])
+        instead = canonical_question("relation", wording.things[int(placed[2])].name, relation=placed[1])
         return f"things are found and counted in whole pictures only; ask, for example: {instead}"
     if len(wording.things) > 1:
         return f"only one thing can be asked at a time; ask, for example: {instead}"
@@ -182,7 +184,7 @@ def _instead(things: Sequence[Thing]) -> str:
     if thing is None:
         return _EXAMPLE
     kind: Kind = "presence" if thing.name in MASS else "count"
-    return plain_question(kind, thing.name, attribute=thing.attribute)
+    return canonical_question(kind, thing.name, attribute=thing.attribute)
 
 
 def _names_like(word: str) -> list[str]:
@@ -191,5 +193,5 @@ def _names_like(word: str) -> list[str]:
     return list(dict.fromkeys((*alike, *_COMMON_THINGS)))
 
 
-def _unknown(line: str, reason: str) -> Inquiry:
-    return Inquiry(line, "unknown", "", reason=reason)
+def _unknown(line: str, reason: str) -> ParsedQuestion:
+    return ParsedQuestion(line, "unknown", "", reason=reason)

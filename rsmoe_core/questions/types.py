@@ -1,9 +1,9 @@
 """What a question asks for, and the one wording in which the model is asked for it. Free of torch.
 
-    question_reader.read_inquiry("How many red vesels are in the harbour?")
-        ──▶  Inquiry(kind="count", thing="ship", attribute="red", plain="how many red ships are there?")
+    question_reader.parse_question("How many red vesels are in the harbour?")
+        ──▶  ParsedQuestion(kind="count", thing="ship", attribute="red", plain="how many red ships are there?")
 
-Different wordings of one question give the same Inquiry but for its `text`, so they get the same answer.
+Different wordings of one question give the same ParsedQuestion but for its `text`, so they get the same answer.
 
 Kinds of questions, in the field's words: the same kind has one name, whatever a data set calls it.
 """
@@ -32,17 +32,17 @@ Kind = Literal[
 
 
 @dataclass(frozen=True)
-class Inquiry:
+class ParsedQuestion:
     """What a question asks for."""
 
     text: str
     """The question as it was put, on one line."""
-    kind: Kind
-    plain: str
+    type: Kind
+    canonical: str
     """The question in the one wording that the model was taught for it; of `unknown`, empty."""
-    thing: str | None = None
+    subject: str | None = None
     """What is asked about: a name of `rsmoe_core.words.lexicon`, singular. In a comparison what may be more."""
-    other: str | None = None
+    compared_with: str | None = None
     """The second thing of a comparison."""
     relation: str | None = None
     """Of a comparison `more` or `equal`; of a relation one of `lexicon.RELATIONS`' names."""
@@ -68,16 +68,16 @@ _PLAIN: dict[Kind, str] = {
 _EQUAL = "are there as many {things} as {others}?"
 
 
-def plain_question(
+def canonical_question(
     kind: Kind,
     thing: str | None = None,
     other: str | None = None,
     relation: str | None = None,
     attribute: str | None = None,
 ) -> str:
-    """The wording that the model is taught for a question; the parts are those of an `Inquiry` that is not `unknown`.
+    """The wording that the model is taught for a question; the parts are those of an `ParsedQuestion` that is not `unknown`.
 
-    >>> plain_question("count", "car", attribute="red")
+    >>> canonical_question("count", "car", attribute="red")
     'how many red cars are there?'
     """
     wording = _EQUAL if (kind, relation) == ("comparison", "equal") else _PLAIN[kind]
@@ -116,7 +116,7 @@ _WORDINGS = (
 )
 
 
-def kind_of(text: object, given: object = None) -> str:
+def question_type(text: object, given: object = None) -> str:
     """What a question asks for: by the type that the data set gives, else by the wording, else `other`.
 
     A type that is not in the list of synonyms keeps its own name.

@@ -6,20 +6,20 @@ import json
 import math
 
 from rsmoe_core.model.rsmoe import RSMoE
-from rsmoe_core.training.distributed import from_first
-from rsmoe_core.training.objectives.base import Objective, Session
+from rsmoe_core.training.distributed import from_rank0
+from rsmoe_core.training.objectives.base import Objective, RunOptions
 from rsmoe_core.training.run_folder import save_whole, write_whole
 from rsmoe_core.training.stages import Phase
 
 
-class BestKeeper:
+class BestCheckpoint:
     """After each epoch: validate, and keep the model folder of the best epoch so far in `best/`.
 
     `best/` is written before `best.json`: a run killed between the two repeats the epoch, finds the same score better
     than the recorded one, and keeps the same model again.
     """
 
-    def __init__(self, model: RSMoE, objective: Objective, phase: Phase, session: Session) -> None:
+    def __init__(self, model: RSMoE, objective: Objective, phase: Phase, session: RunOptions) -> None:
         self._model, self._objective, self._phase, self._out = model, objective, phase, session.out
         self._record = session.out / "best.json"
         known = self._record.is_file() and (session.out / "best").is_dir()
@@ -28,10 +28,10 @@ class BestKeeper:
 
     def __call__(self, epoch: int) -> dict[str, float]:
         """Figures for the log."""
-        self.best, figures = from_first(lambda: self._judge(epoch))
+        self.best, figures = from_rank0(lambda: self._judge(epoch))
         return figures
 
-    def is_enough(self, epochs: int) -> bool:
+    def should_stop(self, epochs: int) -> bool:
         """Whether of so many epochs the last ones, as many as the phase has patience for, were no better."""
         patience = self._phase.patience
         return patience is not None and epochs - self.best.get("epoch", 0) >= patience

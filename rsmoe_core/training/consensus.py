@@ -1,4 +1,4 @@
-"""Pictures and their sentences → what most people would say of each picture, told from its likes.
+"""Pictures and their sentences → what most people would say of each picture, told from its neighbours.
 
     features_ND ─kernel ridge regression─▶ shares_NN   how much each picture has to say about each other one
     sentences ─CIDEr─▶ scores_NC                       how well each of C sentences fits what was said of each picture
@@ -38,7 +38,7 @@ _AT_ONCE = 500
 
 
 @dataclass(frozen=True)
-class Agreed:
+class ConsensusCaption:
     """A sentence that many would agree with."""
 
     text: str
@@ -46,10 +46,10 @@ class Agreed:
     """How often it is to be learned; the shares of a picture's sentences add up to one."""
 
 
-def agreed_sentences(
+def consensus_captions(
     means_ND: NDArray[np.float32], groups: Sequence[Sequence[str]], series: Sequence[str]
-) -> list[tuple[Agreed, ...]]:
-    """For each picture the sentences, of all that were said of any, that agree best with what was said of its likes.
+) -> list[tuple[ConsensusCaption, ...]]:
+    """For each picture the sentences, of all that were said of any, that agree best with what was said of its neighbours.
 
     `means_ND` is the mean patch feature of each picture, `groups` what was said of it, each sentence once, and `series`
     the name of the series that it was taken in. More pictures than can be compared at once are cut into parts. A
@@ -59,20 +59,20 @@ def agreed_sentences(
     parts = np.array_split(np.random.default_rng(0).permutation(len(names)), math.ceil(len(series) / _TOGETHER))
     part_of = {names[place]: part for part, own in enumerate(parts) for place in own.tolist()}
     part_N = np.array([part_of[name] for name in series])
-    agreed: dict[int, tuple[Agreed, ...]] = {}
+    agreed: dict[int, tuple[ConsensusCaption, ...]] = {}
     for part in range(len(parts)):
         rows = np.flatnonzero(part_N == part).tolist()
         own = [groups[row] for row in rows]
-        shares_NN = likes(means_ND[rows], np.array([len(texts) for texts in own]), [series[row] for row in rows])
+        shares_NN = neighbours(means_ND[rows], np.array([len(texts) for texts in own]), [series[row] for row in rows])
         if shares_NN.any():
             found = [_shared(best) for best in best_sentences(shares_NN, own)]
         else:
-            found = [tuple(Agreed(text, 1 / len(texts)) for text in texts) for texts in own]
+            found = [tuple(ConsensusCaption(text, 1 / len(texts)) for text in texts) for texts in own]
         agreed |= zip(rows, found, strict=True)
     return [agreed[row] for row in range(len(series))]
 
 
-def likes(means_ND: NDArray[np.float32], sentences_N: NDArray[np.int64], series: Sequence[str]) -> Tensor:
+def neighbours(means_ND: NDArray[np.float32], sentences_N: NDArray[np.int64], series: Sequence[str]) -> Tensor:
     """shares_NN: the weights by which a row's picture is told from the others; nought for its own series.
 
     Kernel ridge regression with a Laplacian kernel over the angle between features; a picture of which more different
@@ -114,9 +114,9 @@ def best_sentences(
     return [sorted(own, reverse=True)[:count] for own in kept]
 
 
-def _shared(best: Sequence[tuple[float, str]]) -> tuple[Agreed, ...]:
+def _shared(best: Sequence[tuple[float, str]]) -> tuple[ConsensusCaption, ...]:
     weights = [math.exp(_SHARPNESS * (value - best[0][0])) for value, _ in best]
-    return tuple(Agreed(text, weight / sum(weights)) for weight, (_, text) in zip(weights, best, strict=True))
+    return tuple(ConsensusCaption(text, weight / sum(weights)) for weight, (_, text) in zip(weights, best, strict=True))
 
 
 class Scores:

@@ -34,7 +34,7 @@ _PATIENCE = timedelta(days=7)
 
 
 @contextmanager
-def joined(device: str) -> Iterator[str]:
+def initialised(device: str) -> Iterator[str]:
     """Be one of the processes that a launcher started, if one did, and get the device that this one computes on."""
     if int(os.environ.get("WORLD_SIZE", 1)) == 1:
         yield device
@@ -49,27 +49,27 @@ def joined(device: str) -> Iterator[str]:
         dist.destroy_process_group()
 
 
-def count() -> int:
+def world_size() -> int:
     """Processes of this run."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
-def number() -> int:
+def rank() -> int:
     """Number of this process; the first is 0."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
-def is_first() -> bool:
+def is_rank0() -> bool:
     """Whether this process writes and talks."""
-    return number() == 0
+    return rank() == 0
 
 
-def from_first(make: Callable[[], T]) -> T:
+def from_rank0(make: Callable[[], T]) -> T:
     """What the first process makes, for all of them. A refusal reaches all of them too, so that none waits for ever."""
-    if count() == 1:
+    if world_size() == 1:
         return make()
     made: list = [None, None]
-    if is_first():
+    if is_rank0():
         try:
             made[0] = make()
         except RsmoeError as error:
@@ -80,17 +80,17 @@ def from_first(make: Callable[[], T]) -> T:
     return made[0]
 
 
-def own_parts(images: NDArray[np.int64], accumulate: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
+def rank_parts(images: NDArray[np.int64], accumulate: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
     """(number, pictures) of the parts of a step that are this process's; of few pictures, some parts have none."""
-    parts = np.array_split(images, count() * accumulate)
-    for part in range(number() * accumulate, (number() + 1) * accumulate):
+    parts = np.array_split(images, world_size() * accumulate)
+    for part in range(rank() * accumulate, (rank() + 1) * accumulate):
         if len(parts[part]):
             yield part, parts[part]
 
 
-def add_up(loss: float, parameters: Sequence[nn.Parameter]) -> float:
+def reduce_gradients(loss: float, parameters: Sequence[nn.Parameter]) -> float:
     """Give every process the sum of all gradients, in place, and the sum of the losses."""
-    if count() == 1:
+    if world_size() == 1:
         return loss
     here = [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
     # A parameter without a gradient in any process keeps none: the optimiser then leaves it alone.
@@ -104,7 +104,7 @@ def add_up(loss: float, parameters: Sequence[nn.Parameter]) -> float:
 def average(statistics: Sequence[Tensor], share: float) -> None:
     """Make running figures the mean over all processes, in place, each weighted by its share of the step's pictures."""
     running = [value for value in statistics if value.is_floating_point()]  # counts of batches decide nothing
-    if count() == 1 or not running:
+    if world_size() == 1 or not running:
         return
     for value, mean in zip(running, _summed([value * share for value in running]), strict=True):
         value.copy_(mean)

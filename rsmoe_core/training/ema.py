@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 
-class Average:
+class EMA:
     """An exponential moving average; with a decay of 0 it is the parameters themselves, and nothing is kept.
 
     Running statistics that belong to averaged parameters are averaged with them: they are those of the weights of a
@@ -23,7 +23,7 @@ class Average:
         """By the parameters' names; to be saved, and to be overwritten by what was saved."""
 
     @torch.no_grad()
-    def follow(self, step: int) -> None:
+    def update(self, step: int) -> None:
         """Take in the parameters after step `step`, the first of which is 0."""
         # At first the average reaches back over a part of the steps only, lest it remember the start.
         decay = min(self._decay, (1 + step) / (10 + step))

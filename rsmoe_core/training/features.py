@@ -29,7 +29,7 @@ from tqdm import tqdm
 from rsmoe_core.data.augment import another_view, is_directional
 from rsmoe_core.data.base import Sample, read_image
 from rsmoe_core.preprocess import normalise, resize
-from rsmoe_core.training.distributed import from_first
+from rsmoe_core.training.distributed import from_rank0
 from rsmoe_core.training.run_folder import write_whole
 
 _BATCH = 16
@@ -82,7 +82,7 @@ def cached_features(
 
     Of several processes the first computes them.
     """
-    return np.load(from_first(lambda: _computed(encoder, samples, folder, views, image_size, seed)), mmap_mode="r")
+    return np.load(from_rank0(lambda: _computed(encoder, samples, folder, views, image_size, seed)), mmap_mode="r")
 
 
 def _computed(

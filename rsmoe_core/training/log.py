@@ -25,7 +25,7 @@ class Log:
     def __init__(self, folder: Path, phase: str, start: int) -> None:
         self._path, self._phase, self._began = folder / "log.jsonl", phase, time.perf_counter()
         self._events: Any = None
-        if distributed.is_first():
+        if distributed.is_rank0():
             # Steps after the last checkpoint are taken again; what a killed run said about them would stand twice.
             lines = [json.dumps(row) + "\n" for row in read_log(folder) if row["step"] <= start]
             write_whole(self._path, "".join(lines))
@@ -33,7 +33,7 @@ class Log:
 
     def write(self, *, step: int, epoch: float, **figures: float) -> None:
         """Add a line about the first `step` steps, which make `epoch` epochs."""
-        if not distributed.is_first():
+        if not distributed.is_rank0():
             return
         seconds = round(time.perf_counter() - self._began, 2)
         row = {"phase": self._phase, "seconds": seconds, "step": step, "epoch": epoch, **figures}

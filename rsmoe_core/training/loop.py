@@ -2,7 +2,7 @@
 
 Every random choice of a step (views, rows, dropout) comes from (seed, step, part), and the order of pictures from
 (seed, epoch); so a run that was broken off and resumed takes the same steps as an unbroken one. A step's pictures are
-gone through in as many parts as `Session.accumulate` and `processes` say; most often that is one.
+gone through in as many parts as `RunOptions.accumulate` and `processes` say; most often that is one.
 
 What is learned is an objective's business (see `objectives`); here are the steps, the rate, the log and the resuming.
 """
@@ -23,9 +23,9 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from rsmoe_core.training import distributed
-from rsmoe_core.training.ema import Average
+from rsmoe_core.training.ema import EMA
 from rsmoe_core.training.log import Log
-from rsmoe_core.training.objectives.base import Objective, Session
+from rsmoe_core.training.objectives.base import Objective, RunOptions
 from rsmoe_core.training.stages import Phase
 
 _CLIP = 1.0
@@ -38,13 +38,13 @@ _PART_SEED = 7_368_787
 def run_phase(
     objective: Objective,
     phase: Phase,
-    session: Session,
+    session: RunOptions,
     on_epoch: Callable[[int], dict[str, float]],
-    is_enough: Callable[[int], bool] = lambda epochs: False,
+    should_stop: Callable[[int], bool] = lambda epochs: False,
 ) -> bool:
     """Train in place what the objective trains; goes on from `session.out/last` where that is there.
 
-    `on_epoch` is called after each whole epoch and returns validation figures for the log; `is_enough` says before
+    `on_epoch` is called after each whole epoch and returns validation figures for the log; `should_stop` says before
     each epoch whether, after so many, the phase ends early. Where the phase averages, `on_epoch` sees the average of
     the parameters, and so does whoever comes after the phase. Returns whether the phase has come to its end, which is
     false where `session.max_steps` stopped it before.
@@ -54,16 +54,16 @@ def run_phase(
     steps_per_epoch = math.ceil(len(objective) / phase.images_per_step)
     total = steps_per_epoch * phase.epochs
     followed = [(name, value) for name, value in objective.statistics if value.is_floating_point()]
-    average = Average([*parameters, *followed], phase.average)
+    average = EMA([*parameters, *followed], phase.average)
     start = _resume(objective, optimiser, average, session.out, phase.name)
     stop = min(total, session.max_steps or total)
     ended = stop == total
-    hidden = None if distributed.is_first() else True  # None: where nobody looks
+    hidden = None if distributed.is_rank0() else True  # None: where nobody looks
     bar = tqdm(total=stop, initial=start, desc=phase.name, unit="step", disable=hidden)
     with bar, closing(Log(session.out, phase.name, start)) as log:
         for step in range(start, stop):
             epoch, place = divmod(step, steps_per_epoch)
-            if place == 0 and is_enough(epoch):
+            if place == 0 and should_stop(epoch):
                 ended = True
                 break
             rate = _rate(step, total, phase)
@@ -73,7 +73,7 @@ def run_phase(
             norm = nn.utils.clip_grad_norm_([p for _, p in parameters if p.grad is not None], _CLIP)
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
-            average.follow(step)
+            average.update(step)
             log.write(
                 step=step + 1, epoch=round((step + 1) / steps_per_epoch, 4), loss=loss, rate=rate, norm=float(norm)
             )
@@ -84,24 +84,24 @@ def run_phase(
                 with average.in_place():
                     figures = on_epoch(epoch + 1)
                 log.write(step=step + 1, epoch=epoch + 1, **figures)
-            if distributed.is_first() and (ends_epoch or step + 1 == stop or (step + 1) % session.save_every == 0):
+            if distributed.is_rank0() and (ends_epoch or step + 1 == stop or (step + 1) % session.save_every == 0):
                 _save(objective, optimiser, average, step + 1, session.out, phase.name)
     average.swap()
     return ended
 
 
-def _step(objective: Objective, images: NDArray, step: int, session: Session) -> float:
+def _step(objective: Objective, images: NDArray, step: int, session: RunOptions) -> float:
     """Forward and backward of one step's pictures; the gradients are left on the parameters. Returns the loss.
 
     Loss and gradient are those of the parts, each weighted by its share of the pictures. That is the loss and gradient
-    of the whole step where an objective's loss is a mean over pictures. A mean over tokens, such as Teaching's for each
+    of the whole step where an objective's loss is a mean over pictures. A mean over tokens, such as TextObjective's for each
     role, is so only if all parts have equally many: otherwise a token weighs a little more in a part of short texts
     than in one of long texts, and the texts of a role that few pictures have a little more in a part that has few of
     them; a role that no picture of a part has adds nothing there. Chance (views, rows, dropout) differs with the parts,
     and batch norm sees one part at a time.
     """
     total, share = 0.0, 0.0
-    for part, own in distributed.own_parts(images, session.accumulate):
+    for part, own in distributed.rank_parts(images, session.accumulate):
         torch.manual_seed(session.seed * 1_000_003 + step + part * _PART_SEED)
         rng = np.random.default_rng((session.seed, step, part))
         weight = len(own) / len(images)
@@ -110,7 +110,7 @@ def _step(objective: Objective, images: NDArray, step: int, session: Session) ->
             total += loss.item() * weight
         share += weight
     distributed.average([value for _, value in objective.statistics], share)
-    return distributed.add_up(total, [parameter for _, parameter in objective.trained])
+    return distributed.reduce_gradients(total, [parameter for _, parameter in objective.trained])
 
 
 def _images(epoch: int, place: int, count: int, phase: Phase, seed: int) -> NDArray:
@@ -137,7 +137,7 @@ def _rate(step: int, total: int, phase: Phase) -> float:
 
 
 def _save(
-    objective: Objective, optimiser: torch.optim.Optimizer, average: Average, step: int, out: Path, phase: str
+    objective: Objective, optimiser: torch.optim.Optimizer, average: EMA, step: int, out: Path, phase: str
 ) -> None:
     """Write `last/state.safetensors`: parameters, their average, statistics, moments and the step, whole or not."""
     state = {f"statistic/{name}": value.contiguous() for name, value in objective.statistics}
@@ -152,7 +152,7 @@ def _save(
     aside.replace(_state_path(out))
 
 
-def _resume(objective: Objective, optimiser: torch.optim.Optimizer, average: Average, out: Path, phase: str) -> int:
+def _resume(objective: Objective, optimiser: torch.optim.Optimizer, average: EMA, out: Path, phase: str) -> int:
     """Load what `_save` wrote for this phase and return its step; 0 where there is nothing to go on from."""
     path = _state_path(out)
     if not path.is_file():

@@ -30,50 +30,50 @@ from rsmoe_core.data.base import Sample
 from rsmoe_core.data.formats.registry import read_dataset
 from rsmoe_core.errors import TrainingError
 from rsmoe_core.model.rsmoe import RSMoE
-from rsmoe_core.model.vision.efficientnet_lite import folded
+from rsmoe_core.model.vision.efficientnet_lite import folded_copy
 from rsmoe_core.training import distributed
-from rsmoe_core.training.checkpoints import BestKeeper
-from rsmoe_core.training.distributed import from_first
-from rsmoe_core.training.examples import Study, texts
+from rsmoe_core.training.checkpoints import BestCheckpoint
+from rsmoe_core.training.distributed import from_rank0
+from rsmoe_core.training.examples import TrainingSample, texts
 from rsmoe_core.training.features import FeatureBank, cached_features
 from rsmoe_core.training.log import draw_curves
 from rsmoe_core.training.loop import run_phase
-from rsmoe_core.training.objectives.base import Material, Objective, Session, select_parameters
-from rsmoe_core.training.objectives.classification import Recognition
-from rsmoe_core.training.objectives.detection import Counting
-from rsmoe_core.training.objectives.text import Teaching, Tuning
+from rsmoe_core.training.objectives.base import Objective, RunOptions, TrainingData, select_parameters
+from rsmoe_core.training.objectives.classification import ClassificationObjective
+from rsmoe_core.training.objectives.detection import DetectionObjective
+from rsmoe_core.training.objectives.text import FinetuneObjective, TextObjective
 from rsmoe_core.training.run_folder import check_settings, save_whole, write_whole
 from rsmoe_core.training.samples import studies_of, with_agreement, with_drafts
-from rsmoe_core.training.split import held_out, manner
+from rsmoe_core.training.split import manner, validation_split
 from rsmoe_core.training.stages import Phase, Stage
 from rsmoe_core.training.start import check_start, starting_model
 
-OBJECTIVES: dict[str, Callable[[RSMoE, Phase, Material, Material, Session], Objective]] = {
-    "recognise": Recognition,
-    "teach": Teaching,
-    "tune": Tuning,
-    "count": Counting,
+OBJECTIVES: dict[str, Callable[[RSMoE, Phase, TrainingData, TrainingData, RunOptions], Objective]] = {
+    "recognise": ClassificationObjective,
+    "teach": TextObjective,
+    "tune": FinetuneObjective,
+    "count": DetectionObjective,
 }
 """What a phase may learn, by the name that it gives."""
 
 _VALIDATION_PICTURES = 400
 _LATER_SETTINGS = {
     "average": 0.0,
-    "mixes": 0.0,
+    "mixup": 0.0,
     "windows": (),
     "patience": None,
-    "seeks_agreement": False,
+    "needs_consensus": False,
     "processes x accumulate": 1,
 }
 """Settings that came later, with the value that all runs had before: kept where it is another, so that those go on."""
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TrainConfig:
     """What to train on, and how long."""
 
     data: tuple[Path, ...]
-    """Folders of annotated pictures; their `train` splits are joined."""
+    """Folders of annotated pictures; their `train` splits are initialised."""
     out: Path
     """The run's folder."""
     seed: int = 0
@@ -96,7 +96,7 @@ class Recipe:
 
 def run_stage(
     stage: Stage,
-    recipe: Recipe,
+    recipe: TrainConfig,
     *,
     config: ModelConfig | None = None,
     backbone: Path | None = None,
@@ -112,60 +112,66 @@ def run_stage(
     TrainingError where one of these does not fit or `recipe.out` holds something else, and DataError where the data
     cannot be read.
     """
-    say = say if distributed.is_first() else lambda text: None
+    say = say if distributed.is_rank0() else lambda text: None
     check_start(stage, config, start)
     folder, work, cache = _places(stage, recipe.out)
     folders = [_pictures(stage, root, recipe.max_pictures, say) for root in recipe.data]
     samples = [sample for own in folders for sample in own]
     if not any(sample.captions for sample in samples):
         stage = stage.without_captions()
-    aside = held_out(samples, recipe.holdout)
-    studies = studies_of(stage, samples, say)
-    model = starting_model(stage, studies, config, backbone, start, recipe.seed)
-    from_first(lambda: check_settings(work, _settings(stage, recipe, studies, start, model.config)))
+    aside = validation_split(samples, recipe.holdout)
+    training_samples = studies_of(stage, samples, say)
+    model = starting_model(stage, training_samples, config, backbone, start, recipe.seed)
+    from_rank0(lambda: check_settings(work, _settings(stage, recipe, training_samples, start, model.config)))
     say(f"stage {stage.name}: {len(samples)} pictures, {aside.sum()} of them held out {manner(samples, aside)}")
     model.to(recipe.device)
     for number, phase in enumerate(stage.phases):
         finished = work / phase.name / "finished.json"
         if not finished.is_file():
-            if distributed.is_first():
+            if distributed.is_rank0():
                 for later in stage.phases[number + 1 :]:  # what they learned before was learned from another start
                     shutil.rmtree(work / later.name, ignore_errors=True)
-            if phase.objective == "count" and not set(phase.trains) <= set(model.counters):
-                model.add_counter(*phase.trains)
+            if phase.objective == "count" and not set(phase.trains) <= set(model.detectors):
+                model.add_detector(*phase.trains)
                 model.to(recipe.device)
             say(_announcement(model, phase))
-            # The image encoder's features say nothing as long as it changes, and a counter has features of its own.
+            # The image encoder's features say nothing as long as it changes, and a detector has features of its own.
             needs_features = phase.objective not in ("recognise", "count")
             features = _features(model, recipe, folders, cache) if needs_features else FeatureBank.of([])
             rows = np.flatnonzero(~aside), np.flatnonzero(aside)[:_VALIDATION_PICTURES]
             if phase.needs_drafts:
-                studies = from_first(partial(with_drafts, model, studies, features, np.concatenate(rows)))
-            if phase.seeks_agreement:
+                training_samples = from_rank0(
+                    partial(with_drafts, model, training_samples, features, np.concatenate(rows))
+                )
+            if phase.needs_consensus:
                 sizes = [len(own) for own in folders]
-                studies = from_first(partial(with_agreement, studies, features, rows[0], sizes))
-            train, validation = (Material([studies[i] for i in own.tolist()], features.select(own)) for own in rows)
+                training_samples = from_rank0(partial(with_agreement, training_samples, features, rows[0], sizes))
+            train, validation = (
+                TrainingData([training_samples[i] for i in own.tolist()], features.select(own)) for own in rows
+            )
             best = _learn(model, phase, train, validation, recipe, work / phase.name)
             if best is None:
                 continue  # stopped early: the model as it is
-            from_first(partial(write_whole, finished, json.dumps(best) + "\n"))
+            from_rank0(partial(write_whole, finished, json.dumps(best) + "\n"))
         model = load_model(work / phase.name / "best", recipe.device)
-    from_first(lambda: save_whole(model, folder, half=stage.half))
+    from_rank0(lambda: save_whole(model, folder, half=stage.half))
     return folder
 
 
 def _learn(
-    model: RSMoE, phase: Phase, train: Material, validation: Material, recipe: Recipe, out: Path
+    model: RSMoE, phase: Phase, train: TrainingData, validation: TrainingData, recipe: TrainConfig, out: Path
 ) -> dict[str, float] | None:
     """Train `model` in place; returns epoch and score of the best, or None where `max_steps` stopped it early."""
-    session = Session(out, seed=recipe.seed, bf16=recipe.bf16, max_steps=recipe.max_steps, accumulate=recipe.accumulate)
+    session = RunOptions(
+        out, seed=recipe.seed, bf16=recipe.bf16, max_steps=recipe.max_steps, accumulate=recipe.accumulate
+    )
     torch.manual_seed(recipe.seed)
     objective = OBJECTIVES[phase.objective](model, phase, train, validation, session)
-    keeper = BestKeeper(model, objective, phase, session)
-    ended = run_phase(objective, phase, session, keeper, keeper.is_enough)
-    if distributed.is_first():
+    best_checkpoint = BestCheckpoint(model, objective, phase, session)
+    ended = run_phase(objective, phase, session, best_checkpoint, best_checkpoint.should_stop)
+    if distributed.is_rank0():
         draw_curves(out)
-    return keeper.best if ended else None
+    return best_checkpoint.best if ended else None
 
 
 def _places(stage: Stage, out: Path) -> tuple[Path, Path, Path]:
@@ -186,11 +192,20 @@ def _pictures(stage: Stage, root: Path, limit: int | None, say: Callable[[str], 
 
 
 def _settings(
-    stage: Stage, recipe: Recipe, studies: Sequence[Study], start: Path | None, config: ModelConfig
+    stage: Stage,
+    recipe: TrainConfig,
+    training_samples: Sequence[TrainingSample],
+    start: Path | None,
+    config: ModelConfig,
 ) -> dict[str, object]:
     """What a run must not change while it goes on."""
     # With the derived texts, so that a change of the rules is noticed too: the vocabulary is learned from them.
-    learned = repr([(study.sample.image.name, study.sample.series, texts(study)) for study in studies])
+    learned = repr(
+        [
+            (training_sample.sample.image.name, training_sample.sample.group, texts(training_sample))
+            for training_sample in training_samples
+        ]
+    )
     # How roles are stored is no choice of a run, and runs from before there was one go on.
     shape = {name: value for name, value in config.to_dict().items() if name != "share_base"}
     return {
@@ -201,7 +216,7 @@ def _settings(
         "seed": recipe.seed,
         "views": recipe.views,
         "holdout": recipe.holdout,
-        **_chosen({"processes x accumulate": distributed.count() * recipe.accumulate}),
+        **_chosen({"processes x accumulate": distributed.world_size() * recipe.accumulate}),
     }
 
 
@@ -210,9 +225,9 @@ def _chosen(settings: dict[str, object]) -> dict[str, object]:
     return {name: v for name, v in settings.items() if name not in _LATER_SETTINGS or v != _LATER_SETTINGS[name]}
 
 
-def _features(model: RSMoE, recipe: Recipe, folders: Sequence[Sequence[Sample]], cache: Path) -> FeatureBank:
+def _features(model: RSMoE, recipe: TrainConfig, folders: Sequence[Sequence[Sample]], cache: Path) -> FeatureBank:
     """The frozen image encoder's features of every data folder; each has a folder of its own in `cache`."""
-    encoder = folded(model.vision)
+    encoder = folded_copy(model.vision)
     size = model.config.vision.image_size
     arrays, named = [], Counter[str]()
     for root, samples in zip(recipe.data, folders, strict=True):

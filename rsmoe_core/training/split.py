@@ -15,7 +15,7 @@ _FEWEST = 2
 """Pictures held out at the least."""
 
 
-def held_out(samples: Sequence[Sample], share: float) -> NDArray[np.bool_]:
+def validation_split(samples: Sequence[Sample], share: float) -> NDArray[np.bool_]:
     """True where a picture's whole series is held out.
 
     Where the share of few series comes to next to nothing or to everything, the series of the smallest digest are held
@@ -37,7 +37,7 @@ def manner(samples: Sequence[Sample], chosen: NDArray[np.bool_]) -> str:
 
 
 def _series(sample: Sample) -> str:
-    return sample.series or sample.image.stem
+    return sample.group or sample.image.stem
 
 
 def _digest(name: str) -> float:

@@ -11,8 +11,8 @@
                experts
                fusion
     single     together all of that in one phase, for a comparison: Q-Former, language model and adapters from the start
-    count      near     the counter of aerial pictures, from the image encoder's first layers
-               far      the counter of satellite scenes, from the near one
+    count      near     the detector of aerial pictures, from the image encoder's first layers
+               far      the detector of satellite scenes, from the near one
     finetune   experts  adapters of theme, objects and relations of a finished model, on a few pictures of its user's
                fusion   its fusion adapter, on drafts that those experts wrote
 
@@ -46,33 +46,33 @@ class Phase:
     epochs: int
     learning_rate: float
     images_per_step: int
-    lessons: tuple[str, ...] = ()
-    """What is learned from each picture; names of `lessons.LESSONS`."""
+    tasks: tuple[str, ...] = ()
+    """What is learned from each picture; names of `tasks.TASKS`."""
     weight_decay: float = 0.05
     warmup: float = 0.05
     """Share of the steps over which the learning rate rises; it then falls to a tenth along a cosine."""
     needs_drafts: bool = False
     """The experts write a draft for every picture before the phase begins."""
-    seeks_agreement: bool = False
-    """What most people would say of each picture is told from its likes before the phase begins; see `likes`."""
-    mixes: float = 0.0
+    needs_consensus: bool = False
+    """What most people would say of each picture is told from its neighbours before the phase begins; see `neighbours`."""
+    mixup: float = 0.0
     """Share of the pictures whose vision tokens are mixed with another one's, so that the drafts have to decide."""
     average: float = 0.0
     """Decay of a moving average of the parameters, which is what is validated and kept; 0 for none."""
     windows: tuple[int, ...] = ()
-    """Windows that show something, in an epoch of a counter, for each of its sights."""
+    """Windows that show something, in an epoch of a detector, for each of its classes."""
     patience: int | None = None
     """Epochs without a better score after which the phase ends early; the rate falls as if it did not."""
 
     @property
     def teaches_captions(self) -> bool:
         """Whether it trains a writer of captions."""
-        return self.fuses or "caption" in self.lessons
+        return self.fuses or "caption" in self.tasks
 
     @property
     def fuses(self) -> bool:
         """Whether it trains a writer of captions from drafts."""
-        return not _FUSION.isdisjoint(self.lessons)
+        return not _FUSION.isdisjoint(self.tasks)
 
 
 @dataclass(frozen=True)
@@ -123,18 +123,18 @@ _ALIGN = Phase(
     name="align",
     objective="teach",
     trains=("qformer", "language"),
-    lessons=("caption", "subtask", "question"),
+    tasks=("caption", "subtask", "question"),
     epochs=3,
     learning_rate=8e-4,
     images_per_step=24,
     average=0.998,
-    seeks_agreement=True,
+    needs_consensus=True,
 )
 _EXPERTS_LEARN = Phase(
     name="experts",
     objective="teach",
     trains=_EXPERTS,
-    lessons=("route", "draft", "route_question", "answer"),
+    tasks=("route", "draft", "route_question", "answer"),
     epochs=1,
     learning_rate=5e-4,
     images_per_step=32,
@@ -144,15 +144,15 @@ _FUSE = Phase(
     name="fusion",
     objective="teach",
     trains=(FUSION,),
-    lessons=("fuse",),
+    tasks=("fuse",),
     epochs=2,
     learning_rate=5e-4,
     images_per_step=32,
     weight_decay=0.01,
     average=0.98,
-    mixes=0.5,
+    mixup=0.5,
     needs_drafts=True,
-    seeks_agreement=True,
+    needs_consensus=True,
 )
 
 STAGES: dict[str, Stage] = {
@@ -193,12 +193,12 @@ STAGES: dict[str, Stage] = {
                 name="together",
                 objective="teach",
                 trains=("qformer", "language", *_EXPERTS, FUSION),
-                lessons=("turn", "fuse_derived"),
+                tasks=("turn", "fuse_derived"),
                 epochs=3,
                 learning_rate=8e-4,
                 images_per_step=24,
                 average=0.998,
-                seeks_agreement=True,
+                needs_consensus=True,
             ),
         ),
     ),
@@ -241,7 +241,7 @@ STAGES: dict[str, Stage] = {
                 name="experts",
                 objective="tune",
                 trains=("theme", "objects", "relations"),
-                lessons=("draft", "answer"),
+                tasks=("draft", "answer"),
                 epochs=6,
                 learning_rate=1e-3,
                 images_per_step=8,
@@ -251,7 +251,7 @@ STAGES: dict[str, Stage] = {
                 name="fusion",
                 objective="tune",
                 trains=(FUSION,),
-                lessons=("fuse",),
+                tasks=("fuse",),
                 epochs=10,
                 learning_rate=1e-3,
                 images_per_step=8,

@@ -12,9 +12,9 @@ from rsmoe_core.checkpoint.load import load_model
 from rsmoe_core.config import ModelConfig
 from rsmoe_core.errors import TrainingError
 from rsmoe_core.model.rsmoe import RSMoE, build
-from rsmoe_core.model.tokenizer import TextCodec
+from rsmoe_core.model.tokenizer import Tokenizer
 from rsmoe_core.model.vision.efficientnet_lite import load_imagenet_weights
-from rsmoe_core.training.examples import Study, texts
+from rsmoe_core.training.examples import TrainingSample, texts
 from rsmoe_core.training.stages import Stage
 
 
@@ -31,7 +31,7 @@ def check_start(stage: Stage, config: ModelConfig | None, start: Path | None) ->
 
 def starting_model(
     stage: Stage,
-    studies: Sequence[Study],
+    training_samples: Sequence[TrainingSample],
     config: ModelConfig | None,
     backbone: Path | None,
     start: Path | None,
@@ -41,10 +41,10 @@ def starting_model(
     torch.manual_seed(seed)
     if stage.starts_from is None:
         assert config is not None  # see check_start
-        words = (text for study in studies for text in texts(study))
-        codec = TextCodec.train(words, config.language.vocab_size, config.experts)
-        vocabulary = dataclasses.replace(config.language, vocab_size=len(codec))
-        model = build(dataclasses.replace(config, language=vocabulary), codec)
+        words = (text for training_sample in training_samples for text in texts(training_sample))
+        tokenizer = Tokenizer.train(words, config.language.vocab_size, config.experts)
+        vocabulary = dataclasses.replace(config.language, vocab_size=len(tokenizer))
+        model = build(dataclasses.replace(config, language=vocabulary), tokenizer)
         if backbone is not None:
             _load_encoder(model, backbone)
         if any(set(model.roles) & set(phase.trains) for phase in stage.phases):

@@ -1,6 +1,6 @@
 """The words by which `targets` recognises things, amounts and relations in sentences about overhead pictures.
 
-Spelling variants and plurals that occur in the field's caption sets are mapped to one name.
+Spelling ablation_list and plurals that occur in the field's caption sets are mapped to one name.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rsmoe_core.types import EXPERTS, Answer, Description, Found, Request
+from rsmoe_core.types import EXPERTS, Answer, Description, Detection, Request
 
 
 class FakeEngine:
@@ -68,15 +68,15 @@ def _describe(request: Request) -> Description:
 def _answer(request: Request) -> Answer:
     """Ships are the bright spots; of anything else there is nothing; places are called by their strongest colour."""
     _check(request)
-    assert request.inquiry is not None
-    assert request.inquiry.kind != "unknown", "nobody can answer that"
-    things = [thing for thing in (request.inquiry.thing, request.inquiry.other) if thing is not None]
+    assert request.parsed is not None
+    assert request.parsed.type != "unknown", "nobody can answer that"
+    things = [thing for thing in (request.parsed.subject, request.parsed.compared_with) if thing is not None]
     spots = bright_spots(request.image) if "ship" in things else []
-    found = tuple(Found("ship", x, y, 0.9, reach=4) for x, y in spots)
+    found = tuple(Detection("ship", x, y, 0.9, nms_radius=4) for x, y in spots)
     counts = {thing: float(len(found)) if thing == "ship" else 0.0 for thing in things}
     texts = {"count": str(len(found)), "presence": "yes" if found else "no"}
     colour = ("red place", "green place", "blue place")[int(request.image[request.valid].mean(axis=0).argmax())]
-    text = texts.get(request.inquiry.kind, colour)
+    text = texts.get(request.parsed.type, colour)
     return Answer(text, 0.9, f"{len(found)} bright spots", counts, found)
 
 

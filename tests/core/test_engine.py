@@ -9,8 +9,8 @@ from rsmoe_core.checkpoint.load import load_model, save_model
 from rsmoe_core.engine import Engine, as_sentence, load
 from rsmoe_core.errors import ImageError, ModelError, UsageError
 from rsmoe_core.inference.ablations import ablations
-from rsmoe_core.inference.batching import Workers
-from rsmoe_core.questions.parser import read_inquiry
+from rsmoe_core.inference.batching import ThreadPool
+from rsmoe_core.questions.parser import parse_question
 from rsmoe_core.roles import DEFAULT_PROMPTS
 from rsmoe_core.types import EXPERTS, Request
 from tests.core.conftest import make_tiny
@@ -60,7 +60,7 @@ def test_a_model_for_use_is_shared_by_the_cores(two_threads, images, tmp_path):
     engine = load(tmp_path, device="cpu")
     assert engine._workers.count == 2
     shared = engine.caption(images * 4)
-    engine._workers = Workers(1)
+    engine._workers = ThreadPool(1)
     alone = engine.caption(images * 4)
     assert [(s.caption, s.objects, s.prompts) for s in shared] == [(s.caption, s.objects, s.prompts) for s in alone]
 
@@ -147,8 +147,10 @@ def test_captions_read_like_sentences(written, sentence):
 
 
 def test_every_variant_leaves_out_its_part_and_nothing_else(engine, images):
-    variants = {variant.name: variant for variant in ablations(EXPERTS)}
-    said = dict(zip(variants, engine.compare([Request(image) for image in images], variants.values()), strict=True))
+    ablation_list = {ablation.name: ablation for ablation in ablations(EXPERTS)}
+    said = dict(
+        zip(ablation_list, engine.compare([Request(image) for image in images], ablation_list.values()), strict=True)
+    )
     whole = said["whole"]
     assert whole == engine.caption(images)
     assert [dict(s.prompts) for s in said["no router"]] == [dict(DEFAULT_PROMPTS)] * len(images)
@@ -159,8 +161,8 @@ def test_every_variant_leaves_out_its_part_and_nothing_else(engine, images):
             [getattr(s, o) for o in others] for s in whole
         ]
         assert [getattr(s, name) for s in said[f"{name} alone"]] == [getattr(s, name) for s in whole]
-    joined = said["join instead of fusion"]
-    assert [s.caption.lower().rstrip(".") for s in joined] == [
+    initialised = said["join instead of fusion"]
+    assert [s.caption.lower().rstrip(".") for s in initialised] == [
         as_sentence(", ".join(filter(None, (s.theme, s.objects, s.relations)))).lower().rstrip(".") for s in whole
     ]
     assert [s.caption for s in said["stage 1 only"]] != [s.caption for s in whole]
@@ -187,8 +189,8 @@ def test_answers_come_in_the_order_of_the_questions(engine, images):
 
 @pytest.mark.parametrize("size", [1, 3])
 def test_batch_size_does_not_change_answers(engine, images, size):
-    inquiry = read_inquiry("what color is the building?")
-    requests = [Request(image, inquiry=inquiry) for image in images]
+    parsed = parse_question("what color is the building?")
+    requests = [Request(image, parsed=parsed) for image in images]
     assert [a.text for a in engine.answer(requests, size)] == [a.text for a in engine.answer(requests)]
 
 

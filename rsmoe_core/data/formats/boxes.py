@@ -1,4 +1,4 @@
-"""Pictures in which objects were outlined or marked: one `objects.json` in the folder.
+"""Pictures in which objects were outlined or boxed: one `objects.json` in the folder.
 
     [{"image": "train/a.jpg", "split": "train", "label": "airplane", "polygons": [[x0, y0, ..., x3, y3], ...]},
      {"image": "b.jpg", "label": "tree", "points": [[x, y], ...]}]
@@ -7,7 +7,7 @@ Polygons and points are in pixels of the picture. The sentences come from the co
 question asks for its count. Without `split`, the
 `hashed_split` of the picture's file name.
 
-Marks on things do not tell the kind of place. Where somebody looked, a table has it, and sentences name it too:
+Boxes on things do not tell the kind of place. Where somebody looked, a table has it, and sentences name it too:
 
     image,scene,split
     b.jpg,parking lot,train
@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from rsmoe_core.data.base import SPLITS, Box, Dataset, Marks, Question, Sample, hashed_split
+from rsmoe_core.data.base import SPLITS, Box, Boxes, Dataset, Question, Sample, hashed_split
 from rsmoe_core.data.formats.common import collect, entries, table_rows
 from rsmoe_core.data.templates import (
     airport_sentences,
@@ -30,7 +30,7 @@ from rsmoe_core.data.templates import (
     tree_sentences,
     trees,
 )
-from rsmoe_core.questions.types import plain_question
+from rsmoe_core.questions.types import canonical_question
 from rsmoe_core.words.scene_classes import spoken
 
 RECOGNISED_BY = "objects.json"
@@ -88,8 +88,8 @@ def _placed(sample: Sample, row: dict[str, str]) -> Sample:
         raise ValueError(f"no split '{split}'; known: {', '.join(SPLITS)}")
     scene = spoken(row["scene"])
     sentences = place_sentences_with(scene, sample.objects or "")
-    # The things that stand in the sentences are more than those that were marked.
-    return dataclasses.replace(sample, split=split, scene=scene, captions=tuple(sentences), objects=None)
+    # The things that stand in the sentences are more than those that were boxed.
+    return dataclasses.replace(sample, split=split, scene_class=scene, captions=tuple(sentences), objects=None)
 
 
 def _sample(root: Path, entry: dict) -> Sample:
@@ -105,12 +105,12 @@ def _sample(root: Path, entry: dict) -> Sample:
         image,
         split=entry["split"] if "split" in entry else hashed_split(image.name),
         captions=tuple(rule.sentences(count)),
-        scene=rule.scene,
-        series=image.stem,
+        scene_class=rule.scene,
+        group=image.stem,
         objects=rule.objects(count),
-        questions=(Question(plain_question("count", entry["label"]), str(count), "count"),),
-        marks=Marks(entry["label"], tuple(map(_box, outlines))),
-        by_rule=True,
+        questions=(Question(canonical_question("count", entry["label"]), str(count), "count"),),
+        boxes=Boxes(entry["label"], tuple(map(_box, outlines))),
+        synthetic=True,
     )
 
 

@@ -59,9 +59,9 @@ class Collector:
             problems: list[str] = []
             captions = tuple(_sentences(place, sample.captions, problems))
             questions = _questions(placed, problems)
-            if not (captions or questions or sample.scene or sample.marks):
+            if not (captions or questions or sample.scene_class or sample.boxes):
                 reason = f" ({problems[0].removeprefix(place).lstrip(':, ')})" if problems else ""
-                raise ValueError(f"{sample.image.name} has no sentence, question, scene or marks{reason}")
+                raise ValueError(f"{sample.image.name} has no sentence, question, scene or boxes{reason}")
             self._samples.append(dataclasses.replace(sample, captions=captions, questions=questions))
             self._places[sample.image] = place
             self._problems += problems
@@ -73,20 +73,20 @@ class Collector:
     def _check(self, sample: Sample, asked: int) -> None:
         if sample.split not in SPLITS:
             raise ValueError(f"{sample.image.name} is in split '{sample.split}'; known: {', '.join(SPLITS)}")
-        for name in ("scene", "series", "objects"):
+        for name in ("scene_class", "group", "objects"):
             if not isinstance(getattr(sample, name), str | None):
                 raise ValueError(f"{name} of {sample.image.name} is not a text")
         if not Path(os.path.normpath(sample.image)).is_relative_to(os.path.normpath(self._root)):
             raise ValueError(f"{sample.image} is not in the folder of the data set")
-        if not isinstance(sample.by_rule, bool):
-            raise ValueError(f"by_rule of {sample.image.name} is neither true nor false")
+        if not isinstance(sample.synthetic, bool):
+            raise ValueError(f"synthetic of {sample.image.name} is neither true nor false")
         distance = sample.metres_per_pixel
         if not (distance is None or (type(distance) in (int, float) and 0 < distance < math.inf)):
             raise ValueError(f"metres_per_pixel of {sample.image.name} is no positive number")
-        if (marks := sample.marks) is not None:
-            if not isinstance(marks.thing, str):
-                raise ValueError(f"the marked thing of {sample.image.name} is not a text")
-            if not all(math.isfinite(number) for box in marks.boxes for number in box):
+        if (boxes := sample.boxes) is not None:
+            if not isinstance(boxes.label, str):
+                raise ValueError(f"the boxed thing of {sample.image.name} is not a text")
+            if not all(math.isfinite(number) for box in boxes.cxcywh for number in box):
                 raise ValueError(f"a box of {sample.image.name} is nowhere")
         if sample.image in self._places:
             raise ValueError(f"{sample.image.name} is there already, at {self._places[sample.image]}")
@@ -197,7 +197,7 @@ def _questions(placed: Iterable[tuple[str, Question]], problems: list[str]) -> t
 
 def checked_question(given: Question) -> Question:
     """The question with its texts in lower case and single spaces. Raises ValueError where one is empty or no text."""
-    return Question(_text(given.text, "the question"), _text(given.answer, "the answer"), _text(given.kind, "its kind"))
+    return Question(_text(given.text, "the question"), _text(given.answer, "the answer"), _text(given.type, "its kind"))
 
 
 def _text(given: object, what: str) -> str:

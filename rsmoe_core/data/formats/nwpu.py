@@ -3,7 +3,7 @@
     {"airplane": [{"filename": "airplane_001.jpg", "imgid": 0, "split": "train", "raw": "...", "raw_1": "...", ...,
                    "raw_4": "..."}]}
 
-Written from descriptions of the layout; it was not tried on the data itself.
+Generation from descriptions of the layout; it was not tried on the data itself.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
 """The project's own format: a folder of pictures and one `annotations.jsonl`, a JSON object a line.
 
-    {"image": "images/algiers_0007.png", "split": "train", "captions": ["..."], "scene": "harbour",
-     "series": "algiers", "objects": "three ships",
-     "questions": [{"text": "how many ships are there?", "answer": "three", "kind": "count"}],
-     "marks": {"thing": "ship", "boxes": [[120.5, 80, 24, 9], ...]}, "metres_per_pixel": 10.0, "by_rule": true}
+    {"image": "images/algiers_0007.png", "split": "train", "captions": ["..."], "scene_class": "harbour",
+     "group": "algiers", "objects": "three ships",
+     "questions": [{"text": "how many ships are there?", "answer": "three", "type": "count"}],
+     "boxes": {"label": "ship", "cxcywh": [[120.5, 80, 24, 9], ...]}, "metres_per_pixel": 10.0, "synthetic": true}
 
 `image` is relative to the folder; all but `image` and `split` may be left out, as long as there is a caption, a
 question, a scene or marks. `boxes` are centre x, centre y, width and height of everything of that kind in the picture,
-in its pixels; sizes are 0 where only a point was marked, and an empty list says that there is none. `by_rule` is there
+in its pixels; sizes are 0 where only a point was boxed, and an empty list says that there is none. `synthetic` is there
 where nobody wrote the sentences. Every other format can be turned into this one: `rsmoe data prepare`.
 """
 
@@ -18,7 +18,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from rsmoe_core.data.base import Dataset, Marks, Question, Sample
+from rsmoe_core.data.base import Boxes, Dataset, Question, Sample
 from rsmoe_core.data.formats.common import collect, lines
 
 RECOGNISED_BY = ANNOTATIONS = "annotations.jsonl"
@@ -53,19 +53,19 @@ def _sample(root: Path, line: str) -> Sample:
         image=root / content["image"],
         split=content["split"],
         captions=content.get("captions", ()),
-        scene=content.get("scene"),
-        series=content.get("series"),
+        scene_class=content.get("scene_class"),
+        group=content.get("group"),
         objects=content.get("objects"),
-        questions=tuple(Question(q["text"], q["answer"], q["kind"]) for q in content.get("questions", ())),
-        marks=_marks(content["marks"]) if "marks" in content else None,
+        questions=tuple(Question(q["text"], q["answer"], q["type"]) for q in content.get("questions", ())),
+        boxes=_boxes(content["boxes"]) if "boxes" in content else None,
         metres_per_pixel=content.get("metres_per_pixel"),
-        by_rule=content.get("by_rule", False),
+        synthetic=content.get("synthetic", False),
     )
 
 
-def _marks(content: dict) -> Marks:
+def _boxes(content: dict) -> Boxes:
     boxes = []
-    for box in content["boxes"]:
+    for box in content["cxcywh"]:
         x, y, width, height = map(float, box)
         boxes.append((x, y, width, height))
-    return Marks(content["thing"], tuple(boxes))
+    return Boxes(content["label"], tuple(boxes))

@@ -3,7 +3,7 @@
     {"annotations": [{"image_id": "0", "filename": "P0378_0001.png", "text_input": "...", "text_output": "..."}]}
 
 `text_input` is one of a few ways to ask for the caption and is not read. Pictures that were cut from one DOTA image
-(`P0378`) are one series. There is no official split: `hashed_split` of the series. Written from a description of the
+(`P0378`) are one series. There is no official split: `hashed_split` of the series. Generation from a description of the
 layout; it was not tried on the data itself.
 """
 
@@ -30,4 +30,4 @@ def read(annotations: Path) -> Dataset:
 def _sample(root: Path, entry: dict) -> Sample:
     image = find_picture(root, entry["filename"])
     series = image.stem.split("_")[0]
-    return Sample(image, hashed_split(series), (entry["text_output"],), series=series)
+    return Sample(image, hashed_split(series), (entry["text_output"],), group=series)

@@ -3,7 +3,7 @@
     {"annotations": [{"filename": "P0003_0002.png", "caption": "...",
                       "qa_pairs": [{"question": "...", "answer": "Yes.", "type": "presence"}]}]}
 
-It was made to measure with, so every picture is in the split `test`. Written from a description of the layout; it was
+It was made to measure with, so every picture is in the split `test`. Generation from a description of the layout; it was
 not tried on the data itself.
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rsmoe_core.data.base import Dataset, Question, Sample
 from rsmoe_core.data.formats.common import collect, entries, find_picture, opens_with
-from rsmoe_core.questions.types import kind_of
+from rsmoe_core.questions.types import question_type
 
 RECOGNISED_BY = "annotations.json with a JSON object"
 
@@ -30,12 +30,12 @@ def read(annotations: Path) -> Dataset:
 
 def _sample(root: Path, entry: dict) -> Sample:
     image = find_picture(root, entry["filename"])
-    return Sample(image, "test", (entry["caption"],), series=image.stem.split("_")[0], questions=typed(entry))
+    return Sample(image, "test", (entry["caption"],), group=image.stem.split("_")[0], questions=typed(entry))
 
 
 def typed(entry: dict) -> tuple[Question, ...]:
     """The questions under `qa_pairs`; one that lacks its text or answer is left for the collector to report."""
     return tuple(
-        Question(pair.get("question"), pair.get("answer"), kind_of(pair.get("question"), pair.get("type")))
+        Question(pair.get("question"), pair.get("answer"), question_type(pair.get("question"), pair.get("type")))
         for pair in entry["qa_pairs"]
     )

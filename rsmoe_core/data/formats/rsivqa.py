@@ -4,7 +4,7 @@
     1.tif:does this picture contain trees?yes
 
 One folder holds one such `*.txt`: the set's five sources number their pictures alike, so each needs its own folder. The
-kind of a question follows from its wording. There is no official split: `hashed_split` of the picture's name. Written
+kind of a question follows from its wording. There is no official split: `hashed_split` of the picture's name. Generation
 from a description of the layout; it was not tried on the data itself.
 """
 
@@ -19,7 +19,7 @@ from pathlib import Path
 from rsmoe_core.data.base import Dataset, Question, Sample, hashed_split
 from rsmoe_core.data.formats.common import Collector, checked_question, find_picture, lines
 from rsmoe_core.errors import DataError
-from rsmoe_core.questions.types import kind_of
+from rsmoe_core.questions.types import question_type
 
 RECOGNISED_BY = "*.txt with lines NAME.tif:QUESTION?ANSWER"
 
@@ -48,7 +48,7 @@ def read(annotations: Path) -> Dataset:
             asked[name].append((place, question))
     for name, rows in asked.items():
         image = find_picture(annotations.parent, name)
-        collector.add(rows[0][0], Sample(image, hashed_split(name), (), series=image.stem), asked=rows)
+        collector.add(rows[0][0], Sample(image, hashed_split(name), (), group=image.stem), asked=rows)
     return collector.dataset()
 
 
@@ -65,4 +65,4 @@ def _parsed(line: str) -> tuple[str, Question]:
     if not found:
         raise ValueError(f"expected NAME.tif:QUESTION?ANSWER, found '{line.strip()}'")
     name, text, answer = found.groups()
-    return name, checked_question(Question(text, answer, kind_of(text)))
+    return name, checked_question(Question(text, answer, question_type(text)))

@@ -8,7 +8,7 @@
 
 RSVQA-HR says `USGS` instead of `LR`, and has the split `test_phili` besides `train`, `val` and `test`. An entry's place
 in its list is its id: entries of other splits stand there as stubs, `{"id": 7, "active": false}`, and are passed over.
-As the set's authors do, counts of LR and areas of HR are answered by ranges; counts of HR stay numbers. Written from a
+As the set's authors do, counts of LR and areas of HR are answered by ranges; counts of HR stay numbers. Generation from a
 description of the layout; it was not tried on the data itself.
 """
 
@@ -24,7 +24,7 @@ from typing import Any
 from rsmoe_core.data.base import SPLITS, Dataset, Question, Sample
 from rsmoe_core.data.formats.common import Collector, entries, find_picture
 from rsmoe_core.errors import DataError
-from rsmoe_core.questions.types import kind_of
+from rsmoe_core.questions.types import question_type
 
 RECOGNISED_BY = "*_split_*_images.json"
 
@@ -59,7 +59,7 @@ def read(annotations: Path) -> Dataset:
         for place, image in split.images:
             with collector.reading(place):
                 if image["active"]:
-                    sample = Sample(find_picture(root, f"{image['id']}.tif"), split.name, (), series=str(image["id"]))
+                    sample = Sample(find_picture(root, f"{image['id']}.tif"), split.name, (), group=str(image["id"]))
                     collector.add(place, sample, asked=list(_asked(collector, place, image, split)))
     return collector.dataset()
 
@@ -99,7 +99,7 @@ def _asked(collector: Collector, at: str, image: dict, split: _Split) -> Iterato
             if question["active"]:
                 if question["img_id"] != image["id"]:
                     raise ValueError(f"it is about picture {question['img_id']}")
-                kind = kind_of(question["question"], question["type"])
+                kind = question_type(question["question"], question["type"])
                 yield place, Question(question["question"], _answer(question, kind, split), kind)
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from rsmoe_core.data.base import Dataset, Question, Sample, hashed_split
 from rsmoe_core.data.formats.common import collect, entries, opens_with
 from rsmoe_core.data.templates import place_sentences
-from rsmoe_core.questions.types import kind_of
+from rsmoe_core.questions.types import question_type
 from rsmoe_core.words.scene_classes import spoken
 
 _CALLED = {
@@ -48,7 +48,7 @@ def read(annotations: Path) -> Dataset:
 
 def _sample(root: Path, entry: dict) -> Sample:
     image = root / entry["image"]
-    questions = tuple(Question(text, answer, kind_of(text)) for text, answer in entry["qa"])
+    questions = tuple(Question(text, answer, question_type(text)) for text, answer in entry["qa"])
     named = spoken(entry["scene"])
     scene = _CALLED.get(named, named)
     captions = entry.get("captions")
@@ -60,7 +60,7 @@ def _sample(root: Path, entry: dict) -> Sample:
         scene,
         f"ucm:{block}",  # RSICD has series of the same names
         questions=questions,
-        by_rule=not captions,
+        synthetic=not captions,
     )
 
 

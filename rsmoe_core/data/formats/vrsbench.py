@@ -6,7 +6,7 @@
     Images_train/05863_0000.png
 
 and the same with `val`, which the benchmark measures with; it stays `val` here. Pictures that were cut from one image
-(`05863`) are one series. Written from a description of the layout; it was not tried on the data itself.
+(`05863`) are one series. Generation from a description of the layout; it was not tried on the data itself.
 """
 
 from __future__ import annotations
@@ -39,4 +39,4 @@ def _sample(root: Path, path: Path) -> Sample:
     entry = json.loads(path.read_text(encoding="utf-8-sig"))
     split = path.parent.name.removeprefix("Annotations_")
     image = root / f"Images_{split}" / entry["image"]
-    return Sample(image, split, (entry["caption"],), series=image.stem.split("_")[0], questions=typed(entry))
+    return Sample(image, split, (entry["caption"],), group=image.stem.split("_")[0], questions=typed(entry))

@@ -3,7 +3,7 @@
 It says what `generate` of transformers says, with a fraction of the work around it: rows of the same length are read
 together without padding, of the last layer only what is needed is computed, and a row that has ended leaves the batch.
 
-    rows by length ─prefill─▶ Cache of keys and values ─step─▶ a token for every row, a step at a time ─▶ Written
+    rows by length ─prefill─▶ Cache of keys and values ─step─▶ a token for every row, a step at a time ─▶ Generation
 
 Shapes: R rows, L places in the sequence, H features, N heads, D features of a head, V words.
 """
@@ -32,7 +32,7 @@ _WORTH_CLOSING_UP = 0.75
 
 
 @dataclass(frozen=True)
-class Written:
+class Generation:
     """One text that the language model wrote."""
 
     ids: tuple[int, ...]
@@ -82,7 +82,9 @@ class Decoder(nn.Module):
         self.register_buffer("sin_LD", sin, persistent=False)
         self.work = Work()
 
-    def write(self, tokens_RQH: Tensor, prompts: Sequence[Sequence[int]], max_tokens: int, eos: int) -> list[Written]:
+    def write(
+        self, tokens_RQH: Tensor, prompts: Sequence[Sequence[int]], max_tokens: int, eos: int
+    ) -> list[Generation]:
         """A text of at most `max_tokens` for each row, from its vision tokens and the ids of its prompt.
 
         What a row says does not depend on the rows beside it.
@@ -196,9 +198,9 @@ class _Text:
         else:
             self.ids.append(token)
 
-    def written(self) -> Written:
+    def written(self) -> Generation:
         tokens = max(1, len(self.ids) + self.ended)
-        return Written(tuple(self.ids), min(1.0, math.exp(self.score / tokens)))
+        return Generation(tuple(self.ids), min(1.0, math.exp(self.score / tokens)))
 
 
 @dataclass

@@ -18,12 +18,12 @@ from torch.nn import functional as F
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from rsmoe_core.config import LanguageConfig
-from rsmoe_core.model.tokenizer import TextCodec
+from rsmoe_core.model.tokenizer import Tokenizer
 
 _TINY = 1e-8
 
 
-def build_language_model(config: LanguageConfig, codec: TextCodec) -> LlamaForCausalLM:
+def build_language_model(config: LanguageConfig, tokenizer: Tokenizer) -> LlamaForCausalLM:
     """A fresh, randomly initialised decoder; input and output embeddings are tied."""
     return LlamaForCausalLM(
         LlamaConfig(
@@ -34,9 +34,9 @@ def build_language_model(config: LanguageConfig, codec: TextCodec) -> LlamaForCa
             intermediate_size=config.intermediate_size,
             max_position_embeddings=config.max_length,
             tie_word_embeddings=True,
-            pad_token_id=codec.pad,
-            bos_token_id=codec.bos,
-            eos_token_id=codec.eos,
+            pad_token_id=tokenizer.pad,
+            bos_token_id=tokenizer.bos,
+            eos_token_id=tokenizer.eos,
         )
     )
 

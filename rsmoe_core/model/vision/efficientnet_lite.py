@@ -3,7 +3,7 @@
 Shapes: B images, C channels, H rows, W columns, P patches (row by row from the top left), D features.
 
 Architecture: Tan & Le 2019 (arXiv 1905.11946) without squeeze-and-excite and swish, as in the TensorFlow "lite"
-variants, whose published ImageNet weights `load_imagenet_weights` reads. Those were trained with TensorFlow's SAME
+ablation_list, whose published ImageNet weights `load_imagenet_weights` reads. Those were trained with TensorFlow's SAME
 padding, which pads more at the bottom and right than at the top and left; it is kept so that the weights mean the same.
 """
 
@@ -100,7 +100,7 @@ class EfficientNetLite(nn.Module):
         blocks: list[nn.Module] = []
         c_in = _STEM_CHANNELS
         for number, (kernel, stride, expansion, channels, repeats) in enumerate(_STAGES):
-            # The Lite variants keep the first and the last stage at one layer.
+            # The Lite ablation_list keep the first and the last stage at one layer.
             ends = number in (0, len(_STAGES) - 1)
             c_out = _scaled_channels(channels, config.width)
             for repeat in range(repeats if ends else math.ceil(repeats * config.depth)):
@@ -115,13 +115,13 @@ class EfficientNetLite(nn.Module):
         return features_BDhw.flatten(2).transpose(1, 2)
 
 
-def folded(network: Network) -> Network:
+def folded_copy(network: Network) -> Network:
     """A frozen, faster copy for inference, with the same outputs."""
-    return fold(deepcopy(network))
+    return fold_batch_norms(deepcopy(network))
 
 
-def fold(network: Network) -> Network:
-    """Freeze a network and make it faster: batch norms folded into their convolutions, channels last."""
+def fold_batch_norms(network: Network) -> Network:
+    """Freeze a network and make it faster: batch norms folded_copy into their convolutions, channels last."""
     network.eval().requires_grad_(False)
     for pair in network.modules():
         if isinstance(pair, nn.Sequential) and len(pair) == 2:

@@ -1,9 +1,9 @@
 """What a phase learns, behind one seam: the loop asks an objective for losses and knows nothing else about it.
 
-recognition.Recognition   the image encoder: kinds of places and words, from pictures
-teaching.Teaching         texts, word by word, from the features of a settled image encoder
-teaching.Tuning           the same from few pictures
-counting.Counting         the counter: single things, from windows of pictures in which they are marked
+recognition.ClassificationObjective   the image encoder: kinds of places and words, from pictures
+teaching.TextObjective         texts, word by word, from the features of a settled image encoder
+teaching.FinetuneObjective           the same from few pictures
+counting.DetectionObjective         the detector: single things, from windows of pictures in which they are boxed
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from torch import Tensor, nn
 
 from rsmoe_core.model import lora
 from rsmoe_core.model.rsmoe import RSMoE
-from rsmoe_core.training.examples import Study
+from rsmoe_core.training.examples import TrainingSample
 from rsmoe_core.training.features import FeatureBank
 from rsmoe_core.training.stages import Phase
 
 
 @dataclass(frozen=True)
-class Material:
-    """Pictures to learn from; row i of the features belongs to `studies[i]`."""
+class TrainingData:
+    """Pictures to learn from; row i of the features belongs to `training_samples[i]`."""
 
-    studies: Sequence[Study]
+    training_samples: Sequence[TrainingSample]
     features: FeatureBank
     """Empty as long as the image encoder still changes."""
 
     def __len__(self) -> int:
-        return len(self.studies)
+        return len(self.training_samples)
 
 
 @dataclass(frozen=True)
-class Session:
+class RunOptions:
     """How a phase is run; what is learned is the phase's own business."""
 
     out: Path
@@ -85,8 +85,8 @@ def select_parameters(model: RSMoE, phase: Phase) -> list[tuple[str, nn.Paramete
     for part in phase.trains:
         if part in model.roles:
             chosen += lora.parameters_of(model.language, [part])
-        elif part in model.counters:
-            chosen += [(f"{part}.{key}", p) for key, p in model.counters[part].named_parameters()]
+        elif part in model.detectors:
+            chosen += [(f"{part}.{key}", p) for key, p in model.detectors[part].named_parameters()]
         else:
             chosen += [(f"{part}.{key}", p) for key, p in lora.without_adapters(getattr(model, part))]
     for _, parameter in chosen:

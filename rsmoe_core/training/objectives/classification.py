@@ -20,9 +20,9 @@ from torch.nn import functional as F
 
 from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.preprocess import normalise
-from rsmoe_core.training.examples import Study
+from rsmoe_core.training.examples import TrainingSample
 from rsmoe_core.training.features import make_views
-from rsmoe_core.training.objectives.base import Material, Session, select_parameters
+from rsmoe_core.training.objectives.base import RunOptions, TrainingData, select_parameters
 from rsmoe_core.training.stages import Phase
 
 _COMMON = 30
@@ -35,18 +35,20 @@ _UNKNOWN = -100
 """The class that cross-entropy leaves out."""
 
 
-class Recognition:
+class ClassificationObjective:
     """Kinds of places and words from pixels; see `objectives.Objective`."""
 
-    def __init__(self, model: RSMoE, phase: Phase, train: Material, validation: Material, session: Session) -> None:
+    def __init__(
+        self, model: RSMoE, phase: Phase, train: TrainingData, validation: TrainingData, session: RunOptions
+    ) -> None:
         self.trained = select_parameters(model, phase)
         self.statistics = [(name, b) for name, b in model.vision.named_buffers()]
         self._vision = model.vision.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._size = model.config.vision.image_size
-        self._train, self._validation, self._session = train.studies, validation.studies, session
+        self._train, self._validation, self._session = train.training_samples, validation.training_samples, session
         self._batch = phase.images_per_step
-        self._scenes = sorted({s.sample.scene for s in train.studies if s.sample.scene})
-        shares = _word_shares(train.studies)
+        self._scenes = sorted({s.sample.scene_class for s in train.training_samples if s.sample.scene_class})
+        shares = _word_shares(train.training_samples)
         self._words = sorted(shares)
         device = next(model.vision.parameters()).device
         self._place_head = nn.Linear(model.config.vision.feature_size, len(self._scenes), device=device)
@@ -62,12 +64,14 @@ class Recognition:
     def losses(self, images: NDArray[np.int64], rng: np.random.Generator) -> Iterator[Tensor]:
         """One loss, over a random view of each picture."""
         self._vision.train()
-        studies = [self._train[i] for i in images]
+        training_samples = [self._train[i] for i in images]
         seen = make_views(
-            [study.sample for study in studies], self._size, [[chance] for chance in rng.spawn(len(studies))]
+            [training_sample.sample for training_sample in training_samples],
+            self._size,
+            [[chance] for chance in rng.spawn(len(training_samples))],
         )
         places_BS, words_BW = self._recognise(seen, _HEAD_DROPOUT)
-        yield self._loss(places_BS, words_BW, studies)
+        yield self._loss(places_BS, words_BW, training_samples)
 
     def validate(self) -> tuple[float, dict[str, float]]:
         """Share of the pictures held out whose kind of place is found, and the loss; the share is the score."""
@@ -75,11 +79,15 @@ class Recognition:
         losses, right, known = 0.0, 0, 0
         with torch.no_grad():
             for first in range(0, len(self._validation), self._batch):
-                studies = self._validation[first : first + self._batch]
-                pictures = make_views([study.sample for study in studies], self._size, [[None]] * len(studies))
+                training_samples = self._validation[first : first + self._batch]
+                pictures = make_views(
+                    [training_sample.sample for training_sample in training_samples],
+                    self._size,
+                    [[None]] * len(training_samples),
+                )
                 places_BS, words_BW = self._recognise(pictures, 0.0)
-                losses += self._loss(places_BS, words_BW, studies).item() * len(studies)
-                truth_B = self._places(studies).to(places_BS.device)
+                losses += self._loss(places_BS, words_BW, training_samples).item() * len(training_samples)
+                truth_B = self._places(training_samples).to(places_BS.device)
                 right += int((places_BS.argmax(dim=1) == truth_B).sum())
                 known += int((truth_B != _UNKNOWN).sum())
         accuracy = right / max(known, 1)
@@ -93,37 +101,42 @@ class Recognition:
         mean_BD = F.dropout(patches_BPD.float().mean(dim=1), dropout, training=dropout > 0)
         return self._place_head(mean_BD), self._word_head(mean_BD)
 
-    def _loss(self, places_BS: Tensor, words_BW: Tensor, studies: Sequence[Study]) -> Tensor:
-        truth_B, truth_BW = self._places(studies).to(places_BS.device), self._said(studies).to(words_BW.device)
-        words = F.binary_cross_entropy_with_logits(words_BW, truth_BW, reduction="sum") / len(studies)
+    def _loss(self, places_BS: Tensor, words_BW: Tensor, training_samples: Sequence[TrainingSample]) -> Tensor:
+        truth_B, truth_BW = (
+            self._places(training_samples).to(places_BS.device),
+            self._said(training_samples).to(words_BW.device),
+        )
+        words = F.binary_cross_entropy_with_logits(words_BW, truth_BW, reduction="sum") / len(training_samples)
         loss = _WORDS_WEIGHT * words
         if (truth_B != _UNKNOWN).any():
             loss = loss + F.cross_entropy(places_BS, truth_B, ignore_index=_UNKNOWN, label_smoothing=_SMOOTHING)
         return loss
 
-    def _places(self, studies: Sequence[Study]) -> Tensor:
+    def _places(self, training_samples: Sequence[TrainingSample]) -> Tensor:
         """Number of each picture's kind of place; a kind that was not learned counts as unknown."""
         numbers = {scene: number for number, scene in enumerate(self._scenes)}
-        return torch.tensor([numbers.get(study.sample.scene or "", _UNKNOWN) for study in studies])
+        return torch.tensor(
+            [numbers.get(training_sample.sample.scene_class or "", _UNKNOWN) for training_sample in training_samples]
+        )
 
-    def _said(self, studies: Sequence[Study]) -> Tensor:
+    def _said(self, training_samples: Sequence[TrainingSample]) -> Tensor:
         """Share of each picture's sentences that hold each word."""
-        said = [_words_of(study) for study in studies]
+        said = [_words_of(training_sample) for training_sample in training_samples]
         return torch.tensor([[counts.get(word, 0.0) for word in self._words] for counts in said])
 
 
-def _words_of(study: Study) -> dict[str, float]:
-    captions = study.sample.captions
+def _words_of(training_sample: TrainingSample) -> dict[str, float]:
+    captions = training_sample.sample.captions
     counts = Counter(word for caption in captions for word in set(re.findall(r"[a-z]+", caption)))
     return {word: count / len(captions) for word, count in counts.items()}
 
 
-def _word_shares(studies: Sequence[Study]) -> dict[str, float]:
+def _word_shares(training_samples: Sequence[TrainingSample]) -> dict[str, float]:
     """Mean share of each common word over all pictures."""
     pictures: Counter[str] = Counter()
     shares: Counter[str] = Counter()
-    for study in studies:
-        said = _words_of(study)
+    for training_sample in training_samples:
+        said = _words_of(training_sample)
         pictures.update(said.keys())
         shares.update(said)
-    return {word: shares[word] / len(studies) for word, count in pictures.items() if count >= _COMMON}
+    return {word: shares[word] / len(training_samples) for word, count in pictures.items() if count >= _COMMON}

@@ -1,6 +1,6 @@
-"""Marked pictures → windows for the counter: pixels and the heat that should rise at the centre of each thing.
+"""Marked pictures → windows for the detector: pixels and the heat that should rise at the centre of each thing.
 
-    MarkedPicture ─cut─▶ Window(image, centres) ─turned, recoloured─▶ Window ─heat─▶ heat_hw
+    AnnotatedImage ─cut─▶ Window(image, centres) ─turned, recoloured─▶ Window ─heat─▶ heat_hw
 
 Shapes: H = W = SIDE pixels of the enlarged picture, h = w = SIDE / CELL cells, N things.
 """
@@ -18,7 +18,7 @@ from PIL import Image
 
 from rsmoe_core.data.augment import SLIGHT, recoloured, stretched
 from rsmoe_core.data.base import Box, read_image
-from rsmoe_core.model.detector import CELL, SIGHTS
+from rsmoe_core.model.detector import CELL, DETECTOR_CLASSES
 
 SIDE = 256
 """Pixels of a window's side, in the enlarged picture."""
@@ -27,20 +27,20 @@ _KEPT = 1024
 _AT_A_THING = 0.6
 """Share of the windows that are laid over a thing, where the picture holds one."""
 _SCALES = (0.75, 1.35)
-"""Limits of the random factor on a sight's own scale."""
+"""Limits of the random factor on a cls's own scale."""
 _STRETCH_SHARE = 0.3
 # Spread of the heat, in cells: a sixth of the thing's size within limits.
 _SPREAD, _NARROWEST, _WIDEST = 1 / 6, 0.7, 3.0
 
 
 @dataclass(frozen=True)
-class MarkedPicture:
-    """A picture in which every thing of one sight is marked; there may be none."""
+class AnnotatedImage:
+    """A picture in which every thing of one cls is boxed; there may be none."""
 
     image: Path
     """The picture's file."""
-    sight: str
-    """A name of `SIGHTS`."""
+    cls: str
+    """A name of `DETECTOR_CLASSES`."""
     boxes: tuple[Box, ...]
     """Every one of its things."""
     metres_per_pixel: float | None = None
@@ -56,14 +56,14 @@ class Window:
     """Centre x, centre y, width and height, in pixels of the window; only things whose centre lies in it."""
 
 
-def draw_window(picture: MarkedPicture, rng: np.random.Generator) -> Window:
+def draw_crop(picture: AnnotatedImage, rng: np.random.Generator) -> Window:
     """A random window of the picture, seen anew; the same generator state gives the same window."""
     window = _turned(_cut(picture, rng), rng)
     image = stretched(window.image_HWC, rng) if rng.random() < _STRETCH_SHARE else window.image_HWC
     return Window(recoloured(image, rng, SLIGHT), window.boxes_N4)
 
 
-def heat_of(boxes_N4: NDArray[np.float64]) -> NDArray[np.float32]:
+def heatmap_of(boxes_N4: NDArray[np.float64]) -> NDArray[np.float32]:
     """heat_hw: 1 in the cell of each thing's centre, falling off around it."""
     cells = SIDE // CELL
     heat = np.zeros((cells, cells), np.float32)
@@ -81,11 +81,11 @@ def _pixels(path: Path) -> NDArray[np.uint8]:
     return read_image(path)
 
 
-def _cut(picture: MarkedPicture, rng: np.random.Generator) -> Window:
+def _cut(picture: AnnotatedImage, rng: np.random.Generator) -> Window:
     image = _pixels(picture.image)
     boxes_N4 = np.array(picture.boxes, np.float64).reshape(-1, 4)
     height, width = image.shape[:2]
-    wanted = SIGHTS[picture.sight].enlargement(picture.metres_per_pixel) * rng.uniform(*_SCALES)
+    wanted = DETECTOR_CLASSES[picture.cls].enlargement(picture.metres_per_pixel) * rng.uniform(*_SCALES)
     extent = min(SIDE / wanted, height, width)
     scale = SIDE / extent
     if len(boxes_N4) and rng.random() < _AT_A_THING:
@@ -116,4 +116,4 @@ def _turned(window: Window, rng: np.random.Generator) -> Window:
 
 def batch_of(windows: Sequence[Window]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """images_BHWC and heat_Bhw."""
-    return np.stack([w.image_HWC for w in windows]), np.stack([heat_of(w.boxes_N4) for w in windows])
+    return np.stack([w.image_HWC for w in windows]), np.stack([heatmap_of(w.boxes_N4) for w in windows])

@@ -12,14 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rsmoe_core.checkpoint.inference import writer_of
+from rsmoe_core.checkpoint.inference import for_inference
 from rsmoe_core.metrics.cider import PictureCider
 from rsmoe_core.model import lora
 from rsmoe_core.model.language.llama import answer_loss
 from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.roles import CAPTION
-from rsmoe_core.training.examples import LESSONS, Row, pack
-from rsmoe_core.training.objectives.base import Material, Session, select_parameters
+from rsmoe_core.training.examples import TASKS, Row, pack
+from rsmoe_core.training.objectives.base import RunOptions, TrainingData, select_parameters
 from rsmoe_core.training.stages import Phase
 
 _WRITING_BATCH = 64
@@ -27,10 +27,12 @@ _MOST_MIXED = 0.5
 """Largest share of another picture in vision tokens that are mixed."""
 
 
-class Teaching:
-    """The rows of the phase's lessons; see `objectives.Objective`."""
+class TextObjective:
+    """The rows of the phase's tasks; see `objectives.Objective`."""
 
-    def __init__(self, model: RSMoE, phase: Phase, train: Material, validation: Material, session: Session) -> None:
+    def __init__(
+        self, model: RSMoE, phase: Phase, train: TrainingData, validation: TrainingData, session: RunOptions
+    ) -> None:
         self.trained = select_parameters(model, phase)
         self.statistics: list[tuple[str, Tensor]] = []
         self._model, self._phase, self._session = model, phase, session
@@ -55,7 +57,7 @@ class Teaching:
         return figures.get("validation_cider", -figures["validation_loss"]), figures
 
     def validation_loss(self) -> float:
-        """Mean loss over the rows of the phase's lessons, on view 0 of every picture held out."""
+        """Mean loss over the rows of the phase's tasks, on view 0 of every picture held out."""
         self._model.eval()
         losses = counts = 0.0
         with torch.no_grad():
@@ -68,14 +70,14 @@ class Teaching:
         return losses / max(counts, 1)
 
     def _role_losses(
-        self, material: Material, images: NDArray[np.int64], views: NDArray[np.int64], rng: np.random.Generator
+        self, material: TrainingData, images: NDArray[np.int64], views: NDArray[np.int64], rng: np.random.Generator
     ) -> Iterator[tuple[Tensor, int]]:
         """(loss, number of rows) for each role that learns from these pictures."""
         model = self._model
         rows: dict[str | None, list[list[Row]]] = {}
         for place, image in enumerate(images):
-            for lesson in self._phase.lessons:
-                for row in LESSONS[lesson](material.studies[image], model.codec, rng):
+            for task in self._phase.tasks:
+                for row in TASKS[task](material.training_samples[image], model.tokenizer, rng):
                     rows.setdefault(row.role, [[] for _ in images])[place].append(row)
         device = next(model.language.parameters()).device
         with torch.autocast(device.type, torch.bfloat16, enabled=self._session.bf16):
@@ -83,12 +85,12 @@ class Teaching:
             learns = "qformer" in self._phase.trains
             seen_BQH = None if learns else model.encode(patches_BPD, [CAPTION] * len(images))
             if seen_BQH is not None and model.language.training:
-                seen_BQH = mixed(seen_BQH, self._phase.mixes, rng)
+                seen_BQH = mixed(seen_BQH, self._phase.mixup, rng)
             for role, by_image in rows.items():
                 if model.has_experts:
                     lora.activate(model.language, role)
                 taught = [place for place, own in enumerate(by_image) if own]
-                packed = pack(model.codec, [by_image[place] for place in taught]).to(device)
+                packed = pack(model.tokenizer, [by_image[place] for place in taught]).to(device)
                 if seen_BQH is not None:
                     tokens_BQH = seen_BQH[taught]
                 else:  # for each role anew, as a graph serves one backward pass
@@ -97,7 +99,7 @@ class Teaching:
                 yield loss, sum(map(len, by_image))
 
 
-class Tuning(Teaching):
+class FinetuneObjective(TextObjective):
     """The same from few pictures, where the epoch of least loss is the best.
 
     CIDEr weighs words by their rarity: of a handful of pictures of one kind every word is common, and all captions
@@ -124,12 +126,12 @@ def mixed(tokens_BQH: Tensor, share: float, rng: np.random.Generator) -> Tensor:
     return torch.lerp(tokens_BQH, tokens_BQH[torch.from_numpy(rng.permutation(images))], amounts_B11)
 
 
-def caption_figures(model: RSMoE, phase: Phase, material: Material) -> dict[str, float]:
+def caption_figures(model: RSMoE, phase: Phase, material: TrainingData) -> dict[str, float]:
     """CIDEr of greedy captions by what the phase trains; nothing where it trains no writer of them, or has none."""
-    described = [i for i, study in enumerate(material.studies) if study.sample.captions]
+    described = [i for i, training_sample in enumerate(material.training_samples) if training_sample.sample.captions]
     if not phase.teaches_captions or not described:
         return {}
-    writer = writer_of(model)
+    writer = for_inference(model)
     captions: list[str] = []
     for first in range(0, len(described), _WRITING_BATCH):
         numbers = described[first : first + _WRITING_BATCH]
@@ -139,10 +141,10 @@ def caption_figures(model: RSMoE, phase: Phase, material: Material) -> dict[str,
             if not phase.fuses:
                 written = writer.answer(tokens_BQH, instructions)
             else:
-                drafts = [dict(material.studies[i].drafts) for i in numbers]
-                if "fuse_derived" in phase.lessons:  # experts that learn at the same time write theirs now
+                drafts = [dict(material.training_samples[i].drafts) for i in numbers]
+                if "fuse_derived" in phase.tasks:  # experts that learn at the same time write theirs now
                     _, drafts = writer.ask_experts(tokens_BQH, instructions)
                 written = writer.fuse(tokens_BQH, instructions, drafts, beams=1)
-        captions += [model.codec.decode(w.ids) for w in written]
-    cider = PictureCider([material.studies[i].sample.captions for i in described])
+        captions += [model.tokenizer.decode(w.ids) for w in written]
+    cider = PictureCider([material.training_samples[i].sample.captions for i in described])
     return {"validation_cider": float(np.mean([cider(picture, text) for picture, text in enumerate(captions)]))}

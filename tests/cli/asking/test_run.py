@@ -18,7 +18,7 @@ from rsmoe_cli.asking.scene_answer import SceneAnswer
 from rsmoe_cli.formats.registry import check_output
 from rsmoe_cli.raster.scene import open_scene
 from rsmoe_cli.tiles.grid import Grid
-from rsmoe_core.questions.parser import read_inquiry
+from rsmoe_core.questions.parser import parse_question
 from tests.cli.fakes import FakeEngine
 from tests.cli.rasters import SITE_CRS, rotated, sea, write_raster
 
@@ -41,7 +41,7 @@ def ask(
     return list(
         ask_scenes(
             list(zip(scenes, grids, strict=True)),
-            [read_inquiry(question) for question in questions],
+            [parse_question(question) for question in questions],
             engine or FakeEngine(),
             check_output(out, *paths) if out is not None else None,
         )

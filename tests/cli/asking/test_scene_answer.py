@@ -8,20 +8,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rsmoe_cli.asking.detections import Heard, Thing, things_of
+from rsmoe_cli.asking.detections import SceneDetection, TileAnswer, scene_detections
 from rsmoe_cli.asking.scene_answer import SceneAnswer, scene_answer
-from rsmoe_cli.pipeline.stats import Tally
+from rsmoe_cli.pipeline.stats import TileStats
 from rsmoe_cli.tiles.grid import Grid, Tile
-from rsmoe_core.questions.types import Inquiry, Kind
-from rsmoe_core.types import Answer, Found
+from rsmoe_core.questions.types import Kind, ParsedQuestion
+from rsmoe_core.types import Answer, Detection
 from rsmoe_core.words import locations
 
 Sights = Sequence[tuple[float, float, float]]
 """x, y and confidence of ships in a tile's picture."""
 
 
-def inquiry(kind: Kind, **details: str) -> Inquiry:
-    return Inquiry(text=f"{kind}?", kind=kind, plain=kind, **{"thing": "ship", **details})
+def parsed(kind: Kind, **details: str) -> ParsedQuestion:
+    return ParsedQuestion(text=f"{kind}?", kind=kind, plain=kind, **{"thing": "ship", **details})
 
 
 def hear(
@@ -32,16 +32,20 @@ def hear(
     counts: Mapping[str, float] | None = None,
     evidence: str = "",
     side: int | None = None,
-    reach: float = 4,
+    nms_radius: float = 4,
     share: float = 1,
-) -> Heard:
-    found = tuple(Found("ship", x, y, sure, reach) for x, y, sure in ships)
+) -> TileAnswer:
+    found = tuple(Detection("ship", x, y, sure, reach) for x, y, sure in ships)
     answer = Answer(text, confidence, evidence, counts or {}, found)
-    return Heard(tile, answer, side or tile.size, round(tile.own_pixels * share), tile.own_pixels * share / tile.pixels)
+    return TileAnswer(
+        tile, answer, side or tile.size, round(tile.own_pixels * share), tile.own_pixels * share / tile.pixels
+    )
 
 
-def ask(question: Inquiry, grid: Grid, heard: Sequence[Heard], skipped: int = 0, failed: int = 0) -> SceneAnswer:
-    tally = Tally(
+def ask(
+    question: ParsedQuestion, grid: Grid, heard: Sequence[TileAnswer], skipped: int = 0, failed: int = 0
+) -> SceneAnswer:
+    tally = TileStats(
         told=len(heard), skipped=skipped, failed=failed, error="r0000c0000 cannot be read" if failed else None
     )
     return scene_answer(question, grid.width, grid.height, heard, tally)
@@ -83,9 +87,10 @@ def test_no_grid_changes_the_number_of_ships(sea: tuple[Grid, list[tuple[float, 
     grid, ships = sea
     side = grid.size // reduced
     heard = [
-        hear(tile, "?", ships=parts_seen(tile, ships, side), side=side, reach=7 * side / grid.size) for tile in grid
+        hear(tile, "?", ships=parts_seen(tile, ships, side), side=side, nms_radius=7 * side / grid.size)
+        for tile in grid
     ]
-    answer = ask(inquiry("count"), grid, heard)
+    answer = ask(parsed("count"), grid, heard)
     assert answer.answer == str(len(ships))
     assert {(round(t.x / 3), round(t.y / 3)) for t in answer.things} <= {
         (round(x / 3) + dx, round(y / 3) + dy) for x, y in ships for dx in (-1, 0, 1) for dy in (-1, 0, 1)
@@ -99,8 +104,8 @@ def test_a_ship_at_a_seam_is_counted_once_whoever_sees_it_where() -> None:
     left, right = overlapping
     assert left.own[2] == 35
 
-    def count(x_left: float, x_right: float) -> list[Thing]:
-        return things_of(
+    def count(x_left: float, x_right: float) -> list[SceneDetection]:
+        return scene_detections(
             [
                 hear(left, "1", ships=[(x_left, 20, 0.7)]),
                 hear(right, "1", ships=[(x_right - 30, 20, 0.8)]),
@@ -117,13 +122,13 @@ def test_a_tile_tells_its_own_things_apart() -> None:
     left, right = Grid(70, 40, 40, 10)
     pair = [(34.0, 20.0, 0.9), (37.0, 20.0, 0.8)]
     there = [(x - 30, y, sure - 0.05) for x, y, sure in pair]
-    assert len(things_of([hear(left, "2", ships=pair), hear(right, "2", ships=there)])) == 2
+    assert len(scene_detections([hear(left, "2", ships=pair), hear(right, "2", ships=there)])) == 2
 
 
 def test_a_count_has_an_interval_and_says_where() -> None:
     ships = [(5.0, 5.0, 0.9), (15.0, 5.0, 0.8), (25.0, 5.0, 0.4)]
     heard = [hear(LEFT, "2", ships=ships, evidence="two ships at the quay"), hear(MIDDLE, "0"), hear(RIGHT, "0")]
-    answer = ask(inquiry("count"), ROW, heard, skipped=2, failed=1)
+    answer = ask(parsed("count"), ROW, heard, skipped=2, failed=1)
     assert answer.answer == "2"
     assert answer.interval == (1, 3)
     # 0.9 and 0.8 without 0.4, or one of them with it
@@ -142,9 +147,7 @@ def test_a_count_has_an_interval_and_says_where() -> None:
 
 
 def test_nothing_found_is_as_sure_as_the_tiles_are() -> None:
-    answer = ask(
-        inquiry("count"), ROW, [hear(tile, "0", sure) for tile, sure in zip(ROW, (0.9, 0.8, 0.7), strict=True)]
-    )
+    answer = ask(parsed("count"), ROW, [hear(tile, "0", sure) for tile, sure in zip(ROW, (0.9, 0.8, 0.7), strict=True)])
     assert (answer.answer, answer.interval) == ("0", (0, 0))
     assert answer.confidence == pytest.approx(0.8)
     assert answer.evidence == ("found in none of 3 tiles",)
@@ -154,7 +157,7 @@ def test_numbers_without_places_count_by_the_ground_that_is_owned() -> None:
     grid = Grid(60, 40, 40, 20)
     heard = [hear(tile, "8", counts={"ship": 8}) for tile in grid]
     assert [one.own_share for one in heard] == [0.75, 0.75]
-    answer = ask(inquiry("count"), grid, heard)
+    answer = ask(parsed("count"), grid, heard)
     assert answer.answer == "12"
     assert answer.interval is not None
     low, high = answer.interval
@@ -166,15 +169,15 @@ def test_numbers_without_places_count_by_the_ground_that_is_owned() -> None:
 
 def test_presence_rests_on_the_surest_tile() -> None:
     weak = [hear(tile, "no", 0.6) for tile in ROW]
-    answer = ask(inquiry("presence"), ROW, weak)
+    answer = ask(parsed("presence"), ROW, weak)
     assert (answer.answer, answer.supporting) == ("no", ())
     assert answer.confidence == pytest.approx(0.6), "many weak voices are no strong one"
-    answer = ask(inquiry("presence"), ROW, [*weak[:2], hear(RIGHT, "yes", 0.8)])
+    answer = ask(parsed("presence"), ROW, [*weak[:2], hear(RIGHT, "yes", 0.8)])
     assert (answer.answer, answer.confidence, answer.supporting) == ("yes", 0.8, (RIGHT,))
-    assert answer.evidence[0].startswith("1 of 3 tiles say yes; the strongest signs are in r0000c0002 (0.80), ")
-    answer = ask(inquiry("presence"), ROW, [*weak[:2], hear(RIGHT, "yes", 0.6, ships=[(5, 5, 0.97)])])
+    assert answer.evidence[0].startswith("1 of 3 tiles say yes; the strongest identity are in r0000c0002 (0.80), ")
+    answer = ask(parsed("presence"), ROW, [*weak[:2], hear(RIGHT, "yes", 0.6, ships=[(5, 5, 0.97)])])
     assert (answer.answer, answer.confidence) == ("yes", 0.97)
-    answer = ask(inquiry("presence"), ROW, [hear(LEFT, "no", 0.6, ships=[(5, 5, 0.2)])])
+    answer = ask(parsed("presence"), ROW, [hear(LEFT, "no", 0.6, ships=[(5, 5, 0.2)])])
     assert (answer.answer, answer.confidence) == ("no", 0.8)
 
 
@@ -184,12 +187,12 @@ def test_presence_rests_on_the_surest_tile() -> None:
 )
 def test_comparison_counts_both(relation: str, ships: int, cars: int, answer: str) -> None:
     found = tuple(
-        Found(thing, 2 + 7 * place, row, 0.99, 3)
+        Detection(thing, 2 + 7 * place, row, 0.99, 3)
         for thing, number, row in (("ship", ships, 5), ("car", cars, 25))
         for place in range(number)
     )
-    heard = [Heard(LEFT, Answer("?", 0.9, found=found), 40, 1600, 1.0)]
-    said = ask(inquiry("comparison", other="car", relation=relation), ROW, heard)
+    heard = [TileAnswer(LEFT, Answer("?", 0.9, found=found), 40, 1600, 1.0)]
+    said = ask(parsed("comparison", other="car", relation=relation), ROW, heard)
     assert said.answer == answer
     assert said.confidence > 0.85
     assert said.evidence[0].startswith(f"ship: {ships}")
@@ -197,15 +200,15 @@ def test_comparison_counts_both(relation: str, ships: int, cars: int, answer: st
 
 def test_comparison_of_numbers_without_places() -> None:
     heard = [hear(tile, "?", counts={"ship": 20, "car": 2}) for tile in ROW]
-    assert ask(inquiry("comparison", other="car", relation="more"), ROW, heard).answer == "yes"
-    bare = ask(inquiry("comparison", other="car", relation="more"), ROW, [hear(LEFT, "no", 0.7)])
+    assert ask(parsed("comparison", other="car", relation="more"), ROW, heard).answer == "yes"
+    bare = ask(parsed("comparison", other="car", relation="more"), ROW, [hear(LEFT, "no", 0.7)])
     assert (bare.answer, bare.confidence) == ("no", 0.7)
 
 
 @pytest.mark.parametrize("kind", ["theme", "rural_urban", "color", "relation"])
 def test_tiles_vote_with_their_ground_and_confidence(kind: Kind) -> None:
     heard = [hear(LEFT, "Port", 0.8), hear(MIDDLE, "beach", 0.6, share=0.5), hear(RIGHT, "port.", 0.6)]
-    answer = ask(inquiry(kind), ROW, heard)
+    answer = ask(parsed(kind), ROW, heard)
     assert answer.answer == "port"
     assert answer.confidence == pytest.approx(1.4 / (1.4 + 0.3) * 0.7)
     assert answer.supporting == (LEFT, RIGHT)
@@ -218,39 +221,39 @@ def test_location_is_where_in_the_scene_things_are() -> None:
         hear(MIDDLE, "unknown"),
         hear(RIGHT, "bottom", ships=[(20, 35, 0.8), (35, 35, 0.7)]),
     ]
-    answer = ask(inquiry("location"), ROW, heard)
+    answer = ask(parsed("location"), ROW, heard)
     assert answer.answer == "lower right, upper left"
     assert answer.confidence == pytest.approx(0.8)
     assert answer.supporting == (RIGHT, LEFT)
 
 
 def test_location_of_what_is_not_there() -> None:
-    answer = ask(inquiry("location"), ROW, [hear(tile, "unknown", counts={"ship": 0}) for tile in ROW])
+    answer = ask(parsed("location"), ROW, [hear(tile, "unknown", counts={"ship": 0}) for tile in ROW])
     assert answer.answer == "nowhere: no ship was found"
     assert answer.confidence == pytest.approx(0.9)
-    doubtful = ask(inquiry("location"), ROW, [hear(LEFT, "unknown", ships=[(5, 5, 0.3)])])
+    doubtful = ask(parsed("location"), ROW, [hear(LEFT, "unknown", ships=[(5, 5, 0.3)])])
     assert (doubtful.answer, doubtful.confidence) == ("nowhere: no ship was found", 0.7)
 
 
 def test_a_place_in_a_tile_is_a_place_in_the_scene() -> None:
     heard = [hear(LEFT, "unknown"), hear(MIDDLE, "unknown"), hear(RIGHT, "in the upper left corner")]
-    assert ask(inquiry("location"), ROW, heard).answer == "upper right"
+    assert ask(parsed("location"), ROW, heard).answer == "upper right"
     whole = Grid(40, 40, 40)
-    assert ask(inquiry("location"), whole, [hear(next(iter(whole)), "lower left")]).answer == "lower left"
-    assert ask(inquiry("location"), ROW, [hear(LEFT, "somewhere")]).answer == "left"
+    assert ask(parsed("location"), whole, [hear(next(iter(whole)), "lower left")]).answer == "lower left"
+    assert ask(parsed("location"), ROW, [hear(LEFT, "somewhere")]).answer == "left"
 
 
 def test_a_description_quotes_what_is_said_of_most_ground() -> None:
     grid = Grid(200, 40, 40)
     said = ["A port.", "A beach.", "A port.", "A road.", "A lake."]
     heard = [hear(tile, text, 0.9 - 0.1 * tile.col) for tile, text in zip(grid, said, strict=True)]
-    answer = ask(inquiry("description"), grid, heard)
+    answer = ask(parsed("description"), grid, heard)
     assert answer.answer == "A port. (40% of the area) A beach. (20% of the area) A road. (20% of the area)"
     assert len(answer.supporting) == 4
 
 
 def test_what_no_picture_answers() -> None:
-    question = Inquiry("Why?", "unknown", "", reason="reasons cannot be seen; ask what is there")
+    question = ParsedQuestion("Why?", "unknown", "", reason="reasons cannot be seen; ask what is there")
     answer = ask(question, ROW, [])
     assert str(answer).splitlines() == ["unknown", "reasons cannot be seen; ask what is there"]
     assert answer.facts()["confidence"] == 0
@@ -261,26 +264,26 @@ def test_what_the_engine_does_not_know() -> None:
         hear(tile, "unknown", evidence=line) for tile, line in zip(ROW, ("too coarse", "dark", "dark"), strict=True)
     ]
     for kind in ("count", "presence", "comparison", "theme", "location", "description"):
-        answer = ask(inquiry(kind, other="car", relation="more"), ROW, heard)
+        answer = ask(parsed(kind, other="car", relation="more"), ROW, heard)
         assert (answer.answer, answer.reason, answer.confidence) == ("unknown", "dark", 0)
-    assert ask(inquiry("theme"), ROW, [*heard[:2], hear(RIGHT, "port")]).answer == "port"
+    assert ask(parsed("theme"), ROW, [*heard[:2], hear(RIGHT, "port")]).answer == "port"
 
 
 def test_a_scene_of_which_nothing_is_heard() -> None:
-    assert ask(inquiry("theme"), ROW, [], skipped=3).reason == "the scene has no valid pixel"
-    failed = ask(inquiry("theme"), ROW, [], failed=3)
+    assert ask(parsed("theme"), ROW, [], skipped=3).reason == "the scene has no valid pixel"
+    failed = ask(parsed("theme"), ROW, [], failed=3)
     assert failed.reason == "no tile could be read or asked"
     assert failed.evidence == ("failed tiles, without which this is: 3; r0000c0000 cannot be read",)
 
 
 def test_an_engine_without_confidence_gives_no_nan() -> None:
     for kind in ("count", "presence", "theme", "description", "location"):
-        answer = ask(inquiry(kind), ROW, [hear(LEFT, "no", math.nan)])
+        answer = ask(parsed(kind), ROW, [hear(LEFT, "no", math.nan)])
         json.dumps(answer.facts(), allow_nan=False)
 
 
 def test_ground_that_tiles_do_not_own_still_speaks() -> None:
-    assert ask(inquiry("theme"), ROW, [hear(LEFT, "port", 0.0, share=0)]).answer == "port"
+    assert ask(parsed("theme"), ROW, [hear(LEFT, "port", 0.0, share=0)]).answer == "port"
 
 
 def test_places_have_nine_names() -> None:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from affine import Affine
 
-from rsmoe_cli.captioning.run import Wish, describe_scenes
+from rsmoe_cli.captioning.run import CaptionJob, describe_scenes
 from rsmoe_cli.formats.registry import check_output
-from rsmoe_cli.pipeline.inputs import Cutting
+from rsmoe_cli.pipeline.inputs import TilingOptions
 from rsmoe_cli.pipeline.journal import open_journal
 from rsmoe_cli.pipeline.stats import Summary
 from rsmoe_cli.tiles.grid import Grid
@@ -27,7 +27,7 @@ def run(
     prompts: bool = False,
     counts: bool = False,
 ) -> Summary:
-    wish = Wish([path], Cutting(None, "auto", str(size), overlap), prompts=prompts, counts=counts)
+    wish = CaptionJob([path], TilingOptions(None, "auto", str(size), overlap), prompts=prompts, counts=counts)
     output = check_output(out, path)
     with open_journal(out) as journal:
         journal.begin(wish.settings(engine))
@@ -97,7 +97,7 @@ def test_overlap_counts_every_valid_pixel_once(tmp_path: Path) -> None:
 
 def test_ground_that_is_undefined_has_rows_without_geometry(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     full_disk = {
-        "crs": "+proj=geos +h=35785831 +sweep=y +ellps=WGS84",
+        "crs": "+proj=geos +h=35785831 +clean_stale=y +ellps=WGS84",
         "transform": Affine(11e4, 0, -5.5e6, 0, -11e4, 5.5e6),
     }
     run(rgb(tmp_path / "a.tif", 100, 100, **full_disk), tmp_path / "out.geojson", FakeEngine(), size=16)

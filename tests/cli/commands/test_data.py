@@ -26,7 +26,7 @@ def test_prepare_says_how_many_pictures_it_cut_from_ports(rsmoe: Cli, tmp_path: 
     assert result.stdout == ""
     samples = read_dataset(tmp_path / "ports").samples
     assert result.stderr.strip() == f"{len(samples)} pictures in ports"
-    assert {(s.series, s.split) for s in samples} == {("a", "val"), ("b", "train"), ("c", "val")}
+    assert {(s.group, s.split) for s in samples} == {("a", "val"), ("b", "train"), ("c", "val")}
 
 
 def test_prepare_turns_any_format_into_the_plain_one_and_says_what_is_left_out(rsmoe: Cli, tmp_path: Path) -> None:
@@ -172,8 +172,8 @@ def test_the_real_questions_survive_preparing(rsmoe: Cli, shared: Path, tmp_path
     result = rsmoe("data", "prepare", "ucm", source, "-o", "plain")
     assert result.exit_code == 0
     before, after = (read_dataset(folder) for folder in (source, tmp_path / "plain"))
-    assert [(s.questions, s.captions, s.by_rule, s.scene, s.series, s.split) for s in after.samples] == [
-        (s.questions, s.captions, s.by_rule, s.scene, s.series, s.split) for s in before.samples
+    assert [(s.questions, s.captions, s.synthetic, s.scene, s.group, s.split) for s in after.samples] == [
+        (s.questions, s.captions, s.synthetic, s.scene, s.group, s.split) for s in before.samples
     ]
     assert Question("how many trees in the picture?", "one", "count") in after.samples[0].questions
     assert len(after.samples) == 1890, "also those of which nothing is asked"

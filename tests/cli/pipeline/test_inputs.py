@@ -8,7 +8,7 @@ import pytest
 from typer.testing import Result
 
 from rsmoe_cli.errors import SceneError
-from rsmoe_cli.pipeline.inputs import Cutting, find_scenes, stamp
+from rsmoe_cli.pipeline.inputs import TilingOptions, file_signature, find_scenes
 from rsmoe_cli.raster.scene import Scene
 from rsmoe_core.errors import UsageError
 from tests.cli.fakes import FakeEngine
@@ -41,20 +41,20 @@ def test_words_become_scenes_in_order_and_each_once(tmp_path: Path, monkeypatch:
 def test_a_scene_that_is_opened_twice_is_looked_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = [rgb(tmp_path / name) for name in ("a.tif", "b.tif")]
     opened: list[str] = []
-    real = Cutting.open.__globals__["open_scene"]
+    real = TilingOptions.open.__globals__["open_scene"]
 
     def counted(path: str, *more: object) -> Scene:
         opened.append(path)
         return real(path, *more)
 
     monkeypatch.setattr("rsmoe_cli.pipeline.inputs.open_scene", counted)
-    cutting = Cutting(None, "auto", "400m", 0)
+    cutting = TilingOptions(None, "auto", "400m", 0)
     for path in (paths[0], paths[0], paths[1], paths[0]):
         assert cutting.open(path).path == path
     assert opened == [paths[0], paths[1], paths[0]], "no more than one is held"
     assert cutting.grid(cutting.open(paths[0]), 32).size == 40
     with pytest.raises(UsageError, match="tile size"):
-        Cutting(None, "auto", "huge", 0).open(paths[0])
+        TilingOptions(None, "auto", "huge", 0).open(paths[0])
 
 
 def test_a_stamp_changes_with_the_files_of_a_scene(tmp_path: Path) -> None:
@@ -65,15 +65,19 @@ def test_a_stamp_changes_with_the_files_of_a_scene(tmp_path: Path) -> None:
         '<SourceFilename relativeToVRT="1">a.tif</SourceFilename><SourceBand>1</SourceBand>'
         "</SimpleSource></VRTRasterBand></VRTDataset>"
     )
-    before = stamp(str(path)), stamp(str(vrt))
+    before = file_signature(str(path)), file_signature(str(vrt))
     (tmp_path / "a.tif.aux.xml").write_text("<PAMDataset></PAMDataset>")
-    assert (stamp(str(path)), stamp(str(vrt))) == before, "statistics that a viewer leaves are no change"
+    assert (file_signature(str(path)), file_signature(str(vrt))) == before, (
+        "statistics that a viewer leaves are no change"
+    )
     os.utime(path, (4e9, 4e9))
-    assert stamp(str(path)) != before[0]
-    assert stamp(str(vrt)) != before[1], "what a VRT is made of counts"
-    assert stamp(f"/vsisubfile/0_{path.stat().st_size},{path}").startswith("70 x 50 pixels at (10.0, 0.0, 500000.0")
+    assert file_signature(str(path)) != before[0]
+    assert file_signature(str(vrt)) != before[1], "what a VRT is made of counts"
+    assert file_signature(f"/vsisubfile/0_{path.stat().st_size},{path}").startswith(
+        "70 x 50 pixels at (10.0, 0.0, 500000.0"
+    )
     with pytest.raises(SceneError):
-        stamp(str(tmp_path / "none.tif"))
+        file_signature(str(tmp_path / "none.tif"))
 
 
 def test_a_further_scene_that_names_what_lies_elsewhere_is_left_out_unopened(

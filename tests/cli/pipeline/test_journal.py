@@ -21,7 +21,7 @@ from rsmoe_cli import atomic
 from rsmoe_cli.captioning import layer
 from rsmoe_cli.errors import OutputError
 from rsmoe_cli.formats.base import Row
-from rsmoe_cli.pipeline.journal import Journal, KeptScene, KeptTile, changes, open_journal
+from rsmoe_cli.pipeline.journal import Journal, SceneRecord, TileRecord, changes, open_journal
 from tests.cli.fakes import FakeEngine
 from tests.cli.rasters import noise, rgb, write_raster
 from tests.cli.test_reading import damaged
@@ -69,8 +69,8 @@ def names(folder: Path) -> list[str]:
         (Journal, "keep", 3, True, 8),
         (Journal, "keep", 4, False, 8),
         (Journal, "finishing", 1, True, 0),
-        (layer, "sweep", 1, True, 0),
-        (atomic, "_settle", 1, True, 0),
+        (layer, "clean_stale", 1, True, 0),
+        (atomic, "_fsync", 1, True, 0),
         (os, "replace", 1, False, 0),
         (os, "replace", 1, True, 0),
         (Journal, "finish", 1, False, 0),
@@ -253,7 +253,7 @@ def test_a_file_that_came_in_between_is_not_replaced(rsmoe: Cli, engine: FakeEng
 def test_two_runs_do_not_share_an_output(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
     rgb(tmp_path / "a.tif")
     with open_journal(Path("out.gpkg")):
-        # SQLite's locks are between processes.
+        # SQLite's locks are between distributed.
         command = [sys.executable, "-m", "rsmoe_cli.main", *COMMAND]
         result = subprocess.run(
             command,
@@ -321,16 +321,16 @@ def test_an_interrupted_run_tries_again_what_failed(rsmoe: Cli, engine: FakeEngi
     assert engine.requests == [], "the damaged tile was read again, in vain"
 
 
-def row(number: int, status: str = "ok") -> KeptTile:
-    return KeptTile(number, 10, Row(f"r{number}", {"tile_id": f"r{number}", "status": status, "x": 0.1}, None))
+def row(number: int, status: str = "ok") -> TileRecord:
+    return TileRecord(number, 10, Row(f"r{number}", {"tile_id": f"r{number}", "status": status, "x": 0.1}, None))
 
 
 def test_a_journal_takes_a_batch_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
-    scene = KeptScene("a.tif", "1 byte", None, {"tile_size": 16}, 4)
+    scene = SceneRecord("a.tif", "1 byte", None, {"tile_size": 16}, 4)
     with open_journal(tmp_path / "out.gpkg") as journal:
         journal.begin({"model": "fake"})
         assert journal.begin_scene(0, scene) == bytearray(4)
-        journal.keep(0, [row(0), KeptTile(2, 0, None)])
+        journal.keep(0, [row(0), TileRecord(2, 0, None)])
         with pytest.raises(OutputError, match="cannot write"):
             journal.keep(0, [row(1), row(2)])
     with open_journal(tmp_path / "out.gpkg") as journal:
@@ -353,7 +353,7 @@ def test_every_commit_reaches_the_disk(tmp_path: Path) -> None:
     def run() -> None:
         journal = Journal(tmp_path / "out.gpkg")
         journal.begin({})
-        journal.begin_scene(0, KeptScene("a.tif", "", None, {}, 9))
+        journal.begin_scene(0, SceneRecord("a.tif", "", None, {}, 9))
         for number in range(5):
             journal.keep(0, [row(number)])
         os.kill(os.getpid(), signal.SIGKILL)

@@ -130,7 +130,7 @@ def test_answers_of_any_type_belong_to_one_question(tmp_path: Path, name: str) -
 
     samples, skipped = cut(scene, layer, tmp_path / "cars", Columns(answer="cars", question="how many cars are there?"))
     assert [q.answer for s in samples for q in s.questions] == ["3", "0", "2.5"]
-    assert {q.kind for s in samples for q in s.questions} == {"count"}
+    assert {q.type for s in samples for q in s.questions} == {"count"}
     assert skipped == [f"feature {first + 1}: no text in cars"]
 
     samples, _ = cut(scene, layer, tmp_path / "pools", Columns(answer="pool", question="is there a pool?"))

@@ -29,7 +29,7 @@ def test_a_prepared_folder_says_the_same_as_its_source(source: Path, tmp_path: P
     for old, new in zip(before.samples, after.samples, strict=True):
         assert new.image.parent == tmp_path / "out" / "images"
         assert new.image.read_bytes() == old.image.read_bytes()
-        assert (new.captions, new.split, new.scene, new.series) == (old.captions, old.split, old.scene, old.series)
+        assert (new.captions, new.split, new.scene, new.group) == (old.captions, old.split, old.scene, old.group)
 
 
 @pytest.mark.parametrize("linked", [True, False])
@@ -82,7 +82,7 @@ def test_grey_pictures_take_the_colours_of_others_and_all_else_stays(source: Pat
     assert len(after) == len(before)
     for old, new, same in zip(before, after, again, strict=True):
         assert new.image.read_bytes() == same.image.read_bytes()
-        assert (new.captions, new.split, new.scene, new.series) == (old.captions, old.split, old.scene, old.series)
+        assert (new.captions, new.split, new.scene, new.group) == (old.captions, old.split, old.scene, old.group)
         assert new.image.samefile(old.image) == (old.image.name not in grey)
         assert not is_grey(read_image(new.image))
     prepare("karpathy", source, tmp_path / "other", colours=lenders, seed=1)

@@ -103,7 +103,7 @@ def prepared(scenes: Path) -> Path:
 
 def _of(prepared: Path, port: str) -> list[Sample]:
     """The windows of a port."""
-    return [sample for sample in read_dataset(prepared).samples if sample.series == port and sample.captions]
+    return [sample for sample in read_dataset(prepared).samples if sample.group == port and sample.captions]
 
 
 def test_labelled_ports_become_a_data_set_that_training_reads(prepared: Path) -> None:
@@ -111,7 +111,7 @@ def test_labelled_ports_become_a_data_set_that_training_reads(prepared: Path) ->
     assert dataset.problems == ()
     windows = [sample for sample in dataset.samples if sample.captions]
     assert len(windows) == 2 * (SIDE * SIDE // 6000)
-    assert {(s.series, s.split) for s in windows} == {("east", "train"), ("west", "val")}
+    assert {(s.group, s.split) for s in windows} == {("east", "train"), ("west", "val")}
     assert {Image.open(s.image).size for s in windows} == {(224, 224)}
     assert len(list(prepared.iterdir())) == len(dataset.samples) + 1
     assert [path.name for path in prepared.parent.iterdir()] == ["ports"]
@@ -139,13 +139,13 @@ def test_sentences_agree_with_what_is_in_the_window(scenes: Path, prepared: Path
 
 def test_whole_ports_are_there_with_every_ship_marked(prepared: Path) -> None:
     dataset = read_dataset(prepared)
-    (east,), (west,) = dataset.marked("train"), dataset.marked("val")
+    (east,), (west,) = dataset.boxed("train"), dataset.boxed("val")
     assert Image.open(east.image).size == (SIDE, SIDE)
     assert east.metres_per_pixel == pytest.approx(10, abs=0.1)
-    assert east.marks is not None
-    assert sorted(east.marks.boxes) == sorted((x + 4.0, y + 3.0, 8.0, 6.0) for x, y, _, _ in SHIPS)
-    assert west.marks is not None
-    assert west.marks.boxes == ()
+    assert east.boxes is not None
+    assert sorted(east.boxes.cxcywh) == sorted((x + 4.0, y + 3.0, 8.0, 6.0) for x, y, _, _ in SHIPS)
+    assert west.boxes is not None
+    assert west.boxes.cxcywh == ()
 
 
 def test_without_ships_no_ship_is_spoken_of(prepared: Path) -> None:
@@ -162,7 +162,7 @@ def test_a_map_of_the_ground_gives_places_and_sentences(scenes: Path, tmp_path: 
     assert {sample.scene for sample in _of(tmp_path / "out", "west")} <= {"sea", "coast", "city", *_UNMAPPED}
     found = set()
     for sample in _of(tmp_path / "out", "east"):
-        assert sample.by_rule
+        assert sample.synthetic
         window = find_window(scenes / "east.tif", sample.image)
         sea, town, forest = (window.share(*ends) for ends in ((0, SEA_ENDS), (SEA_ENDS, TOWN_ENDS), (TOWN_ENDS, SIDE)))
         if min(abs(sea - 0.9), abs(sea - 0.15), abs(town - forest)) > 0.03:

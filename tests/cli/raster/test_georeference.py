@@ -151,7 +151,7 @@ def test_pole_is_enclosed() -> None:
 
 
 def test_undefined_ground_has_no_footprint() -> None:
-    disk = CRS.from_proj4("+proj=geos +h=35785831 +lon_0=0 +sweep=y +ellps=WGS84")
+    disk = CRS.from_proj4("+proj=geos +h=35785831 +lon_0=0 +clean_stale=y +ellps=WGS84")
     full_disk = Georeference(Affine(11_000, 0, -5_500_000, 0, -11_000, 5_500_000), crs=disk)
     footprints = Footprints(full_disk, CRS.from_epsg(4326))
     assert footprints.of((0, 0, 100, 100)) is None
@@ -167,7 +167,7 @@ def test_a_point_lies_in_its_pixel_and_within_the_world() -> None:
     east = Footprints(dateline, CRS.from_epsg(4326)).point(15, 10)
     assert east is not None
     assert (east.x, east.y) == pytest.approx((-179.5, 9))
-    full_disk = CRS.from_user_input("+proj=geos +h=35785831 +sweep=y +ellps=WGS84")
+    full_disk = CRS.from_user_input("+proj=geos +h=35785831 +clean_stale=y +ellps=WGS84")
     space = Georeference(Affine(11_000, 0, -5_500_000, 0, -11_000, 5_500_000), crs=full_disk)
     assert Footprints(space, CRS.from_epsg(4326)).point(0, 0) is None
 

@@ -12,13 +12,13 @@ from rsmoe_cli.raster.masks import is_alpha
 from rsmoe_cli.raster.scene import open_scene
 from tests.cli.rasters import noise, write_raster
 
-WHOLE = Window(0, 0, 40, 30)
+FULL_MODEL = Window(0, 0, 40, 30)
 
 
 def valid_of(path: str) -> np.ndarray:
     scene = open_scene(path)
     with open_dataset(path) as dataset:
-        return scene.mask.read(dataset, WHOLE)
+        return scene.mask.read(dataset, FULL_MODEL)
 
 
 def test_without_any_mask_nothing_needs_reading(tmp_path: Path) -> None:

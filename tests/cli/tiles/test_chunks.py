@@ -9,18 +9,18 @@ import rasterio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rsmoe_cli.tiles.chunks import Layout, Piece, join_all, layout_of, needed
+from rsmoe_cli.tiles.chunks import Chunk, ChunkGrid, chunk_grid, join_all, needed
 from rsmoe_cli.tiles.grid import Grid, Tile
 from rsmoe_cli.tiles.image import TileImage
 
 
-def layout(path: Path, width: int, height: int, count: int = 3, dtype: str = "uint8", **profile: object) -> Layout:
+def layout(path: Path, width: int, height: int, count: int = 3, dtype: str = "uint8", **profile: object) -> ChunkGrid:
     """The layout of a file without pixels."""
     shape = {"width": width, "height": height, "count": count, "dtype": dtype}
     with rasterio.open(path, "w", driver="GTiff", sparse_ok=True, **shape, **profile):
         pass
     with rasterio.open(path) as dataset:
-        return layout_of(dataset, 1)
+        return chunk_grid(dataset, 1)
 
 
 @pytest.mark.parametrize(
@@ -60,17 +60,17 @@ def test_tiles_are_joined_from_the_fewest_pieces(
     modulo: int,
 ) -> None:
     grid = Grid(width, height, size, min(overlap, size - 1))
-    layout = Layout(width, height, block, (block[0] * times[0], block[1] * times[1]))
+    layout = ChunkGrid(width, height, block, (block[0] * times[0], block[1] * times[1]))
     values = np.random.default_rng(0).integers(1, 256, (height, width, 3)).astype(np.uint8)
     read = []
 
     def wanted(tile: Tile) -> bool:
         return (tile.row + tile.col) % modulo == 0
 
-    def parts(number: int, box: tuple[int, int, int, int]) -> list[Piece]:
+    def parts(number: int, box: tuple[int, int, int, int]) -> list[Chunk]:
         read.append(box)
         boxes = layout.split(box) if number % 2 else [box]
-        return [Piece((x, y, w, h), values[y : y + h, x : x + w], np.ones((h, w), bool)) for x, y, w, h in boxes]
+        return [Chunk((x, y, w, h), values[y : y + h, x : x + w], np.ones((h, w), bool)) for x, y, w, h in boxes]
 
     chosen: Callable[[Tile], bool] | None = wanted if modulo > 1 else None
     boxes = map(layout.box, needed(layout, grid, chosen))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rsmoe_cli.tiles.prefetch import MOST_READERS, READERS, Crew, Readers, ReadingLog, Work
+from rsmoe_cli.tiles.prefetch import MOST_READERS, READERS, AdaptivePool, Readers, ReadingLog, Work
 from tests.cli.rasters import rgb
 
 
@@ -66,7 +66,7 @@ def test_what_has_pauses_is_tried_again_until_it_is_hopeless(tmp_path: Path) -> 
 
 def test_a_crew_grows_only_while_it_waits_for_others() -> None:
     def sizes(wall: float, busy: float, cores: int = 2) -> list[int]:
-        crew, counts = Crew(2, 16, cores), []
+        crew, counts = AdaptivePool(2, 16, cores), []
         for _ in range(5):
             assert crew.missed() == 0, "nothing is known about the crew as it is now"
             for _ in range(crew.count):

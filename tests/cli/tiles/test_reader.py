@@ -125,7 +125,7 @@ def test_tiles_in_flight_are_bounded_and_ordered(
 
         return read
 
-    monkeypatch.setattr(reader, "read_piece", counted(reader.read_piece))
+    monkeypatch.setattr(reader, "read_chunk", counted(reader.read_chunk))
     monkeypatch.setattr(reader, "read_reduced", counted(reader.read_reduced))
     most, places = 0, []
     for taken, result in enumerate(read_tiles(scene, Grid(320, 320, 16), max_side, readers=3)):

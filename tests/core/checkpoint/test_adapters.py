@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from rsmoe_core.checkpoint.adapters import SETTINGS, read_adapters
-from rsmoe_core.checkpoint.inference import load_ready
+from rsmoe_core.checkpoint.inference import load_for_inference
 from rsmoe_core.checkpoint.load import load_config, load_model, save_model
 from rsmoe_core.errors import ModelError
 from rsmoe_core.model.rsmoe import RSMoE
@@ -24,7 +24,7 @@ from rsmoe_core.roles import ADAPTER_WEIGHTS, ADAPTERS
 from tests.core.conftest import make_tiny
 
 Reading = Callable[[Path], RSMoE]
-both = pytest.mark.parametrize("read", [load_ready, load_model])
+both = pytest.mark.parametrize("read", [load_for_inference, load_model])
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +114,7 @@ def test_the_links_of_the_hubs_cache_are_followed(folder: Path, tmp_path: Path) 
     shutil.copytree(folder, snapshot)
     shutil.move(snapshot / "model.safetensors", blobs / "0")
     os.symlink("../../blobs/0", snapshot / "model.safetensors")
-    assert load_ready(snapshot).has_experts
+    assert load_for_inference(snapshot).has_experts
 
 
 @both

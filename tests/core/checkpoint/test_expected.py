@@ -17,9 +17,9 @@ def bare() -> RSMoE:
 
 
 def test_what_is_promised_is_what_is_built(bare: RSMoE) -> None:
-    shell = expected.shell(bare.config, bare.codec)
+    meta_model = expected.meta_model(bare.config, bare.tokenizer)
     promised = {f"language.{key}": value for key, value in expected.language(bare.config.language).items()}
-    promised |= {key: value for key, value in shell.state_dict().items() if not key.startswith("counters.")}
+    promised |= {key: value for key, value in meta_model.state_dict().items() if not key.startswith("detectors.")}
     assert {key: value.shape for key, value in promised.items()} == {
         key: value.shape for key, value in base_state(bare).items()
     }

@@ -26,12 +26,12 @@ def test_both_forms_say_the_same_whoever_speaks(tmp_path: Path, images: list[np.
     assert len(said) == PICTURES
     assert len({text.confidence for text in said}) == PICTURES, "pictures that look alike would prove little"
     requests = [Request(image) for image in images]
-    variants = ablations(model.config.experts)
-    before, after = (load(folder, device="cpu").compare(requests, variants) for folder in (source, target))
-    for variant, one, other in zip(variants, before, after, strict=True):
+    ablation_list = ablations(model.config.experts)
+    before, after = (load(folder, device="cpu").compare(requests, ablation_list) for folder in (source, target))
+    for ablation, one, other in zip(ablation_list, before, after, strict=True):
         assert [(d.caption, d.objects, dict(d.prompts)) for d in one] == [
             (d.caption, d.objects, dict(d.prompts)) for d in other
-        ], variant.name
+        ], ablation.name
 
 
 def test_the_card_goes_along(tmp_path: Path) -> None:

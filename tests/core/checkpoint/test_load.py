@@ -6,7 +6,7 @@ import torch
 
 from rsmoe_core.checkpoint.load import fingerprint, load_model, save_model
 from rsmoe_core.errors import ModelError
-from rsmoe_core.roles import ADAPTERS, NO_ROLE
+from rsmoe_core.roles import ADAPTERS, BASE
 from tests.core.conftest import make_tiny
 
 
@@ -42,7 +42,7 @@ def test_the_merged_form_has_a_whole_language_model_for_each_role(tiny_model, tm
     again = load_model(tmp_path)
     assert again.has_experts
     assert not again.config.share_base
-    assert set(again.language.copies) == {NO_ROLE, *tiny_model.roles}
+    assert set(again.language.copies) == {BASE, *tiny_model.roles}
     assert not (tmp_path / ADAPTERS).exists()
     assert tiny_model.has_experts, "the model itself keeps its adapters"
     assert tiny_model.config.share_base

@@ -12,15 +12,15 @@ from rsmoe_core.checkpoint.weights import read_weights, shapes_of
 from rsmoe_core.errors import ModelError
 
 WANTED = {"a": torch.empty(2, 3, device="meta"), "n": torch.empty((), dtype=torch.int64, device="meta")}
-WHOLE = {"a": torch.ones(2, 3), "n": torch.tensor(7)}
+FULL_MODEL = {"a": torch.ones(2, 3), "n": torch.tensor(7)}
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
 def test_real_numbers_come_in_single_precision_and_whole_ones_as_they_are(tmp_path: Path, dtype: torch.dtype) -> None:
-    save_file({**WHOLE, "a": WHOLE["a"].to(dtype)}, tmp_path / "w")
+    save_file({**FULL_MODEL, "a": FULL_MODEL["a"].to(dtype)}, tmp_path / "w")
     state = read_weights(tmp_path / "w", WANTED)
     assert state["a"].dtype == torch.float32
-    assert torch.equal(state["a"], WHOLE["a"])
+    assert torch.equal(state["a"], FULL_MODEL["a"])
     assert state["n"] == 7
 
 
@@ -38,7 +38,7 @@ def test_real_numbers_come_in_single_precision_and_whole_ones_as_they_are(tmp_pa
     ],
 )
 def test_what_is_not_as_it_should_be_is_named(tmp_path: Path, change: dict[str, torch.Tensor], reason: str) -> None:
-    save_file({**WHOLE, **change}, tmp_path / "w")
+    save_file({**FULL_MODEL, **change}, tmp_path / "w")
     with pytest.raises(ModelError, match=reason) as refused:
         read_weights(tmp_path / "w", WANTED)
     assert str(tmp_path / "w") in str(refused.value)
@@ -46,7 +46,7 @@ def test_what_is_not_as_it_should_be_is_named(tmp_path: Path, change: dict[str, 
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
-    save_file({"n": WHOLE["n"]}, tmp_path / "w")
+    save_file({"n": FULL_MODEL["n"]}, tmp_path / "w")
     with pytest.raises(ModelError, match="first difference: a"):
         read_weights(tmp_path / "w", WANTED)
 
@@ -81,6 +81,6 @@ def test_a_head_of_any_length_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_pickle_is_not_opened(tmp_path: Path) -> None:
-    torch.save(WHOLE, tmp_path / "w")
+    torch.save(FULL_MODEL, tmp_path / "w")
     with pytest.raises(ModelError, match="missing or damaged"):
         read_weights(tmp_path / "w", WANTED)

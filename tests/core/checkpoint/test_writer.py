@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import torch
 
-from rsmoe_core.checkpoint.inference import writer_of
-from rsmoe_core.model.language.generation import Voices
+from rsmoe_core.checkpoint.inference import for_inference
+from rsmoe_core.model.language.generation import RoleDecoders
 from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.roles import CAPTION
 from tests.tiny import make_tiny
@@ -26,8 +26,8 @@ def everything(model: RSMoE) -> list[object]:
 
 def test_the_writer_says_what_the_model_says_in_every_role() -> None:
     model = make_tiny()
-    writer = writer_of(model)
-    assert isinstance(writer.language, Voices)
+    writer = for_inference(model)
+    assert isinstance(writer.language, RoleDecoders)
     assert everything(writer) == everything(model)
     _, _, fused, bare = everything(writer)
     assert fused != bare, "roles differ, or nothing is compared"
@@ -37,13 +37,13 @@ def test_a_model_of_stage_1_has_a_writer_too() -> None:
     model = make_tiny(experts=False)
     with torch.inference_mode():
         tokens_BQH = model.encode(patches(), [CAPTION] * 5)
-    said, told = (own.answer(tokens_BQH, [CAPTION] * 5) for own in (writer_of(model), model))
+    said, told = (own.answer(tokens_BQH, [CAPTION] * 5) for own in (for_inference(model), model))
     assert [text.ids for text in said] == [text.ids for text in told]
 
 
 def test_a_writer_of_stage_1_keeps_its_weights_too() -> None:
     model = make_tiny(experts=False)
-    writer = writer_of(model)
+    writer = for_inference(model)
     with torch.inference_mode():
         tokens_BQH = model.encode(patches(), [CAPTION] * 5)
     before = writer.answer(tokens_BQH, [CAPTION] * 5)
@@ -51,25 +51,25 @@ def test_a_writer_of_stage_1_keeps_its_weights_too() -> None:
         for parameter in model.language.parameters():
             parameter.normal_(std=0.2)
     assert writer.answer(tokens_BQH, [CAPTION] * 5) == before
-    assert writer_of(model).answer(tokens_BQH, [CAPTION] * 5) != before
+    assert for_inference(model).answer(tokens_BQH, [CAPTION] * 5) != before
 
 
 def test_the_model_goes_on_learning_while_its_writer_stays() -> None:
     model = make_tiny()
-    writer = writer_of(model)
+    writer = for_inference(model)
     before = everything(writer)
     with torch.no_grad():
         for name, parameter in model.language.named_parameters():
             if "lora_" in name:
                 parameter.normal_(std=0.2)
     assert everything(writer) == before
-    assert everything(writer_of(model)) != before
+    assert everything(for_inference(model)) != before
     assert model.language.training is False
 
 
 def test_a_writer_is_where_its_model_is() -> None:
     """`meta` stands in for a GPU: what was left behind on the processor would not be there."""
-    writer = writer_of(make_tiny().to("meta"))
+    writer = for_inference(make_tiny().to("meta"))
     tensors = [*writer.parameters(), *writer.buffers()]
     assert len(tensors) > 100
     assert {tensor.device.type for tensor in tensors} == {"meta"}

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rsmoe_core.data.base import Marks, Question, Sample
+from rsmoe_core.data.base import Boxes, Question, Sample
 from rsmoe_core.data.qa import lacking, questions_of, where
-from rsmoe_core.questions.parser import read_inquiry
+from rsmoe_core.questions.parser import parse_question
 
 
 def sample(name: str, *captions: str, scene: str | None = None, **more: object) -> Sample:
@@ -54,7 +54,7 @@ def test_each_thing_gets_as_many_no_as_yes():
     samples = [sample(f"{n}", *own.captions, scene=own.scene) for n in range(30) for own in (PORT, FOREST, AIRPORT)]
     tally: Counter[tuple[str, str]] = Counter()
     for n, own in enumerate(questions_of(list(samples))):
-        tally.update((q.text, q.answer) for q in own if q.kind == "presence")
+        tally.update((q.text, q.answer) for q in own if q.type == "presence")
         assert len({q.text for q in own}) == len(own), n
     for thing in ("ship", "airplane", "forest", "airport"):
         text = f"is there any {thing}?"
@@ -64,22 +64,22 @@ def test_each_thing_gets_as_many_no_as_yes():
 def test_marks_are_counted_and_placed(tmp_path):
     path = tmp_path / "a.png"
     Image.fromarray(np.zeros((90, 90, 3), np.uint8)).save(path)
-    marked = Sample(
-        path, "train", (), marks=Marks("ship", ((10.0, 10.0, 4.0, 4.0), (12.0, 20.0, 4.0, 4.0), (80.0, 80.0, 0, 0)))
+    boxed = Sample(
+        path, "train", (), boxes=Boxes("ship", ((10.0, 10.0, 4.0, 4.0), (12.0, 20.0, 4.0, 4.0), (80.0, 80.0, 0, 0)))
     )
-    told = answers(questions_of([marked])[0])
+    told = answers(questions_of([boxed])[0])
     assert told["how many ships are there?"] == "3"
     assert told["where is the ship?"] == "upper left, lower right"
-    none = answers(questions_of([Sample(path, "train", (), marks=Marks("ship", ()))])[0])
+    none = answers(questions_of([Sample(path, "train", (), boxes=Boxes("ship", ()))])[0])
     assert none["how many ships are there?"] == "0"
     assert "where is the ship?" not in none
 
 
 def test_a_place_in_a_picture_is_a_third_of_it():
     boxes = tuple((x, y, 0.0, 0.0) for x in (10.0, 50.0, 80.0) for y in (10.0, 50.0, 80.0))
-    assert where(Marks("ship", boxes[4:5]), 90, 90) == "center"
-    assert where(Marks("ship", boxes[2:3]), 90, 90) == "lower left"
-    assert where(Marks("ship", ((90.0, 0.0, 0.0, 0.0),)), 90, 90) == "upper right"
+    assert where(Boxes("ship", boxes[4:5]), 90, 90) == "center"
+    assert where(Boxes("ship", boxes[2:3]), 90, 90) == "lower left"
+    assert where(Boxes("ship", ((90.0, 0.0, 0.0, 0.0),)), 90, 90) == "upper right"
 
 
 def test_people_are_asked_in_the_one_wording():
@@ -93,8 +93,8 @@ def test_people_are_asked_in_the_one_wording():
 def test_every_question_reads_as_what_it_is():
     for own in questions_of([PORT, FOREST, AIRPORT, sample("s", "a road goes over the river .", scene="river")]):
         for question in own:
-            inquiry = read_inquiry(question.text)
-            assert (inquiry.kind, inquiry.plain) == (question.kind, question.text)
+            parsed = parse_question(question.text)
+            assert (parsed.type, parsed.canonical) == (question.type, question.text)
 
 
 def test_the_same_seed_asks_the_same():

@@ -82,7 +82,7 @@ def test_intervals_hold_the_mean_and_shrink_with_agreement() -> None:
 
 def test_kinds_of_places_are_scored_apart() -> None:
     scenes = ("pond", None, "pond")
-    samples = [dataclasses.replace(s, scene=scene) for s, scene in zip(TEST, scenes, strict=True)]
+    samples = [dataclasses.replace(s, scene_class=scene) for s, scene in zip(TEST, scenes, strict=True)]
     result = score(DATASET, samples, said(POND, ROAD, "airplanes"))
     assert {scene: figures["pictures"] for scene, figures in result.by_scene.items()} == {"pond": 2, "unknown": 1}
     means = [figures["pictures"] * figures["CIDEr"] for figures in result.by_scene.values()]
@@ -91,7 +91,7 @@ def test_kinds_of_places_are_scored_apart() -> None:
 
 
 def test_themes_are_right_where_they_are_the_annotated_kind_of_place() -> None:
-    samples = [dataclasses.replace(s, scene=scene) for s, scene in zip(TEST, ("pond", "park", None), strict=True)]
+    samples = [dataclasses.replace(s, scene_class=scene) for s, scene in zip(TEST, ("pond", "park", None), strict=True)]
     result = score(DATASET, samples, said(POND, POND, TREES, theme="pond"))
     assert result.theme_accuracy == 0.5, "of the two whose kind of place is annotated"
     assert {scene: figures["theme_accuracy"] for scene, figures in result.by_scene.items()} == {
@@ -99,7 +99,7 @@ def test_themes_are_right_where_they_are_the_annotated_kind_of_place() -> None:
         "pond": 1,
         "unknown": 0,
     }
-    assert result.different_captions == 2
+    assert result.unique_captions == 2
     assert score(DATASET, TEST, said(POND, POND, TREES)).theme_accuracy is None
 
 
@@ -114,16 +114,16 @@ def test_confidence_is_judged_by_the_order_in_which_it_puts_captions() -> None:
 
 
 def test_captions_without_themes_have_no_theme_accuracy() -> None:
-    samples = [dataclasses.replace(s, scene="pond") for s in TEST]
+    samples = [dataclasses.replace(s, scene_class="pond") for s in TEST]
     result = score(DATASET, samples, said(POND, ROAD, TREES, theme=""))
     assert result.theme_accuracy is None
     assert set(result.by_scene["pond"]) == {"pictures", "ROUGE-L", "CIDEr"}
 
 
 def test_what_a_split_lacks_is_said() -> None:
-    placed = dataclasses.replace(TEST[0], scene="pond")
+    placed = dataclasses.replace(TEST[0], scene_class="pond")
     dataset = Dataset(Path("here"), (placed, *TEST[1:]), ())
-    assert usable(dataset, "test", "scene") == (placed,)
+    assert usable(dataset, "test", "scene_class") == (placed,)
     with pytest.raises(DataError, match="here: no picture in split 'test' has a question; choose another split"):
         usable(dataset, "test", "questions")
 

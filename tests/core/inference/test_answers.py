@@ -3,30 +3,30 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rsmoe_core.config import CountingConfig
+from rsmoe_core.config import DetectionConfig
 from rsmoe_core.inference.answers import Said, settle_by_experts, settle_by_finding, unseen
-from rsmoe_core.inference.detection import Finder
-from rsmoe_core.questions.types import Inquiry, plain_question
-from rsmoe_core.types import UNKNOWN, Answer, Found, Request
+from rsmoe_core.inference.detection import Detectors
+from rsmoe_core.questions.types import ParsedQuestion, canonical_question
+from rsmoe_core.types import UNKNOWN, Answer, Detection, Request
 
 IMAGE = np.zeros((90, 90, 3), np.uint8)
-FINDER = Finder({}, CountingConfig().with_sights(("ship", "distant ship", "airplane")), "cpu")
+FINDER = Detectors({}, DetectionConfig().with_classes(("ship", "distant ship", "airplane")), "cpu")
 
 
 def request(kind: str, thing: str | None = None, metres: float | None = None, **parts: str) -> Request:
-    plain = plain_question(kind, thing, **parts)
-    return Request(IMAGE, None, Inquiry(plain, kind, plain, thing=thing, **parts), metres)
+    plain = canonical_question(kind, thing, **parts)
+    return Request(IMAGE, None, ParsedQuestion(plain, kind, plain, thing=thing, **parts), metres)
 
 
-def ships(*confidences: float, thing: str = "ship") -> tuple[Found, ...]:
-    return tuple(Found(thing, 15.0, 45.0, share, 6.0) for share in confidences)
+def ships(*confidences: float, thing: str = "ship") -> tuple[Detection, ...]:
+    return tuple(Detection(thing, 15.0, 45.0, share, 6.0) for share in confidences)
 
 
 def said(**drafts: tuple[str, float]) -> Said:
     return Said(dict.fromkeys(drafts, "a prompt"), drafts)
 
 
-def settle(asked: Request, heard: Said, found: dict[str, tuple[Found, ...]]) -> Answer:
+def settle(asked: Request, heard: Said, found: dict[str, tuple[Detection, ...]]) -> Answer:
     """As the engine does: what was found goes first."""
     return settle_by_finding(asked, found) or settle_by_experts(asked, heard)
 
@@ -105,14 +105,14 @@ def test_an_answer_to_another_question_is_none(kind, right, wrong):
     ],
 )
 def test_what_is_smaller_than_a_pixel_cannot_be_seen(thing, metres, seen):
-    reason = unseen(request("count", thing).inquiry, FINDER, metres)
+    reason = unseen(request("count", thing).parsed, FINDER, metres)
     assert (reason is None) == seen
     if reason:
         assert f"{metres:g} m per pixel" in reason
 
 
 def test_each_distance_has_its_sight():
-    assert FINDER.sight_of("ship", None) == FINDER.sight_of("ship", 0.5) == "ship"
-    assert FINDER.sight_of("ship", 10.0) == "distant ship"
-    assert FINDER.sight_of("airplane", 10.0) is None
-    assert FINDER.sight_of("tree", None) is None
+    assert FINDER.class_for("ship", None) == FINDER.class_for("ship", 0.5) == "ship"
+    assert FINDER.class_for("ship", 10.0) == "distant ship"
+    assert FINDER.class_for("airplane", 10.0) is None
+    assert FINDER.class_for("tree", None) is None

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rsmoe_core.inference.caption_counts import recounted, with_counts
-from rsmoe_core.types import Description, Found, Request
+from rsmoe_core.inference.caption_counts import with_counts, with_detected_counts
+from rsmoe_core.types import Description, Detection, Request
 
 IMAGE = np.zeros((20, 20, 3), np.uint8)
 
@@ -52,42 +52,42 @@ def test_each_thing_has_its_own_number() -> None:
 
 
 class Harbour:
-    """Stands for a finder that sees three ships, one of them doubtful, from 5 to 20 metres per pixel."""
+    """Stands for a detectors that sees three ships, one of them doubtful, from 5 to 20 metres per pixel."""
 
     def __init__(self) -> None:
         self.looks = 0
 
-    def sight_of(self, thing: str, metres_per_pixel: float | None) -> str | None:
+    def class_for(self, thing: str, metres_per_pixel: float | None) -> str | None:
         return "distant ship" if thing == "ship" and 5 <= (metres_per_pixel or 0) < 20 else None
 
-    def find(self, request: Request, name: str) -> tuple[Found, ...]:
+    def find(self, request: Request, name: str) -> tuple[Detection, ...]:
         self.looks += 1
-        return tuple(Found("ship", 1, 1, confidence, 1) for confidence in (0.9, 0.7, 0.4))
+        return tuple(Detection("ship", 1, 1, confidence, 1) for confidence in (0.9, 0.7, 0.4))
 
 
 SAID = Description("One ship is in a port.", "port", "many ships, an airplane", "one ship in port", 0.5)
 
 
 def test_caption_and_drafts_agree_and_the_picture_is_looked_at_once() -> None:
-    finder = Harbour()
-    right = recounted(SAID, Request(IMAGE, metres_per_pixel=10.0), finder)  # type: ignore[arg-type]
+    detectors = Harbour()
+    right = with_detected_counts(SAID, Request(IMAGE, metres_per_pixel=10.0), detectors)  # type: ignore[arg-type]
     assert (right.caption, right.objects, right.relations) == (
         "Two ships are in a port.",
         "two ships, an airplane",
         "two ships in port",
     )
-    assert (right.theme, right.confidence, finder.looks) == ("port", 0.5, 1)
+    assert (right.theme, right.confidence, detectors.looks) == ("port", 0.5, 1)
 
 
 @pytest.mark.parametrize("metres", [None, 1.0, 30.0])
 def test_without_a_sight_at_that_distance_nothing_changes(metres: float | None) -> None:
-    finder = Harbour()
-    assert recounted(SAID, Request(IMAGE, metres_per_pixel=metres), finder) == SAID  # type: ignore[arg-type]
-    assert finder.looks == 0
+    detectors = Harbour()
+    assert with_detected_counts(SAID, Request(IMAGE, metres_per_pixel=metres), detectors) == SAID  # type: ignore[arg-type]
+    assert detectors.looks == 0
 
 
 def test_nothing_is_looked_for_that_is_not_spoken_of() -> None:
-    finder = Harbour()
+    detectors = Harbour()
     quiet = Description("Many buildings are in a city.", "city", "many buildings", "", 0.5)
-    assert recounted(quiet, Request(IMAGE, metres_per_pixel=10.0), finder) == quiet  # type: ignore[arg-type]
-    assert finder.looks == 0
+    assert with_detected_counts(quiet, Request(IMAGE, metres_per_pixel=10.0), detectors) == quiet  # type: ignore[arg-type]
+    assert detectors.looks == 0

@@ -5,7 +5,7 @@ import threading
 import pytest
 import torch
 
-from rsmoe_core.inference.batching import Workers
+from rsmoe_core.inference.batching import ThreadPool
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 8])
@@ -17,7 +17,7 @@ def test_results_come_in_order_whatever_the_number_of_workers(count: int, size: 
         parts.append(len(part))
         return [number * number for number in part]
 
-    assert Workers(count).map(compute, range(size)) == [number * number for number in range(size)]
+    assert ThreadPool(count).map(compute, range(size)) == [number * number for number in range(size)]
     assert sum(parts) == size
     assert len(parts) == max(1, min(count, size)), "each worker has a part, as far as there is something to do"
     assert max(parts) - min(parts) <= 1
@@ -31,7 +31,7 @@ def test_each_worker_computes_in_a_thread_of_its_own_with_its_share_of_the_cores
         together.wait()  # passes only if both parts are computed at the same time
         return [(threading.get_ident(), torch.get_num_threads())]
 
-    said = Workers(2, 1).map(compute, range(2))
+    said = ThreadPool(2, 1).map(compute, range(2))
     assert len({thread for thread, _ in said} | {here}) == 3
     assert [threads for _, threads in said] == [1, 1]
     assert torch.get_num_threads() == before
@@ -43,12 +43,12 @@ def test_an_error_in_a_part_is_the_batch_s() -> None:
             raise ValueError("three")
         return list(part)
 
-    workers = Workers(2)
+    workers = ThreadPool(2)
     with pytest.raises(ValueError, match="three"):
         workers.map(compute, range(4))
     assert workers.map(compute, range(3)) == [0, 1, 2]
 
 
 def test_a_gpu_gets_its_batch_whole() -> None:
-    assert Workers.on("cuda:0").count == 1
-    assert Workers.on("cpu").count == min(8, torch.get_num_threads())
+    assert ThreadPool.on("cuda:0").count == 1
+    assert ThreadPool.on("cpu").count == min(8, torch.get_num_threads())

@@ -31,7 +31,7 @@ ROWS = [
 
 def test_overall_and_average_accuracy() -> None:
     scores = score_answers(ROWS)
-    assert scores.kinds == {
+    assert scores.types == {
         "count": KindScore(4, 1 / 4),
         "presence": KindScore(4, 2 / 4),
         "theme": KindScore(1, 1),
@@ -77,7 +77,7 @@ def test_the_usual_answers_are_those_of_training() -> None:
     usual = usual_answers(ROWS)
     assert usual == UsualAnswers({"presence": "no", "count": "4", "theme": "harbor"}, 2)
     blind = score_usual(ROWS, usual)
-    assert blind.kinds["presence"].accuracy == 3 / 4
+    assert blind.types["presence"].accuracy == 3 / 4
     assert blind.counts is not None
     assert blind.counts.mae == pytest.approx((2 + 0 + 2 + 6) / 4), "by the median, not by the majority"
     assert usual_answers([]) == UsualAnswers({}, None)
@@ -98,7 +98,7 @@ rows = st.builds(
 @settings(max_examples=25, deadline=None)
 def test_what_holds_of_any_answers(asked: list[Answered]) -> None:
     scores = score_answers(asked)
-    weighed = sum(kind.questions * kind.accuracy for kind in scores.kinds.values())
+    weighed = sum(kind.questions * kind.accuracy for kind in scores.types.values())
     assert scores.overall_accuracy == pytest.approx(weighed / len(asked))
     perfect = score_answers([dataclasses.replace(row, said=row.truth) for row in asked])
     assert perfect.overall_accuracy == perfect.average_accuracy == 1

@@ -60,8 +60,8 @@ class TestWithoutJava:
 
     def test_case_and_punctuation_do_not_count(self) -> None:
         plain = score_captions(["a red car is near", "a road"], MEANT[:2])
-        marked = score_captions(["A red car, is near .", "A ROAD!"], MEANT[:2])
-        assert marked.corpus == plain.corpus
+        boxed = score_captions(["A red car, is near .", "A ROAD!"], MEANT[:2])
+        assert boxed.corpus == plain.corpus
 
     def test_an_empty_caption_scores_nothing(self) -> None:
         scores = score_captions(["", "two planes"], [["many trees"], ["two planes"]])

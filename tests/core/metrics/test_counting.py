@@ -29,8 +29,10 @@ def test_the_error_is_relative_to_what_is_there():
 def test_confidence_rises_faster_where_heat_tells_better():
     rng = np.random.default_rng(0)
     clear = [searched([0.9, 0.92, 0.95], rng.uniform(0.05, 0.1, 3).tolist()) for _ in range(20)]
-    blurred = [searched(rng.uniform(0.2, 0.9, 3).tolist(), rng.uniform(0.1, 0.6, 3).tolist()) for _ in range(20)]
-    assert fit_heat(clear).slope > fit_heat(blurred).slope
+    with_common_error = [
+        searched(rng.uniform(0.2, 0.9, 3).tolist(), rng.uniform(0.1, 0.6, 3).tolist()) for _ in range(20)
+    ]
+    assert fit_heat(clear).slope > fit_heat(with_common_error).slope
 
 
 def test_a_second_peak_on_one_thing_is_no_hit():

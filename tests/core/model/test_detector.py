@@ -3,27 +3,27 @@ from __future__ import annotations
 import pytest
 import torch
 
-from rsmoe_core.model.detector import CELL, COUNTERS, SIGHTS, Counter, counter_of, peaks
-from rsmoe_core.model.vision.efficientnet_lite import EfficientNetLite, folded
+from rsmoe_core.model.detector import CELL, DETECTOR_CLASSES, DETECTORS, Detector, detector_of, peaks
+from rsmoe_core.model.vision.efficientnet_lite import EfficientNetLite, folded_copy
 from rsmoe_core.presets import tiny
 from tests.tiny import wake
 
 SIGHTS_HERE = ("airplane", "ship")
 
 
-def make(sights: tuple[str, ...] = SIGHTS_HERE) -> Counter:
-    return Counter(tiny().vision, sights, width=16)
+def make(classes: tuple[str, ...] = SIGHTS_HERE) -> Detector:
+    return Detector(tiny().vision, classes, width=16)
 
 
 @pytest.fixture(scope="module")
-def counter() -> Counter:
+def detector() -> Detector:
     torch.manual_seed(0)
     return wake(make())
 
 
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (32, 80)])
-def test_each_sight_has_a_cell_for_every_four_pixels(counter, height, width):
-    assert counter(torch.randn(2, 3, height, width)).shape == (2, 2, height // CELL, width // CELL)
+def test_each_sight_has_a_cell_for_every_four_pixels(detector, height, width):
+    assert detector(torch.randn(2, 3, height, width)).shape == (2, 2, height // CELL, width // CELL)
 
 
 def test_nothing_is_hot_before_anything_is_learned():
@@ -31,7 +31,7 @@ def test_nothing_is_hot_before_anything_is_learned():
     assert fresh(torch.randn(1, 3, 64, 64)).sigmoid().max() < 0.1
 
 
-def test_the_first_layers_are_those_of_the_image_encoder(counter):
+def test_the_first_layers_are_those_of_the_image_encoder(detector):
     torch.manual_seed(1)
     encoder = EfficientNetLite(tiny().vision)
     own = make()
@@ -42,35 +42,35 @@ def test_the_first_layers_are_those_of_the_image_encoder(counter):
     )
 
 
-def test_a_folded_counter_sees_the_same(counter):
+def test_a_folded_counter_sees_the_same(detector):
     pixels = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
-        assert torch.allclose(folded(counter)(pixels), counter(pixels), atol=1e-4)
+        assert torch.allclose(folded_copy(detector)(pixels), detector(pixels), atol=1e-4)
 
 
 def test_peaks_are_the_hottest_cells_of_their_surroundings():
     heat = torch.zeros(20, 30)
     heat[5, 5], heat[5, 6], heat[12, 20], heat[0, 0] = 0.9, 0.8, 0.4, 0.05
-    found = peaks(heat, least=0.1, reach=8.0).tolist()
+    found = peaks(heat, least=0.1, nms_radius=8.0).tolist()
     assert found == [pytest.approx([22, 22, 0.9]), pytest.approx([82, 50, 0.4])]
 
 
 def test_near_and_far_sights_of_a_thing_share_no_ground_sample_distance():
-    for near in COUNTERS["near"]:
-        for far in COUNTERS["far"]:
-            if SIGHTS[near].thing == SIGHTS[far].thing:
-                assert SIGHTS[near].coarsest <= SIGHTS[far].finest
+    for near in DETECTORS["near"]:
+        for far in DETECTORS["far"]:
+            if DETECTOR_CLASSES[near].thing == DETECTOR_CLASSES[far].thing:
+                assert DETECTOR_CLASSES[near].coarsest <= DETECTOR_CLASSES[far].finest
 
 
 def test_a_picture_is_enlarged_to_the_distance_that_was_learned_from():
-    sight = SIGHTS["distant ship"]
-    assert sight.enlargement(10.0) == 2.0
-    assert sight.enlargement(None) == sight.scale
+    cls = DETECTOR_CLASSES["distant ship"]
+    assert cls.enlargement(10.0) == 2.0
+    assert cls.enlargement(None) == cls.scale
 
 
-def test_a_counter_starts_from_another_one_but_for_its_heat(counter):
+def test_a_counter_starts_from_another_one_but_for_its_heat(detector):
     far = make(("distant ship",))
-    far.start_from(counter)
-    assert torch.equal(far.lateral[0].weight, counter.lateral[0].weight)
-    assert far.heat.weight.shape[0] == 1
-    assert counter_of("distant ship") == "far"
+    far.start_from(detector)
+    assert torch.equal(far.lateral[0].weight, detector.lateral[0].weight)
+    assert far.heatmap.weight.shape[0] == 1
+    assert detector_of("distant ship") == "far"

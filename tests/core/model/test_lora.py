@@ -10,7 +10,7 @@ from rsmoe_core.model import lora
 from rsmoe_core.model.language.generation import write
 from rsmoe_core.model.language.llama import answer_loss
 from rsmoe_core.model.rsmoe import RSMoE
-from rsmoe_core.roles import NO_ROLE, roles
+from rsmoe_core.roles import BASE, roles
 from rsmoe_core.training.examples import Row, pack
 from tests.core.conftest import make_tiny
 
@@ -19,12 +19,12 @@ PROMPT = "describe the picture"
 
 def say(model: RSMoE, roles: list[str] | None, rows: int) -> list[tuple[int, ...]]:
     tokens = torch.randn(1, 4, 32, generator=torch.Generator().manual_seed(5)).expand(rows, -1, -1)
-    return [w.ids for w in write(model.language, model.codec, tokens, [PROMPT] * rows, max_tokens=8, roles=roles)]
+    return [w.ids for w in write(model.language, model.tokenizer, tokens, [PROMPT] * rows, max_tokens=8, roles=roles)]
 
 
 def loss(model: RSMoE) -> torch.Tensor:
     tokens = torch.randn(1, 4, 32, generator=torch.Generator().manual_seed(5))
-    return answer_loss(model.language, tokens, pack(model.codec, [[Row(None, PROMPT, "trees", 1.0)]]), dropout=0.0)
+    return answer_loss(model.language, tokens, pack(model.tokenizer, [[Row(None, PROMPT, "trees", 1.0)]]), dropout=0.0)
 
 
 def test_roles_speak_in_order() -> None:
@@ -33,7 +33,7 @@ def test_roles_speak_in_order() -> None:
 
 def test_a_batch_of_mixed_roles_equals_each_role_alone() -> None:
     model = make_tiny()
-    roles = [*model.roles, NO_ROLE, "theme"]
+    roles = [*model.roles, BASE, "theme"]
     alone = [say(model, [role], 1)[0] for role in roles]
     assert len(set(alone)) > 3, "random adapters should say different things"
     assert say(model, roles, len(roles)) == alone

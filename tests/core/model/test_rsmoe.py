@@ -11,7 +11,7 @@ INSTRUCTIONS = ["describe the picture", "name the kind of place , and describe t
 def test_a_model_is_built_alike_from_the_same_seed() -> None:
     model = make_tiny(seed=3, experts=False)
     torch.manual_seed(3)
-    again = build(model.config, model.codec).state_dict()
+    again = build(model.config, model.tokenizer).state_dict()
     assert all(torch.equal(value, again[key]) for key, value in model.state_dict().items())
 
 

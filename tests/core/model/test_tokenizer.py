@@ -3,10 +3,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rsmoe_core.errors import ModelError
-from rsmoe_core.model.tokenizer import FILE_NAME, TextCodec
+from rsmoe_core.model.tokenizer import FILE_NAME, Tokenizer
 from tests.core.conftest import SENTENCES
 
-CODEC = TextCodec.train(SENTENCES, 400, ("theme", "objects"))
+CODEC = Tokenizer.train(SENTENCES, 400, ("theme", "objects"))
 
 
 @pytest.mark.parametrize("text", SENTENCES)
@@ -41,17 +41,17 @@ def test_a_prompt_is_framed_by_marks():
 
 def test_saved_vocabulary_is_the_same(tmp_path):
     CODEC.save(tmp_path)
-    again = TextCodec.load(tmp_path, ("theme", "objects"))
+    again = Tokenizer.load(tmp_path, ("theme", "objects"))
     assert again.encode(SENTENCES[0]) == CODEC.encode(SENTENCES[0])
     assert len(again) == len(CODEC)
 
 
 def test_a_missing_or_foreign_vocabulary_is_refused(tmp_path):
     with pytest.raises(ModelError, match="missing"):
-        TextCodec.load(tmp_path, ("theme",))
+        Tokenizer.load(tmp_path, ("theme",))
     CODEC.save(tmp_path)
     with pytest.raises(ModelError, match="<colour>"):
-        TextCodec.load(tmp_path, ("colour",))
+        Tokenizer.load(tmp_path, ("colour",))
     (tmp_path / FILE_NAME).write_text("{")
     with pytest.raises(ModelError, match="damaged"):
-        TextCodec.load(tmp_path, ("theme",))
+        Tokenizer.load(tmp_path, ("theme",))

@@ -9,8 +9,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rsmoe_core.errors import UsageError
-from rsmoe_core.questions.parser import MAX_CHARACTERS, read_inquiry
-from rsmoe_core.questions.types import Inquiry, Kind, kind_of, plain_question
+from rsmoe_core.questions.parser import MAX_CHARACTERS, parse_question
+from rsmoe_core.questions.types import Kind, ParsedQuestion, canonical_question, question_type
 from rsmoe_core.questions.vocabulary import MEANINGS
 from rsmoe_core.words.lexicon import NAMES, RELATIONS
 from tests.core.question_wordings import WORDINGS
@@ -23,16 +23,16 @@ _CASES = [(text.strip(), asked) for asked, lines in WORDINGS.items() for text in
 @pytest.mark.parametrize(("text", "asked"), _CASES)
 def test_what_a_wording_asks_for(text: str, asked: tuple[str, ...]) -> None:
     kind, thing, other, relation, attribute = (part or None for part in (*asked, *[""] * (5 - len(asked))))
-    inquiry = read_inquiry(text)
-    found = (inquiry.kind, inquiry.thing, inquiry.other, inquiry.relation, inquiry.attribute)
+    parsed = parse_question(text)
+    found = (parsed.type, parsed.subject, parsed.compared_with, parsed.relation, parsed.attribute)
     assert found == (kind, thing, other, relation, attribute)
-    assert inquiry.text == text
-    assert inquiry.reason == ""
+    assert parsed.text == text
+    assert parsed.reason == ""
 
 
 @pytest.mark.parametrize("lines", WORDINGS.values(), ids=map(" ".join, WORDINGS))
 def test_wordings_of_one_question_differ_in_their_text_only(lines: str) -> None:
-    assert len({replace(read_inquiry(text), text="") for text in lines.strip().splitlines()}) == 1
+    assert len({replace(parse_question(text), text="") for text in lines.strip().splitlines()}) == 1
 
 
 def test_enough_wordings() -> None:
@@ -78,31 +78,31 @@ def test_enough_wordings() -> None:
     ],
 )
 def test_why_a_question_cannot_be_answered(text: str, reason: str) -> None:
-    inquiry = read_inquiry(text)
-    assert reason in inquiry.reason
-    assert replace(inquiry, text="", reason="") == Inquiry("", "unknown", "")
+    parsed = parse_question(text)
+    assert reason in parsed.reason
+    assert replace(parsed, text="", reason="") == ParsedQuestion("", "unknown", "")
 
 
 @pytest.mark.parametrize("text", ["", "   ", "\n\t\0", "\u200b"])
 def test_an_empty_question_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="the question is empty; ask something like: How many ships are there"):
-        read_inquiry(text)
+        parse_question(text)
 
 
 def test_a_long_question_is_refused() -> None:
-    assert read_inquiry("a" * MAX_CHARACTERS).kind == "unknown"
+    assert parse_question("a" * MAX_CHARACTERS).type == "unknown"
     with pytest.raises(UsageError, match="the question has 10,000 characters; ask one thing in at most 500"):
-        read_inquiry("a" * 10_000)
+        parse_question("a" * 10_000)
 
 
 def test_a_question_is_one_line() -> None:
-    inquiry = read_inquiry("  How many\r\n\tships\0are   there?\u2028")
-    assert inquiry.text == "How many ships are there?"
-    assert inquiry.kind == "count"
+    parsed = parse_question("  How many\r\n\tships\0are   there?\u2028")
+    assert parsed.text == "How many ships are there?"
+    assert parsed.type == "count"
 
 
 def test_accents_and_curly_apostrophes() -> None:
-    assert read_inquiry("What’s the theme of the scène?").kind == "theme"
+    assert parse_question("What’s the theme of the scène?").type == "theme"
 
 
 @pytest.mark.parametrize("thing", _THINGS)
@@ -122,9 +122,9 @@ def test_the_plain_wording_reads_as_itself(thing: str) -> None:
         *(("relation", thing, None, relation, None) for relation in relations),
     ]
     for part in parts:
-        plain = plain_question(*part)
+        plain = canonical_question(*part)
         kind, *rest = part
-        assert read_inquiry(plain) == Inquiry(plain, kind, plain, *rest)
+        assert parse_question(plain) == ParsedQuestion(plain, kind, plain, *rest)
 
 
 _word = st.one_of(st.sampled_from([*MEANINGS, "zebra", "polar", "?", "ship's", "12"]), st.text(max_size=8))
@@ -139,14 +139,14 @@ _text = st.one_of(st.text(max_size=MAX_CHARACTERS), st.lists(_word, max_size=12)
 @example("İ <0> {in} \ud800")
 def test_any_text_is_read_or_refused(text: str) -> None:
     try:
-        inquiry = read_inquiry(text)
+        parsed = parse_question(text)
     except UsageError:
         return
-    assert (inquiry.plain == "") == (inquiry.reason != "") == (inquiry.kind == "unknown")
-    assert len(inquiry.text.splitlines()) == 1
-    assert len(inquiry.reason.splitlines()) <= 1
-    if inquiry.plain:
-        assert read_inquiry(inquiry.plain) == replace(inquiry, text=inquiry.plain)
+    assert (parsed.canonical == "") == (parsed.reason != "") == (parsed.type == "unknown")
+    assert len(parsed.text.splitlines()) == 1
+    assert len(parsed.reason.splitlines()) <= 1
+    if parsed.canonical:
+        assert parse_question(parsed.canonical) == replace(parsed, text=parsed.canonical)
 
 
 def test_questions_of_people(shared: Path) -> None:
@@ -156,4 +156,4 @@ def test_questions_of_people(shared: Path) -> None:
     pictures = json.loads(annotations.read_text(encoding="utf-8"))
     questions = {question for picture in pictures for question, _ in picture["qa"]}
     for question in questions - {"What is the location of the  in this picture?"}:
-        assert read_inquiry(question).kind == kind_of(question), question
+        assert parse_question(question).type == question_type(question), question

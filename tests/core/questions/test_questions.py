@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from rsmoe_core.questions.types import kind_of
+from rsmoe_core.questions.types import question_type
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from rsmoe_core.questions.types import kind_of
     ],
 )
 def test_one_kind_has_one_name(given: str, kind: str) -> None:
-    assert kind_of("what is it?", given) == kind
+    assert question_type("what is it?", given) == kind
 
 
 @pytest.mark.parametrize("given", [None, "", " "])
@@ -45,4 +45,4 @@ def test_one_kind_has_one_name(given: str, kind: str) -> None:
     ],
 )
 def test_without_a_type_the_wording_tells(text: str | None, kind: str, given: str | None) -> None:
-    assert kind_of(text, given) == kind
+    assert question_type(text, given) == kind

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from rsmoe_core.questions.types import Kind, plain_question
+from rsmoe_core.questions.types import Kind, canonical_question
 
 
 @pytest.mark.parametrize(
@@ -29,4 +29,4 @@ from rsmoe_core.questions.types import Kind, plain_question
     ],
 )
 def test_the_wording_that_the_model_is_taught(kind: Kind, parts: dict[str, str], plain: str) -> None:
-    assert plain_question(kind, **parts) == plain
+    assert canonical_question(kind, **parts) == plain

@@ -8,11 +8,11 @@ import torch
 from safetensors.torch import load_file
 
 from rsmoe_core.checkpoint.load import load_model
-from rsmoe_core.training.checkpoints import BestKeeper
+from rsmoe_core.training.checkpoints import BestCheckpoint
 from rsmoe_core.training.log import read_log
 from rsmoe_core.training.loop import run_phase
-from rsmoe_core.training.objectives.base import Material, Session
-from rsmoe_core.training.objectives.text import Teaching
+from rsmoe_core.training.objectives.base import RunOptions, TrainingData
+from rsmoe_core.training.objectives.text import TextObjective
 from rsmoe_core.training.stages import Phase
 from tests.core.conftest import make_tiny
 from tests.core.training.conftest import ALIGN
@@ -21,7 +21,7 @@ SCORES = [0.1, 0.3, 0.2, 0.25, 0.9, 0.9]
 PHASE = dataclasses.replace(ALIGN, epochs=len(SCORES), images_per_step=15, patience=2)
 
 
-class Scored(Teaching):
+class Scored(TextObjective):
     """Scores as they stand above, from some epoch on."""
 
     after = 0
@@ -32,21 +32,21 @@ class Scored(Teaching):
 
 
 def train(
-    material: Material, out: Path, phase: Phase = PHASE, after: int = 0, **options: object
+    material: TrainingData, out: Path, phase: Phase = PHASE, after: int = 0, **options: object
 ) -> tuple[bool, dict[str, float]]:
-    session = Session(out, bf16=False, save_every=1, **options)
+    session = RunOptions(out, bf16=False, save_every=1, **options)
     model = make_tiny(experts=False)
     objective = Scored(model, phase, material, material, session)
     objective.after = after
-    keeper = BestKeeper(model, objective, phase, session)
-    return run_phase(objective, phase, session, keeper, keeper.is_enough), keeper.best
+    best_checkpoint = BestCheckpoint(model, objective, phase, session)
+    return run_phase(objective, phase, session, best_checkpoint, best_checkpoint.should_stop), best_checkpoint.best
 
 
 def epochs(out: Path) -> list[int]:
     return [row["epoch"] for row in read_log(out) if "validation_score" in row]
 
 
-def test_patience_ends_a_phase_and_the_best_epoch_is_kept(material: Material, tmp_path: Path) -> None:
+def test_patience_ends_a_phase_and_the_best_epoch_is_kept(material: TrainingData, tmp_path: Path) -> None:
     ended, best = train(material, tmp_path)
     assert ended
     assert best == {"epoch": 2, "score": 0.3}
@@ -54,7 +54,7 @@ def test_patience_ends_a_phase_and_the_best_epoch_is_kept(material: Material, tm
     assert max(row["step"] for row in read_log(tmp_path)) == 8
 
 
-def test_the_average_is_what_is_kept(material: Material, tmp_path: Path) -> None:
+def test_the_average_is_what_is_kept(material: TrainingData, tmp_path: Path) -> None:
     train(material, tmp_path, dataclasses.replace(PHASE, average=0.9), max_steps=4)
     saved = load_file(str(tmp_path / "last" / "state.safetensors"))
     kept = load_model(tmp_path / "best").state_dict()
@@ -65,7 +65,7 @@ def test_the_average_is_what_is_kept(material: Material, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("stop", [3, 4, 7, 8])
-def test_a_broken_run_ends_where_an_unbroken_one_does(material: Material, tmp_path: Path, stop: int) -> None:
+def test_a_broken_run_ends_where_an_unbroken_one_does(material: TrainingData, tmp_path: Path, stop: int) -> None:
     """Within an epoch, at its end, and where patience is spent already."""
     ended, _ = train(material, tmp_path, max_steps=stop)
     assert not ended

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rsmoe_core.metrics.cider import PictureCider
 from rsmoe_core.training import consensus as module
-from rsmoe_core.training.consensus import Agreed, Scores, agreed_sentences, likes
+from rsmoe_core.training.consensus import ConsensusCaption, Scores, consensus_captions, neighbours
 
 WORDS = ["a", "pond", "is", "near", "the", "road", "trees", "many", "around"]
 # No word twice in a sentence: CIDEr-D then has nothing to clip, which the scores here leave out.
@@ -41,7 +41,7 @@ def test_a_series_is_told_from_the_others_as_if_it_were_not_there() -> None:
     means_ND = rng.normal(size=(12, 5)).astype(np.float32)
     counts = rng.integers(1, 6, size=12)
     series = list("aaabbcddddef")
-    shares = likes(means_ND, counts, series).numpy()
+    shares = neighbours(means_ND, counts, series).numpy()
     centred = means_ND - means_ND.mean(axis=0)
     centred /= np.linalg.norm(centred, axis=1, keepdims=True)
     square = np.clip(2 - 2 * centred @ centred.T, 0, None)
@@ -57,9 +57,9 @@ def test_a_series_is_told_from_the_others_as_if_it_were_not_there() -> None:
 def test_what_the_likes_agree_on_stands_first_and_what_was_said_in_the_series_does_not_count() -> None:
     means = places(0, 2, 4, 30, 178, 180, 183)
     said = [[POND], [POND, LAKE], [POND], [LAKE], [PLANE], [PLANE], [PLANE]]
-    agreed = agreed_sentences(means, said, ["a", "b", "c", "d", "e", "f", "g"])
+    agreed = consensus_captions(means, said, ["a", "b", "c", "d", "e", "f", "g"])
     assert [own[0].text for own in agreed] == [POND] * 4 + [PLANE] * 3
-    together = agreed_sentences(means, said, ["a", "a", "a", "d", "e", "f", "g"])
+    together = consensus_captions(means, said, ["a", "a", "a", "d", "e", "f", "g"])
     assert together[0][0].text == LAKE, "ponds were told of in its own series only"
     for own in agreed:
         assert sum(each.share for each in own) == pytest.approx(1)
@@ -67,8 +67,8 @@ def test_what_the_likes_agree_on_stands_first_and_what_was_said_in_the_series_do
 
 
 def test_without_likes_a_picture_keeps_its_own_sentences() -> None:
-    agreed = agreed_sentences(places(0, 90), [[POND, LAKE], [PLANE]], ["a", "a"])
-    assert agreed == [(Agreed(POND, 0.5), Agreed(LAKE, 0.5)), (Agreed(PLANE, 1.0),)]
+    agreed = consensus_captions(places(0, 90), [[POND, LAKE], [PLANE]], ["a", "a"])
+    assert agreed == [(ConsensusCaption(POND, 0.5), ConsensusCaption(LAKE, 0.5)), (ConsensusCaption(PLANE, 1.0),)]
 
 
 def test_many_pictures_are_compared_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,13 +76,13 @@ def test_many_pictures_are_compared_in_parts(monkeypatch: pytest.MonkeyPatch) ->
 
     def seen(means_ND: np.ndarray, counts: np.ndarray, series: list[str]) -> torch.Tensor:
         compared.append(series)
-        return likes(means_ND, counts, series)
+        return neighbours(means_ND, counts, series)
 
     monkeypatch.setattr(module, "_TOGETHER", 4)
-    monkeypatch.setattr(module, "likes", seen)
+    monkeypatch.setattr(module, "neighbours", seen)
     series = [f"s{number // 2}" for number in range(16)]
     texts = [[POND], [LAKE]] * 8
-    agreed = agreed_sentences(places(*range(0, 160, 10)), texts, series)
+    agreed = consensus_captions(places(*range(0, 160, 10)), texts, series)
     assert len(agreed) == 16
     assert sorted(name for part in compared for name in part) == sorted(series)
     assert max(map(len, compared)) <= 4

@@ -80,7 +80,7 @@ def test_a_step_is_cut_into_processes_times_parts(monkeypatch: pytest.MonkeyPatc
         ranks = []
         for number in range(count):
             monkeypatch.setattr(distributed, "number", lambda number=number: number)
-            parts = distributed.own_parts(np.arange(pictures), accumulate)
+            parts = distributed.rank_parts(np.arange(pictures), accumulate)
             ranks.append([[part, *images.tolist()] for part, images in parts])
         return ranks
 
@@ -93,12 +93,12 @@ def test_a_step_is_cut_into_processes_times_parts(monkeypatch: pytest.MonkeyPatc
 
 def test_without_a_launcher_one_process_does_it_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    with distributed.joined("cpu") as device:
+    with distributed.initialised("cpu") as device:
         assert (device, distributed.count(), distributed.number()) == ("cpu", 1, 0)
-        assert distributed.is_first()
-        assert distributed.from_first(lambda: 7) == 7
+        assert distributed.is_rank0()
+        assert distributed.from_rank0(lambda: 7) == 7
     parameter, statistic = torch.nn.Parameter(torch.ones(2)), torch.ones(2)
-    assert distributed.add_up(3.0, [parameter]) == 3.0
+    assert distributed.reduce_gradients(3.0, [parameter]) == 3.0
     distributed.average([statistic], 1.0)
     assert parameter.grad is None
     assert statistic.tolist() == [1, 1]

@@ -10,21 +10,21 @@ from rsmoe_core.data.base import Question, Sample
 from rsmoe_core.data.targets import Targets
 from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.roles import CAPTION, DEFAULT_PROMPTS
-from rsmoe_core.training.consensus import Agreed
-from rsmoe_core.training.examples import LESSONS, Row, Study, texts
+from rsmoe_core.training.consensus import ConsensusCaption
+from rsmoe_core.training.examples import TASKS, Row, TrainingSample, texts
 
 SENTENCE, OTHER = "a pond is near a road .", "there is a pond ."
 PROMPTS = {"theme": "which water is it", "objects": "count the ponds", "relations": "what is near the pond"}
 TARGETS = Targets(theme="pond", objects="a pond, a road", relations="", prompts=PROMPTS)
-STUDY = Study(
+STUDY = TrainingSample(
     Sample(Path("a.jpg"), "train", (SENTENCE, OTHER, SENTENCE, SENTENCE)),
     TARGETS,
     {"theme": "pond", "objects": "a lake", "relations": "pond near road"},
 )
 
 
-def rows(lesson: str, model: RSMoE, study: Study = STUDY, seed: int = 0) -> list[Row]:
-    return LESSONS[lesson](study, model.codec, np.random.default_rng(seed))
+def rows(task: str, model: RSMoE, training_sample: TrainingSample = STUDY, seed: int = 0) -> list[Row]:
+    return TASKS[task](training_sample, model.tokenizer, np.random.default_rng(seed))
 
 
 def test_each_different_sentence_weighs_the_same(tiny_model: RSMoE) -> None:
@@ -32,13 +32,13 @@ def test_each_different_sentence_weighs_the_same(tiny_model: RSMoE) -> None:
 
 
 def test_captions_are_what_most_would_agree_with_where_that_is_known(tiny_model: RSMoE) -> None:
-    known = dataclasses.replace(STUDY, agreed=(Agreed("a pond .", 0.9), Agreed("water .", 0.1)))
-    for lesson in ("caption", "fuse", "fuse_derived"):
-        drawn = [rows(lesson, tiny_model, known, seed) for seed in range(200)]
-        assert {len(own) for own in drawn} == {2}, lesson
+    known = dataclasses.replace(STUDY, agreed=(ConsensusCaption("a pond .", 0.9), ConsensusCaption("water .", 0.1)))
+    for task in ("caption", "fuse", "fuse_derived"):
+        drawn = [rows(task, tiny_model, known, seed) for seed in range(200)]
+        assert {len(own) for own in drawn} == {2}, task
         said = Counter(row.answer for own in drawn for row in own)
-        assert set(said) == {"a pond .", "water ."}, lesson
-        assert 0.05 < said["water ."] / said.total() < 0.15, lesson
+        assert set(said) == {"a pond .", "water ."}, task
+        assert 0.05 < said["water ."] / said.total() < 0.15, task
 
 
 def test_subtasks_are_asked_in_both_ways_and_skipped_where_nothing_is_known(tiny_model: RSMoE) -> None:
@@ -57,7 +57,7 @@ def test_subtasks_are_asked_in_both_ways_and_skipped_where_nothing_is_known(tiny
 def test_the_router_learns_the_prompts_of_all_experts(tiny_model: RSMoE) -> None:
     (row,) = rows("route", tiny_model)
     assert (row.role, row.prompt) == ("router", CAPTION)
-    assert tiny_model.codec.split_parts(tiny_model.codec.encode(row.answer)) == PROMPTS
+    assert tiny_model.tokenizer.split_parts(tiny_model.tokenizer.encode(row.answer)) == PROMPTS
 
 
 def test_each_expert_learns_its_own_answer_and_relations_learns_to_be_silent(tiny_model: RSMoE) -> None:
@@ -84,20 +84,20 @@ def test_fusion_may_read_what_the_experts_should_write(tiny_model: RSMoE) -> Non
 
 
 def test_one_role_has_its_turn_at_a_time_and_each_has_turns(tiny_model: RSMoE) -> None:
-    study = dataclasses.replace(STUDY, questions=(Question("is there a pond?", "yes", "presence"),))
-    drawn = [rows("turn", tiny_model, study, seed) for seed in range(200)]
+    training_sample = dataclasses.replace(STUDY, questions=(Question("is there a pond?", "yes", "presence"),))
+    drawn = [rows("turn", tiny_model, training_sample, seed) for seed in range(200)]
     assert all(len({row.role for row in own}) <= 1 for own in drawn)
     turns = Counter(row.role for own in drawn for row in own)
     assert set(turns) == {"router", "theme", "objects", "relations"}
     assert min(turns.values()) > 15
     said = [row for own in drawn for row in own]
-    for lesson in ("route", "draft", "route_question", "answer"):
-        assert all(row in said for row in rows(lesson, tiny_model, study)), lesson
+    for task in ("route", "draft", "route_question", "answer"):
+        assert all(row in said for row in rows(task, tiny_model, training_sample)), task
 
 
 def test_the_vocabulary_hears_everything_that_is_ever_said(tiny_model: RSMoE) -> None:
     heard = " ".join(texts(STUDY))
-    for lesson in ("caption", "route", "draft"):
-        for row in rows(lesson, tiny_model):
+    for task in ("caption", "route", "draft"):
+        for row in rows(task, tiny_model):
             for text in (row.prompt, row.answer):
                 assert all(word in heard for word in text.split() if not word.startswith("<"))

@@ -19,7 +19,7 @@ from rsmoe_core.training.features import FeatureBank, cached_features
 from tests.tiny import wake
 
 
-class Counting(EfficientNetLite):
+class DetectionObjective(EfficientNetLite):
     """Counts the pictures that it encodes; breaks after `limit` of them."""
 
     seen, limit = 0, 10_000
@@ -37,14 +37,16 @@ def samples(karpathy_folder: Path) -> Sequence[Sample]:
     return read_dataset(karpathy_folder).split("train")
 
 
-def encoder(seed: int = 0) -> Counting:
+def encoder(seed: int = 0) -> DetectionObjective:
     torch.manual_seed(seed)
-    model = wake(Counting(tiny().vision))
+    model = wake(DetectionObjective(tiny().vision))
     model.seen = 0
     return model
 
 
-def computed(model: Counting, samples: Sequence[Sample], folder: Path, seed: int = 0, views: int = 2) -> np.ndarray:
+def computed(
+    model: DetectionObjective, samples: Sequence[Sample], folder: Path, seed: int = 0, views: int = 2
+) -> np.ndarray:
     return np.array(cached_features(model, samples, folder, views=views, image_size=64, seed=seed))
 
 

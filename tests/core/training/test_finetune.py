@@ -21,15 +21,15 @@ from rsmoe_core.data.targets import derive
 from rsmoe_core.engine import load
 from rsmoe_core.errors import TrainingError
 from rsmoe_core.model.rsmoe import RSMoE, build
-from rsmoe_core.model.tokenizer import TextCodec
-from rsmoe_core.model.vision.efficientnet_lite import folded
+from rsmoe_core.model.tokenizer import Tokenizer
+from rsmoe_core.model.vision.efficientnet_lite import folded_copy
 from rsmoe_core.presets import tiny
-from rsmoe_core.training.examples import Study, texts
+from rsmoe_core.training.examples import TrainingSample, texts
 from rsmoe_core.training.features import FeatureBank, cached_features
 from rsmoe_core.training.loop import run_phase
-from rsmoe_core.training.objectives.base import Material, Session
-from rsmoe_core.training.objectives.text import Teaching
-from rsmoe_core.training.run import Recipe, run_stage
+from rsmoe_core.training.objectives.base import RunOptions, TrainingData
+from rsmoe_core.training.objectives.text import TextObjective
+from rsmoe_core.training.run import TrainConfig, run_stage
 from rsmoe_core.training.stages import Phase, stage
 from tests.tiny import make_tiny, wake
 
@@ -72,17 +72,17 @@ def weights(folder: Path) -> dict[str, Tensor]:
     return {key: v.half() if v.ndim > 1 else v for key, v in load_model(folder).state_dict().items()}
 
 
-def learn(model: RSMoE, phase: Phase, material: Material, out: Path) -> None:
-    session = Session(out, bf16=False)
-    run_phase(Teaching(model, phase, material, material, session), phase, session, lambda epoch: {})
+def learn(model: RSMoE, phase: Phase, material: TrainingData, out: Path) -> None:
+    session = RunOptions(out, bf16=False)
+    run_phase(TextObjective(model, phase, material, material, session), phase, session, lambda epoch: {})
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny model that tells three kinds of places apart, through all of its parts."""
     root = tmp_path_factory.mktemp("old")
-    studies = [
-        Study(s, t := derive(s), {"theme": t.theme, "objects": t.objects, "relations": t.relations})
+    training_samples = [
+        TrainingSample(s, t := derive(s), {"theme": t.theme, "objects": t.objects, "relations": t.relations})
         for s in write_pictures(root / "data", OLD, 40)
     ]
     # The image encoder is random: this seed gives one to which desert and stadium look different, as not all do.
@@ -90,15 +90,17 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(1)
     config = tiny()
     # Few merges: like the vocabulary of a real model, this one spells what it has no token for.
-    codec = TextCodec.train([text for study in studies for text in texts(study)], 280, config.experts)
-    language = dataclasses.replace(config.language, vocab_size=len(codec))
+    tokenizer = Tokenizer.train(
+        [text for training_sample in training_samples for text in texts(training_sample)], 280, config.experts
+    )
+    language = dataclasses.replace(config.language, vocab_size=len(tokenizer))
     decoding = dataclasses.replace(config.decoding, draft_tokens=24, caption_tokens=24)
     lora = LoraSettings(rank=16, alpha=32, dropout=0.0)
-    model = build(dataclasses.replace(config, language=language, decoding=decoding, lora=lora), codec)
+    model = build(dataclasses.replace(config, language=language, decoding=decoding, lora=lora), tokenizer)
     wake(model.vision)
-    samples = [study.sample for study in studies]
-    features = cached_features(folded(model.vision), samples, root / "cache", views=2, image_size=64, seed=0)
-    material = Material(studies, FeatureBank.of([features]))
+    samples = [training_sample.sample for training_sample in training_samples]
+    features = cached_features(folded_copy(model.vision), samples, root / "cache", views=2, image_size=64, seed=0)
+    material = TrainingData(training_samples, FeatureBank.of([features]))
     align = Phase("align", "teach", ("qformer", "language"), 40, 1e-2, 8, ("caption", "subtask"))
     learn(model, align, material, root / "align")
     model.add_experts()
@@ -126,7 +128,7 @@ def tune(
 ) -> Path:
     """A model of some thousand parameters takes larger steps than a real one."""
     phases = tuple(dataclasses.replace(phase, learning_rate=1e-2) for phase in TUNING.phases)
-    chosen = Recipe((data,), folder, bf16=False, holdout=0.15, views=views)
+    chosen = TrainConfig((data,), folder, bf16=False, holdout=0.15, views=views)
     return run_stage(dataclasses.replace(TUNING, phases=phases).with_epochs(epochs), chosen, start=start, say=say)
 
 
@@ -166,9 +168,9 @@ def write_questions(folder: Path, count: int) -> None:
         dataclasses.replace(
             sample,
             captions=(),
-            scene=None,
+            scene_class=None,
             questions=(
-                Question("what is the colour of the roads ?", ROADS[str(sample.scene)], "color"),
+                Question("what is the colour of the roads ?", ROADS[str(sample.scene_class)], "color"),
                 Question("how many quokkas are there ?", "3", "count"),
             ),
         )

@@ -14,8 +14,8 @@ from torch import Tensor
 from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.training import loop
 from rsmoe_core.training.loop import run_phase
-from rsmoe_core.training.objectives.base import Material, Session
-from rsmoe_core.training.objectives.text import Teaching
+from rsmoe_core.training.objectives.base import RunOptions, TrainingData
+from rsmoe_core.training.objectives.text import TextObjective
 from rsmoe_core.training.stages import Phase
 from tests.core.conftest import make_tiny
 from tests.core.training.conftest import ALIGN, ALIKE, EXPERTS, changed, state
@@ -23,9 +23,11 @@ from tests.core.training.conftest import ALIGN, ALIKE, EXPERTS, changed, state
 AVERAGED = dataclasses.replace(ALIGN, average=0.9)
 
 
-def train(material: Material, out: Path, phase: Phase = ALIGN, **options: object) -> tuple[RSMoE, bool]:
-    model, session = make_tiny(experts=False), Session(out, bf16=False, save_every=2, **options)
-    whole = run_phase(Teaching(model, phase, material, material, session), phase, session, lambda epoch: {"v": epoch})
+def train(material: TrainingData, out: Path, phase: Phase = ALIGN, **options: object) -> tuple[RSMoE, bool]:
+    model, session = make_tiny(experts=False), RunOptions(out, bf16=False, save_every=2, **options)
+    whole = run_phase(
+        TextObjective(model, phase, material, material, session), phase, session, lambda epoch: {"v": epoch}
+    )
     return model, whole
 
 
@@ -34,7 +36,7 @@ def log(out: Path) -> list[dict]:
     return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
 
 
-def test_the_loss_falls_and_the_log_can_be_plotted(material: Material, tmp_path: Path) -> None:
+def test_the_loss_falls_and_the_log_can_be_plotted(material: TrainingData, tmp_path: Path) -> None:
     _, whole = train(material, tmp_path)
     steps = [row for row in log(tmp_path) if "loss" in row]
     assert whole
@@ -48,7 +50,7 @@ def test_the_loss_falls_and_the_log_can_be_plotted(material: Material, tmp_path:
 @pytest.mark.parametrize("phase", [ALIGN, AVERAGED], ids=["plain", "averaged"])
 @pytest.mark.parametrize("stop", [1, 4, 7])
 def test_a_run_that_was_stopped_and_resumed_equals_an_unbroken_one(
-    material: Material, tmp_path: Path, stop: int, phase: Phase
+    material: TrainingData, tmp_path: Path, stop: int, phase: Phase
 ) -> None:
     unbroken, _ = train(material, tmp_path / "unbroken", phase)
     _, whole = train(material, tmp_path / "broken", phase, max_steps=stop)
@@ -62,7 +64,7 @@ def test_a_run_that_was_stopped_and_resumed_equals_an_unbroken_one(
 
 @pytest.mark.parametrize("phase", [ALIGN, AVERAGED], ids=["plain", "averaged"])
 def test_a_run_that_was_killed_between_checkpoints_equals_an_unbroken_one(
-    material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, phase: Phase
+    material: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, phase: Phase
 ) -> None:
     unbroken, _ = train(material, tmp_path / "unbroken", phase)
     step = loop._step
@@ -83,7 +85,9 @@ def test_a_run_that_was_killed_between_checkpoints_equals_an_unbroken_one(
     assert log(tmp_path / "broken") == log(tmp_path / "unbroken")
 
 
-def test_a_kill_between_validation_and_checkpoint_repeats_the_validation(material: Material, tmp_path: Path) -> None:
+def test_a_kill_between_validation_and_checkpoint_repeats_the_validation(
+    material: TrainingData, tmp_path: Path
+) -> None:
     """Between best/ and last/: the epoch's last steps are taken again and give the model that was validated."""
     validated: list[dict[str, Tensor]] = []
     model = make_tiny(experts=False)
@@ -94,33 +98,33 @@ def test_a_kill_between_validation_and_checkpoint_repeats_the_validation(materia
             raise KeyboardInterrupt
         return {}
 
-    session = Session(tmp_path, bf16=False, save_every=3)
+    session = RunOptions(tmp_path, bf16=False, save_every=3)
     with pytest.raises(KeyboardInterrupt):
-        run_phase(Teaching(model, ALIGN, material, material, session), ALIGN, session, validate)
+        run_phase(TextObjective(model, ALIGN, material, material, session), ALIGN, session, validate)
     model = make_tiny(experts=False)
-    run_phase(Teaching(model, ALIGN, material, material, session), ALIGN, session, validate)
+    run_phase(TextObjective(model, ALIGN, material, material, session), ALIGN, session, validate)
     assert all(torch.equal(value, validated[2][key]) for key, value in validated[1].items())
 
 
-def test_what_is_validated_and_left_is_the_average(material: Material, tmp_path: Path) -> None:
-    model, session, validated = make_tiny(experts=False), Session(tmp_path, bf16=False), []
+def test_what_is_validated_and_left_is_the_average(material: TrainingData, tmp_path: Path) -> None:
+    model, session, validated = make_tiny(experts=False), RunOptions(tmp_path, bf16=False), []
 
     def validate(epoch: int) -> dict[str, float]:
         validated.append(state(model))
         return {}
 
-    run_phase(Teaching(model, AVERAGED, material, material, session), AVERAGED, session, validate)
+    run_phase(TextObjective(model, AVERAGED, material, material, session), AVERAGED, session, validate)
     assert not changed(validated[-1], model)
     saved = load_file(str(tmp_path / "last" / "state.safetensors"))
-    now = dict(Teaching(model, AVERAGED, material, material, session).trained)
+    now = dict(TextObjective(model, AVERAGED, material, material, session).trained)
     assert all(torch.equal(parameter, saved[f"average/{name}"]) for name, parameter in now.items())
     assert any(not torch.equal(parameter, saved[f"parameter/{name}"]) for name, parameter in now.items())
     plain, _ = train(material, tmp_path / "plain")
-    last = dict(Teaching(plain, ALIGN, material, material, session).trained)
+    last = dict(TextObjective(plain, ALIGN, material, material, session).trained)
     assert all(torch.equal(parameter, saved[f"parameter/{name}"]) for name, parameter in last.items()), "same steps"
 
 
-class Counting(Teaching):
+class DetectionObjective(TextObjective):
     """Notes which pictures are in memory together."""
 
     def losses(self, images: np.ndarray, rng: np.random.Generator) -> Iterator[Tensor]:
@@ -129,11 +133,11 @@ class Counting(Teaching):
 
 
 @pytest.mark.parametrize("parts", [2, 3, 8])
-def test_parts_make_the_step_of_the_whole_with_less_in_memory(alike: Material, tmp_path: Path, parts: int) -> None:
+def test_parts_make_the_step_of_the_whole_with_less_in_memory(alike: TrainingData, tmp_path: Path, parts: int) -> None:
     def trained(accumulate: int) -> tuple[RSMoE, list[np.ndarray], list[float]]:
         out = tmp_path / str(accumulate)
-        model, session = make_tiny(experts=False, dropout=False), Session(out, bf16=False, accumulate=accumulate)
-        objective = Counting(model, ALIKE, alike, alike, session)
+        model, session = make_tiny(experts=False, dropout=False), RunOptions(out, bf16=False, accumulate=accumulate)
+        objective = DetectionObjective(model, ALIKE, alike, alike, session)
         run_phase(objective, ALIKE, session, lambda epoch: {})
         return model, objective.together, [row["loss"] for row in log(out) if "loss" in row]
 
@@ -148,23 +152,23 @@ def test_parts_make_the_step_of_the_whole_with_less_in_memory(alike: Material, t
         torch.testing.assert_close(value, whole.state_dict()[name], rtol=0, atol=2e-5, msg=name)
 
 
-def test_a_phase_ends_where_it_is_enough(material: Material, tmp_path: Path) -> None:
-    session, asked = Session(tmp_path, bf16=False), []
+def test_a_phase_ends_where_it_is_enough(material: TrainingData, tmp_path: Path) -> None:
+    session, asked = RunOptions(tmp_path, bf16=False), []
 
-    def is_enough(epochs: int) -> bool:
+    def should_stop(epochs: int) -> bool:
         asked.append(epochs)
         return epochs == 2
 
-    objective = Teaching(make_tiny(experts=False), ALIGN, material, material, session)
-    assert run_phase(objective, ALIGN, session, lambda epoch: {}, is_enough)
+    objective = TextObjective(make_tiny(experts=False), ALIGN, material, material, session)
+    assert run_phase(objective, ALIGN, session, lambda epoch: {}, should_stop)
     assert asked == [0, 1, 2]
     assert max(row["step"] for row in log(tmp_path)) == 8
 
 
-def test_a_checkpoint_of_another_phase_is_not_taken(material: Material, tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_phase_is_not_taken(material: TrainingData, tmp_path: Path) -> None:
     train(material, tmp_path, max_steps=2)
-    session = Session(tmp_path, bf16=False, max_steps=1)
-    run_phase(Teaching(make_tiny(), EXPERTS, material, material, session), EXPERTS, session, lambda epoch: {})
+    session = RunOptions(tmp_path, bf16=False, max_steps=1)
+    run_phase(TextObjective(make_tiny(), EXPERTS, material, material, session), EXPERTS, session, lambda epoch: {})
     assert [row["step"] for row in log(tmp_path)] == [1]
 
 

@@ -15,7 +15,7 @@ from rsmoe_core.errors import DataError, TrainingError
 from rsmoe_core.model.rsmoe import build
 from rsmoe_core.presets import tiny
 from rsmoe_core.training import checkpoints, loop, run, samples
-from rsmoe_core.training.run import Recipe, run_stage
+from rsmoe_core.training.run import TrainConfig, run_stage
 from rsmoe_core.training.stages import Stage, stage
 
 PHASES = stage("1").with_epochs(3).phases
@@ -24,12 +24,12 @@ STAGE_2 = stage("2").with_epochs(1)
 
 
 def first(data: Path, out: Path, stage: Stage = STAGE_1, **options: object) -> Path:
-    chosen = Recipe((data,), out, **({"bf16": False, "holdout": 0.2} | options))
+    chosen = TrainConfig((data,), out, **({"bf16": False, "holdout": 0.2} | options))
     return run_stage(stage, chosen, config=tiny(), say=lambda text: None)
 
 
 def second(data: Path, out: Path, start: Path, **options: object) -> Path:
-    chosen = Recipe((data,), out, **({"bf16": False, "holdout": 0.2} | options))
+    chosen = TrainConfig((data,), out, **({"bf16": False, "holdout": 0.2} | options))
     return run_stage(STAGE_2, chosen, start=start, say=lambda text: None)
 
 
@@ -56,7 +56,7 @@ def test_stage_1_adapts_the_image_encoder_and_then_leaves_it_alone(stage_1: Path
     model = load_model(stage_1)
     assert not model.has_experts
     torch.manual_seed(0)  # the seed of the recipe: an untrained model starts from the same weights
-    fresh, adapted = build(model.config, model.codec), load_model(work.parent / "adapt" / "best")
+    fresh, adapted = build(model.config, model.tokenizer), load_model(work.parent / "adapt" / "best")
     assert not torch.equal(adapted.vision.stem[0].weight, fresh.vision.stem[0].weight)
     assert torch.equal(adapted.qformer.queries, fresh.qformer.queries)
     assert all(torch.equal(v, adapted.vision.state_dict()[k]) for k, v in model.vision.state_dict().items())
@@ -66,7 +66,7 @@ def test_stage_1_adapts_the_image_encoder_and_then_leaves_it_alone(stage_1: Path
 def test_stage_1_may_start_from_the_image_encoder_of_a_model(
     karpathy_folder: Path, stage_1: Path, tmp_path: Path
 ) -> None:
-    chosen = Recipe((karpathy_folder,), tmp_path / "again", max_steps=1, holdout=0.2, bf16=False)
+    chosen = TrainConfig((karpathy_folder,), tmp_path / "again", max_steps=1, holdout=0.2, bf16=False)
     aligned = dataclasses.replace(STAGE_1, phases=STAGE_1.phases[1:])
     again = run_stage(aligned, chosen, config=tiny(), backbone=stage_1, say=lambda text: None)
     learned, kept = load_model(stage_1), load_model(again)
@@ -115,7 +115,7 @@ def test_a_run_killed_when_its_patience_was_spent_is_not_trained_further(
 
 def test_stage_2_trains_nothing_but_adapters(karpathy_folder: Path, stage_1: Path) -> None:
     said: list[str] = []
-    chosen = Recipe((karpathy_folder,), stage_1.parent, bf16=False, holdout=0.2)
+    chosen = TrainConfig((karpathy_folder,), stage_1.parent, bf16=False, holdout=0.2)
     folder = run_stage(STAGE_2, chosen, start=stage_1, say=said.append)
     base, model = weights(stage_1), load_model(folder)
     after = {key.replace("base_model.model.", "").replace(".base_layer.", "."): v for key, v in weights(folder).items()}
@@ -135,7 +135,7 @@ def test_the_single_stage_trains_everything_but_the_image_encoder_at_once(
     karpathy_folder: Path, stage_1: Path, tmp_path: Path
 ) -> None:
     said: list[str] = []
-    chosen = Recipe((karpathy_folder,), tmp_path / "single", bf16=False, holdout=0.2)
+    chosen = TrainConfig((karpathy_folder,), tmp_path / "single", bf16=False, holdout=0.2)
     (together,) = stage("single").with_epochs(3).phases
     quick = dataclasses.replace(stage("single"), phases=(dataclasses.replace(together, images_per_step=8),))
     folder = run_stage(quick, chosen, config=tiny(), backbone=stage_1, say=said.append)
@@ -149,7 +149,7 @@ def test_the_single_stage_trains_everything_but_the_image_encoder_at_once(
     matrix = learned.vision.stem[0].weight
     assert torch.equal(model.vision.stem[0].weight, matrix.half().float())
     torch.manual_seed(0)  # the seed of the recipe
-    fresh = build(model.config, model.codec)
+    fresh = build(model.config, model.tokenizer)
     assert not torch.allclose(model.qformer.queries, fresh.qformer.queries, atol=1e-3)
     embeddings = model.language.get_input_embeddings().weight, fresh.language.get_input_embeddings().weight
     assert not torch.allclose(*embeddings, atol=1e-3)
@@ -161,7 +161,7 @@ def test_the_single_stage_trains_everything_but_the_image_encoder_at_once(
 def test_a_finished_model_learns_again_in_all_its_parts(karpathy_folder: Path, stage_1: Path, tmp_path: Path) -> None:
     start = second(karpathy_folder, tmp_path / "second", stage_1)
     said: list[str] = []
-    chosen = Recipe((karpathy_folder,), tmp_path / "again", bf16=False, holdout=0.2)
+    chosen = TrainConfig((karpathy_folder,), tmp_path / "again", bf16=False, holdout=0.2)
     folder = run_stage(stage("again"), chosen, start=start, say=said.append)
     phases = [line.split(":")[0] for line in said if "trains" in line]
     assert phases == ["phase adapt", "phase align", "phase experts", "phase fusion"]
@@ -262,23 +262,23 @@ def test_a_run_that_knew_none_of_the_later_settings_goes_on(stage_1: Path) -> No
 def test_folders_of_one_name_have_caches_of_their_own(karpathy_folder: Path, tmp_path: Path) -> None:
     other = tmp_path / "elsewhere" / karpathy_folder.name
     shutil.copytree(karpathy_folder, other)
-    chosen = Recipe((karpathy_folder, other), tmp_path / "run", holdout=0.2, bf16=False, max_steps=1)
+    chosen = TrainConfig((karpathy_folder, other), tmp_path / "run", holdout=0.2, bf16=False, max_steps=1)
     run_stage(STAGE_1, chosen, config=tiny(), say=lambda text: None)
     assert sorted(p.name for p in (tmp_path / "run/cache").iterdir()) == ["pictures", "pictures-2"]
 
 
 def test_stage_2_needs_a_stage_1_model(karpathy_folder: Path, stage_1: Path, tmp_path: Path) -> None:
-    chosen = Recipe((karpathy_folder,), tmp_path / "run")
+    chosen = TrainConfig((karpathy_folder,), tmp_path / "run")
     with pytest.raises(TrainingError, match=r"stage 2 needs the model of stage 1.*--from"):
         run_stage(STAGE_2, chosen)
     finished = second(karpathy_folder, tmp_path / "run", stage_1, max_steps=1)
     with pytest.raises(TrainingError, match="has been through stage 2"):
-        run_stage(STAGE_2, Recipe((karpathy_folder,), tmp_path / "again", holdout=0.2), start=finished)
+        run_stage(STAGE_2, TrainConfig((karpathy_folder,), tmp_path / "again", holdout=0.2), start=finished)
 
 
 def test_stage_1_takes_no_model(karpathy_folder: Path, stage_1: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="starts from a preset"):
-        run_stage(STAGE_1, Recipe((karpathy_folder,), tmp_path / "run"), config=tiny(), start=stage_1)
+        run_stage(STAGE_1, TrainConfig((karpathy_folder,), tmp_path / "run"), config=tiny(), start=stage_1)
     assert not (tmp_path / "run").exists()
 
 
@@ -292,7 +292,7 @@ def test_something_must_be_held_out_and_something_left(karpathy_folder: Path, tm
 def test_what_the_data_lacks_is_said(karpathy_folder: Path, tmp_path: Path) -> None:
     (karpathy_folder / "train" / "pond_1.jpg").unlink()
     said: list[str] = []
-    chosen = Recipe((karpathy_folder,), tmp_path / "run", holdout=0.2, max_steps=1, bf16=False)
+    chosen = TrainConfig((karpathy_folder,), tmp_path / "run", holdout=0.2, max_steps=1, bf16=False)
     run_stage(STAGE_1, chosen, config=tiny(), say=said.append)
     assert "1 left out, the first: " in said[0]
     assert "pond_1.jpg is missing" in said[0]

@@ -4,7 +4,7 @@ import pytest
 
 from rsmoe_core.errors import UsageError
 from rsmoe_core.roles import roles
-from rsmoe_core.training.examples import LESSONS
+from rsmoe_core.training.examples import TASKS
 from rsmoe_core.training.stages import STAGES, stage
 from rsmoe_core.types import EXPERTS
 
@@ -35,7 +35,7 @@ def test_fine_tuning_leaves_all_but_adapters_alone_and_is_a_run_by_itself() -> N
 
 
 def test_every_lesson_is_known() -> None:
-    assert {lesson for s in STAGES.values() for phase in s.phases for lesson in phase.lessons} == set(LESSONS)
+    assert {task for s in STAGES.values() for phase in s.phases for task in phase.tasks} == set(TASKS)
 
 
 def test_epochs_can_be_set_for_every_phase() -> None:

@@ -17,17 +17,17 @@ from rsmoe_core.errors import TrainingError
 from rsmoe_core.presets import tiny
 from rsmoe_core.training import distributed, run
 from rsmoe_core.training.loop import run_phase
-from rsmoe_core.training.objectives.base import Objective, Session
-from rsmoe_core.training.objectives.text import Teaching
-from rsmoe_core.training.run import Recipe, run_stage
+from rsmoe_core.training.objectives.base import Objective, RunOptions
+from rsmoe_core.training.objectives.text import TextObjective
+from rsmoe_core.training.run import TrainConfig, run_stage
 from rsmoe_core.training.stages import Phase, stage
 from tests.core.training.conftest import ALIKE, make_alike
 from tests.tiny import make_tiny
 
 
-def train_alike(out: Path, accumulate: int = 1) -> Teaching:
-    material, session = make_alike(), Session(out, bf16=False, accumulate=accumulate)
-    objective = Teaching(make_tiny(experts=False, dropout=False), ALIKE, material, material, session)
+def train_alike(out: Path, accumulate: int = 1) -> TextObjective:
+    material, session = make_alike(), RunOptions(out, bf16=False, accumulate=accumulate)
+    objective = TextObjective(make_tiny(experts=False, dropout=False), ALIKE, material, material, session)
     run_phase(objective, ALIKE, session, lambda epoch: {})
     return objective
 
@@ -50,12 +50,12 @@ def main(out: Path, data: Path) -> None:
         digests[f"{phase.name} of {phase.objective}"] = digest(objective)
         return ended
 
-    with distributed.joined("cpu"), pytest.MonkeyPatch.context() as patch:
+    with distributed.initialised("cpu"), pytest.MonkeyPatch.context() as patch:
         with pytest.raises(TrainingError, match="not like this"):
-            distributed.from_first(refuse)
+            distributed.from_rank0(refuse)
         digests["alike"] = digest(train_alike(out / "alike"))
         patch.setattr(run, "run_phase", recorded)
-        chosen = Recipe((data,), out, holdout=0.2, bf16=False, max_steps=2)
+        chosen = TrainConfig((data,), out, holdout=0.2, bf16=False, max_steps=2)
         start = run_stage(stage("1"), chosen, config=tiny(), say=said.append)
         run_stage(stage("2").with_epochs(2), chosen, start=start, say=said.append)
         result = {"digests": digests, "said": said}

@@ -40,7 +40,7 @@ def test_outlines_become_counts_and_sentences(
 ) -> None:
     dataset = _read(tmp_path, _entry(label=label, polygons=[_BOX] * count))
     (sample,) = dataset.samples
-    assert (sample.scene, sample.objects, sample.split, sample.series) == (scene, objects, "train", "a")
+    assert (sample.scene_class, sample.objects, sample.split, sample.group) == (scene, objects, "train", "a")
     if count:
         assert all(objects in caption for caption in sample.captions)
     assert dataset.problems == ()
@@ -81,7 +81,7 @@ def test_a_table_gives_pictures_a_kind_of_place_and_a_split(tmp_path: Path) -> N
     assert (named.scene, named.split, named.objects) == ("parking lot", "test", None)
     assert all("parking lot" in caption for caption in named.captions)
     assert "a parking lot with many trees ." in named.captions
-    assert named.marks is not None
+    assert named.boxes is not None
     assert (other.scene, other.split) == (None, hashed_split("b.jpg"))
 
 
@@ -94,7 +94,7 @@ def test_lines_of_a_table_that_cannot_be_used_are_listed(tmp_path: Path) -> None
     dataset = _with_scenes(
         tmp_path, "image,scene,split\nc.jpg,park,test\na.jpg,moon,test\na.jpg,park,exam\na.jpg\nb.jpg,park,test\n"
     )
-    assert [sample.scene for sample in dataset.samples] == [None, "park"]
+    assert [sample.scene_class for sample in dataset.samples] == [None, "park"]
     texts = ("no picture 'c.jpg'", "the class 'moon'", "no split 'exam'", "the class ''")
     for number, (text, problem) in enumerate(zip(texts, dataset.problems, strict=True), start=2):
         assert f"places.csv:{number}: " in problem
@@ -110,8 +110,8 @@ def test_the_places_of_the_real_trees_are_those_of_the_set(shared: Path) -> None
     table = Path(__file__).parents[4] / "benchmarks" / "naip_places.csv"
     dataset = boxes.with_scenes(boxes.read(shared / "data" / "trees" / "objects.json"), table)
     assert dataset.problems == ()
-    assert sum(sample.scene is not None for sample in dataset.samples) == 509
-    assert {s.image.name[:4] for s in dataset.samples if s.scene and s.split == "test"} == {"long", "eure"}
+    assert sum(sample.scene_class is not None for sample in dataset.samples) == 509
+    assert {s.image.name[:4] for s in dataset.samples if s.scene_class and s.split == "test"} == {"long", "eure"}
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def test_samples_of_the_layout(karpathy_folder: Path) -> None:
     first = dataset.samples[0]
     assert first.image == karpathy_folder / "train" / "pond_1.jpg"
     assert first.captions == ("a pond is near a road .",) * 4 + ("it is a pond with some trees .",)
-    assert (first.scene, first.series, first.objects) == ("pond", "pond:0", None)
+    assert (first.scene_class, first.group, first.objects) == ("pond", "pond:0", None)
     assert len(dataset.split("train")) == 36
     assert len(dataset.split("test")) == 4
 
@@ -45,7 +45,7 @@ def test_samples_of_the_layout(karpathy_folder: Path) -> None:
 )
 def test_scene_and_series_come_from_the_name(tmp_path: Path, name: str, scene: str | None, series: str) -> None:
     (sample,) = karpathy.read(_write(tmp_path, [name])).samples
-    assert (sample.scene, sample.series) == (scene, series)
+    assert (sample.scene_class, sample.group) == (scene, series)
     assert sample.captions == ("a road .",)
 
 

@@ -30,7 +30,7 @@ def test_every_class_has_its_folder_and_every_picture_five_sentences(tmp_path: P
     first, second = dataset.samples
     assert dataset.problems == ()
     assert first.captions == ("a road .", "roads .", "two roads .", "a way .", "a road .")
-    assert (first.scene, first.series, first.split) == ("dense residential area", "dense_residential_001", "train")
+    assert (first.scene_class, first.group, first.split) == ("dense residential area", "dense_residential_001", "train")
     assert second.image == tmp_path / "NWPU_images" / "lake" / "lake_002.jpg"
     assert (second.scene, second.split) == ("lake", "test")
 

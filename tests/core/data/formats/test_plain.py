@@ -23,7 +23,7 @@ contents = st.fixed_dictionaries(
         "series": st.none() | texts,
         "objects": st.none() | texts,
         "questions": questions,
-        "by_rule": st.booleans(),
+        "synthetic": st.booleans(),
     }
 ).filter(lambda content: content["captions"] or content["questions"])
 
@@ -55,7 +55,7 @@ def test_unusable_lines_are_listed_with_their_number(tmp_path: Path) -> None:
         "[1]",
         '{"image": "b.png", "split": "train"}',
         '{"image": "b.png", "captions": ["a road ."]}',
-        '{"image": "b.png", "split": "train", "captions": ["a road ."], "by_rule": "yes"}',
+        '{"image": "b.png", "split": "train", "captions": ["a road ."], "synthetic": "yes"}',
         good,
     ]
     path.write_text("\n".join(["", good, *unusable, ""]))
@@ -65,7 +65,7 @@ def test_unusable_lines_are_listed_with_their_number(tmp_path: Path) -> None:
     expected = [
         "no sentence, question, scene or marks",
         "has no 'split'",
-        "by_rule of b.png is neither",
+        "synthetic of b.png is neither",
         f"a.png is there already, at {path}:2",
     ]
     assert all(text in problem for text, problem in zip(expected, dataset.problems[2:], strict=True))
@@ -85,6 +85,6 @@ def test_a_picture_of_which_only_the_scene_is_known_is_kept_but_has_no_captions(
     (tmp_path / "a.png").touch()
     (tmp_path / "annotations.jsonl").write_text('{"image": "a.png", "split": "test", "scene": "pond"}\n')
     dataset = plain.read(tmp_path / "annotations.jsonl")
-    assert [(s.scene, s.captions, s.questions) for s in dataset.split("test")] == [("pond", (), ())]
+    assert [(s.scene_class, s.captions, s.questions) for s in dataset.split("test")] == [("pond", (), ())]
     with pytest.raises(DataError, match="no sentences"):
         dataset.captioned("test")

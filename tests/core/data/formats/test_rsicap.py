@@ -22,7 +22,7 @@ def test_long_captions_are_read_and_one_image_stays_in_one_split(tmp_path: Path)
     assert [sample.image.name for sample in dataset.samples] == names
     assert {sample.captions for sample in dataset.samples} == {("this image shows a road.",)}
     for first, second in zip(dataset.samples[::2], dataset.samples[1::2], strict=True):
-        assert first.series == second.series == first.image.name[:5]
+        assert first.group == second.group == first.image.name[:5]
         assert first.split == second.split == hashed_split(first.image.name[:5])
     assert {sample.split for sample in dataset.samples} == {"train", "val", "test"}
     assert [problem.split(": ")[1] for problem in dataset.problems] == ["entry 60", "entry 61"]

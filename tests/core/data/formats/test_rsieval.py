@@ -21,7 +21,7 @@ def test_captions_and_typed_questions_are_for_the_test(tmp_path: Path) -> None:
     path.write_text(json.dumps({"annotations": [entry, {"filename": "P0003_0002.png", "caption": "A road."}]}))
     dataset = rsieval.read(path)
     (sample,) = dataset.samples
-    assert (sample.captions, sample.split, sample.series) == (("a road.",), "test", "P0003")
+    assert (sample.captions, sample.split, sample.group) == (("a road.",), "test", "P0003")
     assert sample.questions == (
         Question("is there a road?", "yes.", "presence"),
         Question("how many planes?", "there are seven planes.", "count"),

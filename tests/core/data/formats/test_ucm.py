@@ -27,7 +27,7 @@ def _entry(image: str, scene: str, **others: object) -> dict:
 def _splits_by_series(samples: Iterable[Sample]) -> dict[str | None, set[str]]:
     splits = defaultdict(set)
     for sample in samples:
-        splits[sample.series].add(sample.split)
+        splits[sample.group].add(sample.split)
     return splits
 
 
@@ -44,8 +44,8 @@ def test_people_said_and_asked_what_is_in_the_file(tmp_path: Path) -> None:
     dataset = ucm.read(path)
     asked, unasked = dataset.samples
     assert asked.questions == (Question("how many trees in the picture?", "two", "count"),)
-    assert (asked.captions, asked.by_rule) == (("there are many homes .",), False)
-    assert (asked.scene, asked.series) == ("mobile home park", "ucm:mobile home park:1")
+    assert (asked.captions, asked.synthetic) == (("there are many homes .",), False)
+    assert (asked.scene, asked.group) == ("mobile home park", "ucm:mobile home park:1")
     assert asked.split == hashed_split("mobile home park:1")
     assert (unasked.scene, unasked.captions, unasked.questions) == ("moon", ("a crater .",), ())
     places = [problem.split(": ")[1] for problem in dataset.problems]
@@ -59,7 +59,7 @@ def test_places_are_called_as_the_caption_sets_call_them(tmp_path: Path) -> None
 def test_only_a_picture_without_sentences_gets_some_by_rule(tmp_path: Path) -> None:
     bare = {"image": "2.webp", "scene": "river", "qa": []}
     for sample in ucm.read(_written(tmp_path, _entry("1.webp", "river"), bare)).samples:
-        assert sample.by_rule
+        assert sample.synthetic
         assert sample.captions
         assert all("river" in caption for caption in sample.captions)
 
@@ -72,7 +72,7 @@ def test_a_class_without_sentences_and_without_a_rule_is_a_problem(tmp_path: Pat
 def test_ten_neighbours_stay_in_one_split(tmp_path: Path) -> None:
     numbered = [_entry(f"{n}.webp", "river" if n <= 200 else "beach") for n in range(1, 401)]
     samples = ucm.read(_written(tmp_path, *numbered)).samples
-    assert {len({sample.series for sample in samples[n : n + 10]}) for n in range(0, 400, 10)} == {1}
+    assert {len({sample.group for sample in samples[n : n + 10]}) for n in range(0, 400, 10)} == {1}
     splits = _splits_by_series(samples)
     assert len(splits) == 40
     assert all(len(found) == 1 for found in splits.values())
@@ -81,7 +81,7 @@ def test_ten_neighbours_stay_in_one_split(tmp_path: Path) -> None:
 
 def test_a_picture_whose_name_is_no_number_stands_alone(tmp_path: Path) -> None:
     (sample,) = ucm.read(_written(tmp_path, _entry("a.webp", "river"))).samples
-    assert (sample.series, sample.split) == ("ucm:a", hashed_split("a"))
+    assert (sample.group, sample.split) == ("ucm:a", hashed_split("a"))
 
 
 @pytest.fixture(scope="module")
@@ -97,8 +97,8 @@ def samples(shared: Path) -> tuple[Sample, ...]:
 
 def test_the_real_set_is_read_whole(samples: tuple[Sample, ...]) -> None:
     assert len(samples) == 1890
-    assert {(len(sample.captions), sample.by_rule) for sample in samples} == {(5, False)}
-    kinds = Counter(question.kind for sample in samples for question in sample.questions)
+    assert {(len(sample.captions), sample.synthetic) for sample in samples} == {(5, False)}
+    kinds = Counter(question.type for sample in samples for question in sample.questions)
     assert kinds == {"presence": 1016, "theme": 508, "location": 508, "count": 354}
 
 
@@ -107,5 +107,5 @@ def test_the_real_set_is_split_by_tens_into_parts_of_most_classes(samples: tuple
     assert len(splits) == 189
     assert all(len(found) == 1 for found in splits.values())
     assert Counter(sample.split for sample in samples) == {"train": 1480, "val": 200, "test": 210}
-    classes = {split: len({s.scene for s in samples if s.split == split}) for split in ("train", "val", "test")}
+    classes = {split: len({s.scene_class for s in samples if s.split == split}) for split in ("train", "val", "test")}
     assert classes == {"train": 21, "val": 16, "test": 14}

@@ -27,7 +27,7 @@ def test_each_file_is_a_picture_and_a_broken_one_is_listed(tmp_path: Path) -> No
     assert found == tmp_path / "Annotations_train"
     dataset = vrsbench.read(found)
     first, second = dataset.samples
-    assert (first.split, first.captions, first.series) == ("train", ("two ships.",), "05863")
+    assert (first.split, first.captions, first.group) == ("train", ("two ships.",), "05863")
     assert first.questions == (Question("how many ships?", "2", "count"),)
     assert (second.split, second.captions) == ("val", ("a ship.",))
     starts = [f"{good}, question 2: ", f"{broken}: ", f"{bare}: has no 'qa_pairs'"]

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from rsmoe_core.model.language.decoder import Decoder, Written
+from rsmoe_core.model.language.decoder import Decoder, Generation
 from rsmoe_core.model.language.generation import write
 from rsmoe_core.model.language.llama import build_language_model
 from rsmoe_core.model.rsmoe import RSMoE
@@ -20,7 +20,7 @@ def model() -> RSMoE:
     """Weights so large that what is said depends on everything before it."""
     model = make_tiny(experts=False)
     torch.manual_seed(3)
-    model.language = build_language_model(model.config.language, model.codec).eval()
+    model.language = build_language_model(model.config.language, model.tokenizer).eval()
     with torch.no_grad():
         for parameter in model.language.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.2)
@@ -36,18 +36,18 @@ def vision_tokens(model: RSMoE, rows: int) -> Tensor:
 
 
 def asked(model: RSMoE, rows: list[int]) -> list[list[int]]:
-    return [model.codec.prompt_ids(PROMPTS[row]) for row in rows]
+    return [model.tokenizer.prompt_ids(PROMPTS[row]) for row in rows]
 
 
 @torch.inference_mode()
-def say(model: RSMoE, writer: Decoder, rows: list[int], limit: int = LIMIT, eos: int | None = None) -> list[Written]:
+def say(model: RSMoE, writer: Decoder, rows: list[int], limit: int = LIMIT, eos: int | None = None) -> list[Generation]:
     tokens = vision_tokens(model, len(PROMPTS))[rows]
-    return writer.write(tokens, asked(model, rows), limit, model.codec.eos if eos is None else eos)
+    return writer.write(tokens, asked(model, rows), limit, model.tokenizer.eos if eos is None else eos)
 
 
 def test_it_says_what_transformers_generates(model: RSMoE) -> None:
     tokens = vision_tokens(model, len(PROMPTS))
-    expected = write(model.language, model.codec, tokens, PROMPTS, max_tokens=LIMIT)
+    expected = write(model.language, model.tokenizer, tokens, PROMPTS, max_tokens=LIMIT)
     found = say(model, decoder(model), [0, 1, 2, 3, 4])
     assert [w.ids for w in found] == [w.ids for w in expected]
     assert [w.confidence for w in found] == pytest.approx([w.confidence for w in expected], rel=1e-4)
@@ -84,7 +84,7 @@ def test_rows_that_have_ended_cost_nothing(model: RSMoE) -> None:
 
 
 def test_nobody_asked_nothing_said(model: RSMoE) -> None:
-    assert decoder(model).write(vision_tokens(model, 0), [], LIMIT, model.codec.eos) == []
+    assert decoder(model).write(vision_tokens(model, 0), [], LIMIT, model.tokenizer.eos) == []
 
 
 def test_a_short_limit_is_kept(model: RSMoE) -> None:

@@ -13,7 +13,7 @@ from rsmoe_core.model import lora
 from rsmoe_core.model.language.generation import LanguageModel, write
 from rsmoe_core.model.language.llama import answer_loss
 from rsmoe_core.model.rsmoe import RSMoE
-from rsmoe_core.roles import NO_ROLE
+from rsmoe_core.roles import BASE
 from rsmoe_core.training.examples import Row, pack
 from tests.core.conftest import SENTENCES, make_tiny
 
@@ -31,7 +31,7 @@ def schooled() -> RSMoE:
     """A bare language model that has learned to answer each prompt with one of the sentences, and to stop."""
     model = make_tiny(experts=False)
     tokens = vision_tokens(model, 4)
-    rows = pack(model.codec, [[Row(None, p, s, 1.0)] for p, s in zip(PROMPTS, SENTENCES, strict=True)])
+    rows = pack(model.tokenizer, [[Row(None, p, s, 1.0)] for p, s in zip(PROMPTS, SENTENCES, strict=True)])
     optimiser = torch.optim.AdamW(model.language.parameters(), lr=0.01)
     for _ in range(60):
         optimiser.zero_grad()
@@ -75,13 +75,13 @@ ROWS = [
 def test_packed_rows_are_read_as_if_each_stood_alone() -> None:
     model = make_tiny(experts=False)
     tokens = vision_tokens(model, 2)
-    packed = answer_loss(model.language, tokens, pack(model.codec, ROWS), dropout=0.0)
+    packed = answer_loss(model.language, tokens, pack(model.tokenizer, ROWS), dropout=0.0)
     losses = weights = 0.0
     for image, own in enumerate(ROWS):
         for row in own:
-            answer = [*model.codec.encode(row.answer), model.codec.eos]
-            found = log_probabilities(model.language, tokens[image], model.codec.prompt_ids(row.prompt), answer)
-            alone = answer_loss(model.language, tokens[image : image + 1], pack(model.codec, [[row]]), dropout=0.0)
+            answer = [*model.tokenizer.encode(row.answer), model.tokenizer.eos]
+            found = log_probabilities(model.language, tokens[image], model.tokenizer.prompt_ids(row.prompt), answer)
+            alone = answer_loss(model.language, tokens[image : image + 1], pack(model.tokenizer, [[row]]), dropout=0.0)
             assert alone.item() == pytest.approx(-found.mean().item(), abs=1e-5)
             losses += -found.sum().item() * row.weight
             weights += len(answer) * row.weight
@@ -94,7 +94,7 @@ def test_packed_rows_teach_what_rows_alone_teach() -> None:
 
     def gradient(rows: list[list[Row]], images: list[int]) -> Tensor:
         model.zero_grad()
-        answer_loss(model.language, tokens[images], pack(model.codec, rows), dropout=0.0).backward()
+        answer_loss(model.language, tokens[images], pack(model.tokenizer, rows), dropout=0.0).backward()
         return torch.cat([p.grad.flatten() for p in model.language.parameters()])
 
     together = gradient(ROWS, [0, 1])
@@ -105,7 +105,7 @@ def test_packed_rows_teach_what_rows_alone_teach() -> None:
 
 def test_dropout_acts_in_training_only() -> None:
     model = make_tiny(experts=False)
-    tokens, rows = vision_tokens(model, 2), pack(model.codec, ROWS)
+    tokens, rows = vision_tokens(model, 2), pack(model.tokenizer, ROWS)
     plain = answer_loss(model.language, tokens, rows, dropout=0.0)
     assert torch.equal(answer_loss(model.language, tokens, rows, dropout=0.5), plain)
     model.language.train()
@@ -113,8 +113,8 @@ def test_dropout_acts_in_training_only() -> None:
 
 
 def test_the_language_model_learns(schooled: RSMoE) -> None:
-    written = write(schooled.language, schooled.codec, vision_tokens(schooled, 4), PROMPTS, max_tokens=40)
-    assert [schooled.codec.decode(w.ids) for w in written] == list(SENTENCES)
+    written = write(schooled.language, schooled.tokenizer, vision_tokens(schooled, 4), PROMPTS, max_tokens=40)
+    assert [schooled.tokenizer.decode(w.ids) for w in written] == list(SENTENCES)
     assert all(w.confidence > 0.5 for w in written)
 
 
@@ -123,12 +123,14 @@ def test_the_language_model_learns(schooled: RSMoE) -> None:
 def test_what_a_row_says_does_not_depend_on_the_rows_beside_it(schooled: RSMoE, beams: int, experts: bool) -> None:
     model = with_random_experts(schooled) if experts else schooled
     tokens = vision_tokens(model, 4, seed=1)
-    roles = ["router", "objects", NO_ROLE, "fusion"] if experts else None
+    roles = ["router", "objects", BASE, "fusion"] if experts else None
 
     def say(rows: list[int]) -> list[tuple[tuple[int, ...], float]]:
         chosen = [roles[row] for row in rows] if roles else None
         prompts = [PROMPTS[row] for row in rows]
-        written = write(model.language, model.codec, tokens[rows], prompts, max_tokens=12, beams=beams, roles=chosen)
+        written = write(
+            model.language, model.tokenizer, tokens[rows], prompts, max_tokens=12, beams=beams, roles=chosen
+        )
         return [(w.ids, pytest.approx(w.confidence, rel=1e-4)) for w in written]
 
     alone = [say([row])[0] for row in range(4)]
@@ -140,26 +142,26 @@ def test_what_a_row_says_does_not_depend_on_the_rows_beside_it(schooled: RSMoE, 
 
 @pytest.mark.parametrize("beams", [1, 3])
 def test_confidence_is_the_geometric_mean_of_the_probabilities(schooled: RSMoE, beams: int) -> None:
-    language, codec, tokens = schooled.language, schooled.codec, vision_tokens(schooled, 4, seed=1)
+    language, tokenizer, tokens = schooled.language, schooled.tokenizer, vision_tokens(schooled, 4, seed=1)
     limit = 12
-    written = write(language, codec, tokens, PROMPTS, max_tokens=limit, beams=beams)
+    written = write(language, tokenizer, tokens, PROMPTS, max_tokens=limit, beams=beams)
     lengths = [len(w.ids) for w in written]
     assert min(lengths) < limit, "one of them should stop by itself"
     with torch.no_grad():
         for said, prompt, tokens_QH in zip(written, PROMPTS, tokens, strict=True):
-            answer = [*said.ids, codec.eos][:limit]
-            found = log_probabilities(language, tokens_QH, codec.prompt_ids(prompt), answer)
+            answer = [*said.ids, tokenizer.eos][:limit]
+            found = log_probabilities(language, tokens_QH, tokenizer.prompt_ids(prompt), answer)
             assert said.confidence == pytest.approx(math.exp(found.mean()), rel=1e-3)
 
 
 def test_greedy_text_takes_the_likeliest_token_each_time(schooled: RSMoE) -> None:
     model, tokens = schooled, vision_tokens(schooled, 1, seed=1)
-    (written,) = write(model.language, model.codec, tokens, PROMPTS[:1], max_tokens=6)
+    (written,) = write(model.language, model.tokenizer, tokens, PROMPTS[:1], max_tokens=6)
     embed = model.language.get_input_embeddings()
     said: list[int] = []
     with torch.no_grad():
         for _ in range(6):
-            ids = torch.tensor([[*model.codec.prompt_ids(PROMPTS[0]), *said]])
+            ids = torch.tensor([[*model.tokenizer.prompt_ids(PROMPTS[0]), *said]])
             logits = model.language(inputs_embeds=torch.cat([tokens, embed(ids)], dim=1)).logits[0, -1]
             said.append(int(F.softmax(logits, dim=-1).argmax()))
     assert written.ids == tuple(said)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rsmoe_core.config import VisionConfig
 from rsmoe_core.errors import ModelError
-from rsmoe_core.model.vision.efficientnet_lite import EfficientNetLite, SameConv, folded, load_imagenet_weights
+from rsmoe_core.model.vision.efficientnet_lite import EfficientNetLite, SameConv, folded_copy, load_imagenet_weights
 from rsmoe_core.presets import tiny
 from tests.tiny import wake
 
@@ -79,10 +79,10 @@ def test_patches_run_row_by_row_from_the_top_left() -> None:
     torch.manual_seed(0)
     encoder = wake(EfficientNetLite(tiny().vision))
     blank = torch.zeros(1, 3, 512, 512)
-    marked = blank.clone()
-    marked[:, :, :128, 384:] = torch.randn(3, 128, 128)  # the corner at the top right
+    boxed = blank.clone()
+    boxed[:, :, :128, 384:] = torch.randn(3, 128, 128)  # the corner at the top right
     with torch.inference_mode():
-        change = (encoder(marked) - encoder(blank)).abs().sum(dim=-1).reshape(16, 16)
+        change = (encoder(boxed) - encoder(blank)).abs().sum(dim=-1).reshape(16, 16)
     corners = {(0, 0): 0.0, (0, 1): 0.0, (1, 0): 0.0, (1, 1): 0.0}
     for down, right in corners:
         corners[down, right] = change[12 * down :, 12 * right :][:4, :4].sum().item()
@@ -98,7 +98,7 @@ def test_folding_changes_nothing() -> None:
             module.running_var.uniform_(0.5, 2.0)
             torch.nn.init.uniform_(module.weight, 0.5, 1.5)
             torch.nn.init.normal_(module.bias, std=0.3)
-    quick = folded(encoder)
+    quick = folded_copy(encoder)
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in quick.modules())
     assert not any(p.requires_grad for p in quick.parameters())
     assert all(p.requires_grad for p in encoder.parameters()), "the original is left alone"

@@ -10,11 +10,11 @@ import torch
 from PIL import Image
 
 from rsmoe_core.checkpoint.load import load_model
-from rsmoe_core.data.base import Marks, Sample
+from rsmoe_core.data.base import Boxes, Sample
 from rsmoe_core.data.formats import plain
-from rsmoe_core.training.objectives.crops import MarkedPicture
+from rsmoe_core.training.objectives.crops import AnnotatedImage
 from rsmoe_core.training.objectives.detection import draws_of, focal_loss, marked_pictures
-from rsmoe_core.training.run import Recipe, run_stage
+from rsmoe_core.training.run import TrainConfig, run_stage
 from rsmoe_core.training.stages import STAGES, Phase
 
 NEAR = Phase("near", "count", ("near",), windows=(8, 8, 8), epochs=3, learning_rate=5e-3, images_per_step=4)
@@ -23,7 +23,7 @@ COUNT = dataclasses.replace(STAGES["count"], phases=(NEAR, FAR))
 
 
 def write_dots(root: Path, count: int = 12) -> Path:
-    """Pictures with white squares on a dark ground, each marked as a ship."""
+    """Pictures with white squares on a dark ground, each boxed as a ship."""
     rng = np.random.default_rng(0)
     samples = []
     for number in range(count):
@@ -36,7 +36,7 @@ def write_dots(root: Path, count: int = 12) -> Path:
         path = root / f"{number}.png"
         Image.fromarray(pixels).save(path)
         far = {"metres_per_pixel": 10.0} if number % 3 == 0 else {}
-        samples.append(Sample(path, "train", (), series=f"s{number}", marks=Marks("ship", tuple(boxes)), **far))
+        samples.append(Sample(path, "train", (), group=f"s{number}", boxes=Boxes("ship", tuple(boxes)), **far))
     plain.write(root, samples)
     return root
 
@@ -45,12 +45,12 @@ def test_a_stage_trains_counters_and_nothing_else(tmp_path: Path, tiny_folder: P
     (tmp_path / "dots").mkdir()
     data = write_dots(tmp_path / "dots")
     said: list[str] = []
-    recipe = Recipe((data,), tmp_path / "run", holdout=0.3, bf16=False)
+    recipe = TrainConfig((data,), tmp_path / "run", holdout=0.3, bf16=False)
     folder = run_stage(COUNT, recipe, start=tiny_folder, say=said.append)
     before, after = load_model(tiny_folder), load_model(folder)
-    assert not before.counters
-    assert set(after.counters) == {"near", "far"}
-    assert sorted(after.config.counting.sights) == sorted(("airplane", "ship", "tree", "distant ship"))
+    assert not before.detectors
+    assert set(after.detectors) == {"near", "far"}
+    assert sorted(after.config.detection.classes) == sorted(("airplane", "ship", "tree", "distant ship"))
     assert all(
         torch.equal(v.half(), after.qformer.state_dict()[k].half()) for k, v in before.qformer.state_dict().items()
     )
@@ -61,27 +61,27 @@ def test_a_stage_trains_counters_and_nothing_else(tmp_path: Path, tiny_folder: P
         if "loss" in row
     ]
     assert np.mean(losses[-2:]) < np.mean(losses[:2])
-    ship = after.config.counting.sights.index("ship")
-    assert (after.config.counting.thresholds[ship], after.config.counting.slopes[ship]) != (0.3, 1.0)
+    ship = after.config.detection.classes.index("ship")
+    assert (after.config.detection.thresholds[ship], after.config.detection.slopes[ship]) != (0.3, 1.0)
 
 
 def test_marks_are_seen_by_the_sight_of_their_sensor() -> None:
-    marks = Marks("ship", ((1.0, 2.0, 3.0, 4.0),))
-    near = Sample(Path("a.png"), "train", (), marks=marks)
+    marks = Boxes("ship", ((1.0, 2.0, 3.0, 4.0),))
+    near = Sample(Path("a.png"), "train", (), boxes=marks)
     far = dataclasses.replace(near, metres_per_pixel=10.0)
     forest = Sample(Path("c.png"), "train", ("many trees are in a forest .",), "forest")
     found = marked_pictures([near, far, forest], ("airplane", "ship", "tree"))
-    assert MarkedPicture(Path("a.png"), "ship", marks.boxes) in found
-    assert MarkedPicture(Path("c.png"), "ship", ()) in found
+    assert AnnotatedImage(Path("a.png"), "ship", marks.boxes) in found
+    assert AnnotatedImage(Path("c.png"), "ship", ()) in found
     assert all(picture.image != Path("b.png") for picture in found)
     assert marked_pictures([near, far, forest], ("distant ship",)) == [
-        MarkedPicture(Path("a.png"), "distant ship", marks.boxes, 10.0)
+        AnnotatedImage(Path("a.png"), "distant ship", marks.boxes, 10.0)
     ]
 
 
 def test_each_sight_gets_its_windows() -> None:
-    full = [MarkedPicture(Path(f"{n}.png"), "ship", ((1.0, 1.0, 1.0, 1.0),)) for n in range(3)]
-    empty = [MarkedPicture(Path(f"e{n}.png"), "ship", ()) for n in range(50)]
+    full = [AnnotatedImage(Path(f"{n}.png"), "ship", ((1.0, 1.0, 1.0, 1.0),)) for n in range(3)]
+    empty = [AnnotatedImage(Path(f"e{n}.png"), "ship", ()) for n in range(50)]
     draws = draws_of([*full, *empty], {"ship": 12})
     assert [sum(d.image == f.image for d in draws) for f in full] == [4, 4, 4]
     assert sum(not d.boxes for d in draws) == 6
@@ -100,5 +100,5 @@ def test_the_loss_is_least_where_heat_is_right() -> None:
 
 @pytest.mark.parametrize("windows", [1, 5])
 def test_few_windows_are_spread_over_the_pictures(windows: int) -> None:
-    full = [MarkedPicture(Path(f"{n}.png"), "ship", ((1.0, 1.0, 1.0, 1.0),)) for n in range(10)]
+    full = [AnnotatedImage(Path(f"{n}.png"), "ship", ((1.0, 1.0, 1.0, 1.0),)) for n in range(10)]
     assert len({d.image for d in draws_of(full, {"ship": windows})}) == windows

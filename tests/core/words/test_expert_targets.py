@@ -190,8 +190,8 @@ def test_targets_of_real_captions(shared: Path) -> None:
         targets = derive(sample)
         said = " ".join(sample.captions)
         assert targets.objects
-        assert targets.theme == sample.scene or sample.scene is None
-        assert targets.theme or sample.scene is None
+        assert targets.theme == sample.scene_class or sample.scene_class is None
+        assert targets.theme or sample.scene_class is None
         for thing in _things(targets.objects):
             spellings = [spelling for spelling, name in NAMES.items() if name == thing]
             assert any(spelling in said for spelling in spellings), (thing, said)
