@@ -1,4 +1,4 @@
-"""How the command line talks: on stderr only, so that stdout stays free for data."""
+"""What the command line prints: results on stdout, everything else on stderr, so that stdout holds data only."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ import typer
 SOME_FAILED = 3
 """Exit code of a run in which some tiles failed."""
 INTERRUPTED = 130
-"""Exit code of a run that was told to stop."""
-_TALKERS = ("rsmoe_cli", "rsmoe_core")
-_MOST_LINES = 10
-_LAYOUT = "\n\t\u00a0\u3000"
-"""Not letters, but harmless."""
-_debug = False
+"""Exit code of a run that was interrupted."""
+_PACKAGES = ("rsmoe_cli", "rsmoe_core")
+_MAX_LINES = 10
+"""Lines of a long list that are printed."""
+_WHITESPACE = "\n\t\u00a0\u3000"
+"""Characters that `str.isprintable` rejects, but that do no harm on a terminal."""
 _COLOURS = {logging.WARNING: typer.colors.YELLOW, logging.ERROR: typer.colors.RED}
+_debug = False
 
 
-class _Terminal(logging.Handler):
-    """Writes one line per message to whatever stderr is at that moment."""
+class _TerminalHandler(logging.Handler):
+    """Prints one line per message to whatever stderr is at that moment."""
 
     def emit(self, record: logging.LogRecord) -> None:
         prefix = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
@@ -30,55 +31,59 @@ class _Terminal(logging.Handler):
 
 
 def set_level(level: int) -> None:
-    """Lets messages of rsmoe from this level on reach the terminal, and at DEBUG those of its libraries too."""
+    """Print messages of rsmoe from this level on; at DEBUG, those of its libraries too."""
     logging.captureWarnings(True)
     root = logging.getLogger()
-    root.handlers = [_Terminal() if level <= logging.DEBUG else logging.NullHandler()]
-    for name in _TALKERS:
+    root.handlers = [_TerminalHandler() if level <= logging.DEBUG else logging.NullHandler()]
+    for name in _PACKAGES:
         logger = logging.getLogger(name)
-        logger.handlers, logger.propagate = [_Terminal()], False
+        logger.handlers, logger.propagate = [_TerminalHandler()], False
         logger.setLevel(level)
 
 
+def set_debug(enabled: bool) -> None:
+    """Whether `print_error` prints tracebacks."""
+    global _debug
+    _debug = enabled
+
+
 def shows_progress() -> bool:
-    """Whether somebody is there to look at a progress bar."""
-    return logging.getLogger(_TALKERS[0]).getEffectiveLevel() <= logging.WARNING and sys.stderr.isatty()
+    """Whether progress bars are shown: the run is not quiet, and stderr is a terminal."""
+    return not _is_quiet() and sys.stderr.isatty()
 
 
-def shortened(lines: Sequence[str]) -> Iterator[str]:
-    """The first lines of a long list, then how many more there are."""
-    yield from lines[:_MOST_LINES]
-    if len(lines) > _MOST_LINES:
-        yield f"{len(lines) - _MOST_LINES} more"
-
-
-def note(text: str) -> None:
-    """Says something that a quiet run leaves out."""
-    if logging.getLogger(_TALKERS[0]).getEffectiveLevel() <= logging.WARNING:
-        typer.secho(printable(text), err=True)
-
-
-def say(text: str) -> None:
-    """Says what was asked for, on stdout."""
+def print_result(text: str) -> None:
+    """Print what the command was asked for, on stdout."""
     typer.echo(printable(text))
 
 
-def fail(message: str) -> None:
-    """Says in one line why a command gives up; with `--debug` after how it came to that."""
+def print_note(text: str) -> None:
+    """Print a message on stderr, unless the run is quiet."""
+    if not _is_quiet():
+        typer.secho(printable(text), err=True)
+
+
+def print_error(message: str) -> None:
+    """Print in one line on stderr why a command fails; with `--debug`, after the traceback."""
     if _debug and sys.exc_info()[0] is not None:
         typer.secho(printable(traceback.format_exc()), err=True)
     typer.secho(f"error: {printable(' '.join(message.split()))}", fg=typer.colors.RED, err=True)
 
 
-def set_debug(asked: bool) -> None:
-    """Lets `fail` show tracebacks, or not."""
-    global _debug
-    _debug = asked
+def shortened(lines: Sequence[str]) -> Iterator[str]:
+    """The first lines of a long list, then how many more there are."""
+    yield from lines[:_MAX_LINES]
+    if len(lines) > _MAX_LINES:
+        yield f"{len(lines) - _MAX_LINES} more"
 
 
 def printable(text: str) -> str:
-    """Text from files, models and data sets without what would command a terminal: escapes, and turns of direction.
+    """Text from files, models and data sets with terminal control characters and direction overrides escaped.
 
-    Such characters become what Python writes for them (`\\x1b`); line breaks and tabs stay.
+    Such characters become Python escapes (`\\x1b`); line breaks and tabs stay.
     """
-    return "".join(c if c.isprintable() or c in _LAYOUT else c.encode("unicode_escape").decode() for c in text)
+    return "".join(c if c.isprintable() or c in _WHITESPACE else c.encode("unicode_escape").decode() for c in text)
+
+
+def _is_quiet() -> bool:
+    return logging.getLogger(_PACKAGES[0]).getEffectiveLevel() > logging.WARNING

@@ -34,17 +34,17 @@ class _Group(TyperGroup):
         try:
             return super().invoke(ctx)
         except RsmoeError as error:
-            console.fail(str(error))
+            console.print_error(str(error))
             raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
         except KeyboardInterrupt as stop:
-            console.fail(str(stop) or "interrupted")
+            console.print_error(str(stop) or "interrupted")
             raise typer.Exit(console.INTERRUPTED) from None
         except (typer.Exit, typer.Abort, BrokenPipeError):
             raise
         except Exception as error:
             if hasattr(error, "exit_code"):  # typer's own, about the command line
                 raise
-            console.fail(f"unexpected {type(error).__name__}: {error}; run again with --debug and report it")
+            console.print_error(f"unexpected {type(error).__name__}: {error}; run again with --debug and report it")
             raise typer.Exit(1) from None
 
 
@@ -91,7 +91,7 @@ def _interrupt(number: int, frame: object) -> NoReturn:
     """Ends the work in good order, and in any case soon."""
 
     def give_up() -> None:
-        console.fail("interrupted; what was finished before is kept")
+        console.print_error("interrupted; what was finished before is kept")
         os._exit(console.INTERRUPTED)
 
     timer = threading.Timer(_PATIENCE, give_up)

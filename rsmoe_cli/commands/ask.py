@@ -101,7 +101,7 @@ def ask(
         _print(reply, engine, json, headed=len(sources) * len(parsed_questions) > 1)
         failed += max(answer.failed for answer in reply.answers)
     if output is not None:
-        console.note(str(output.path))
+        console.print_note(str(output.path))
     if failed:
         log.warning("failed tiles: %d; the answers are without them", failed)
         raise typer.Exit(console.SOME_FAILED)
@@ -137,4 +137,4 @@ def _print(reply: Reply, engine: Engine | None, as_json: bool, headed: bool) -> 
             line = {"scene": reply.scene, **answer.facts(), **made_by}
             typer.echo(json.dumps(line, ensure_ascii=False, allow_nan=False))
         else:
-            console.say(f"{reply.scene}: {answer.question}\n{answer}\n" if headed else str(answer))
+            console.print_result(f"{reply.scene}: {answer.question}\n{answer}\n" if headed else str(answer))

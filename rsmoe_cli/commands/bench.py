@@ -37,7 +37,7 @@ def bench(
 
     with tempfile.TemporaryDirectory() as folder:
         path = scene or big_scene(Path(folder) / f"drawn_{side}.tif", side)
-        report = bench_scene(path, model, tile_size, rounds, loop, Path(folder), console.note)
+        report = bench_scene(path, model, tile_size, rounds, loop, Path(folder), console.print_note)
     if markdown is not None:
         write_whole(markdown, report.document(["Made by `rsmoe bench`."]))
     typer.echo(json_format.dumps(report.figures) if json else report.shown())

@@ -78,7 +78,7 @@ def caption(
         wish = CaptionJob(paths, cutting, dst_crs, prompts, counts)
         journal.begin(wish.settings(engine), overwrite, retry_failed)
         summary = describe_scenes(wish, engine, output, journal, console.shows_progress())
-    console.note(str(summary))
+    console.print_note(str(summary))
     if json:
         typer.echo(json_format.dumps(dataclasses.asdict(summary)))
     if summary.failed or summary.lost_scenes:

@@ -73,7 +73,7 @@ def prepare(
         from rsmoe_cli.prepare.ports import prepare_ports
 
         count = prepare_ports(
-            source, out, seed=seed or 0, leave_out=tuple(leave_out or ()), scenes=scenes, say=console.note
+            source, out, seed=seed or 0, leave_out=tuple(leave_out or ()), scenes=scenes, say=console.print_note
         )
     else:
         from rsmoe_cli.prepare.convert import prepare as prepare_dataset
@@ -87,9 +87,9 @@ def prepare(
             )
         dataset = prepare_dataset(layout, source, out, scenes, colours=colours, seed=seed or 0)
         for line in console.shortened(dataset.problems):
-            console.note(f"left out: {line}")
+            console.print_note(f"left out: {line}")
         count = len(dataset.samples)
-    console.note(f"{count} pictures in {out}")
+    console.print_note(f"{count} pictures in {out}")
 
 
 @app.command()
@@ -117,9 +117,9 @@ def inspect(
     else:
         _print_tables(summary, f"{folder}: {name}")
         for line in _described(dataset, shown):
-            console.say(line)
+            console.print_result(line)
         for line in console.shortened(summary.problems):
-            console.say(f"problem: {line}")
+            console.print_result(f"problem: {line}")
 
 
 def _print_tables(summary: Summary, title: str) -> None:
@@ -136,7 +136,7 @@ def _print_tables(summary: Summary, title: str) -> None:
         if counted:
             listed = [f"{what} {count:,}" for what, count in counted.items()]
             rest = [f"{len(listed) - _MOST_SCENES} more"] if len(listed) > _MOST_SCENES else []
-            console.say(f"{name}: {', '.join(listed[:_MOST_SCENES] + rest)}")
+            console.print_result(f"{name}: {', '.join(listed[:_MOST_SCENES] + rest)}")
     typer.echo(f"problems: {len(summary.problems):,}")
 
 

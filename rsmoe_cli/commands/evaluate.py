@@ -116,7 +116,7 @@ def evaluate(
     if json:
         typer.echo(json_format.dumps({**source, "data": str(data), "split": split, **report.figures}, indent=2))
     else:
-        console.say(report.shown())
+        console.print_result(report.shown())
 
 
 def _of_answers(answers: Path, dataset: Dataset, split: str, limit: int | None, title: str) -> Report:
@@ -206,7 +206,7 @@ def _check_files(read: Sequence[Path | None], written: Mapping[str, Path | None]
 
 def _tell_left_out(problems: Sequence[str]) -> None:
     for problem in console.shortened(problems):
-        console.note(f"left out: {problem}")
+        console.print_note(f"left out: {problem}")
 
 
 def _read(captions: Path, dataset: Dataset, split: str, samples: Sequence[Sample]) -> list[Description]:

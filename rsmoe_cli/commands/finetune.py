@@ -92,8 +92,8 @@ def finetune(
             bf16=bf16,
             accumulate=accumulate,
         )
-        run_stage(stage("finetune").with_epochs(epochs, patience), recipe, start=start, say=console.note)
-    console.note(f"the model is in {out}")
+        run_stage(stage("finetune").with_epochs(epochs, patience), recipe, start=start, say=console.print_note)
+    console.print_note(f"the model is in {out}")
 
 
 def _cut(scene: Scene, labels: Path, columns: Columns, start: Path, target: Path) -> Path:
@@ -107,6 +107,6 @@ def _cut(scene: Scene, labels: Path, columns: Columns, start: Path, target: Path
     with new_folder(target) as folder:
         count, skipped = cut_chips(scene, labels, columns, load_config(start).vision.image_size, folder)
     for line in console.shortened(skipped):
-        console.note(f"left out: {line}")
-    console.note(f"{count} pictures cut from {scene.path}")
+        console.print_note(f"left out: {line}")
+    console.print_note(f"{count} pictures cut from {scene.path}")
     return target

@@ -57,15 +57,17 @@ def show(model: options.ModelName, json: options.Json = False) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console.say(f"{summary.name}: {_megabytes(summary.size)}, revision {summary.revision}, in {summary.folder}")
+    console.print_result(
+        f"{summary.name}: {_megabytes(summary.size)}, revision {summary.revision}, in {summary.folder}"
+    )
     table = Table("part", "parameters")
     for part, count in {**summary.parts, "together": summary.parameters}.items():
         table.add_row(part, f"{count:,}")
     Console(markup=False).print(table)
     for name, value in config.items():
-        console.say(f"{name}: {_plain(value)}")
+        console.print_result(f"{name}: {_plain(value)}")
     if summary.card:
-        console.say(f"\n{summary.card}")
+        console.print_result(f"\n{summary.card}")
 
 
 @app.command()
@@ -82,8 +84,10 @@ def export(
     with new_folder(out) as folder:
         said = export_merged(find_model(model), folder, half=half)
     for text in said:
-        console.note(f"both say: {text.caption}")
-    console.note(f"{len(said)} pictures: the same prompts, drafts and captions, merged and unmerged; written to {out}")
+        console.print_note(f"both say: {text.caption}")
+    console.print_note(
+        f"{len(said)} pictures: the same prompts, drafts and captions, merged and unmerged; written to {out}"
+    )
 
 
 def _figures(summary: ModelSummary) -> dict[str, object]:

@@ -73,8 +73,8 @@ def train(
             max_pictures=max_pictures,
             accumulate=accumulate,
         )
-        folder = run_stage(chosen, recipe, config=shape, backbone=weights, start=start, say=console.note)
-    console.note(f"stage {stage} is in {folder}")
+        folder = run_stage(chosen, recipe, config=shape, backbone=weights, start=start, say=console.print_note)
+    console.print_note(f"stage {stage} is in {folder}")
 
 
 def _installed_backbone(preset: str) -> Path | None:

@@ -18,19 +18,17 @@ from rsmoe_cli import console
         ("\udcff.tif", "\\udcff.tif"),
     ],
 )
-def test_nothing_that_is_printed_commands_the_terminal(
-    capsys: pytest.CaptureFixture[str], text: str, shown: str
-) -> None:
+def test_control_characters_are_escaped(capsys: pytest.CaptureFixture[str], text: str, shown: str) -> None:
     assert console.printable(text) == shown
-    console.say(text)
+    console.print_result(text)
     console.set_level(logging.WARNING)
     logging.getLogger("rsmoe_cli").warning("%s", text)
-    console.note(text)
-    told = capsys.readouterr()
-    assert told.out == f"{shown}\n"
-    assert told.err == f"warning: {shown}\n{shown}\n"
+    console.print_note(text)
+    printed = capsys.readouterr()
+    assert printed.out == f"{shown}\n"
+    assert printed.err == f"warning: {shown}\n{shown}\n"
 
 
-def test_a_refusal_is_one_line_whatever_is_in_it(capsys: pytest.CaptureFixture[str]) -> None:
-    console.fail("a\nb\r\n\x1b[31mc")
+def test_an_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    console.print_error("a\nb\r\n\x1b[31mc")
     assert capsys.readouterr().err == "error: a b \\x1b[31mc\n"

@@ -16,7 +16,7 @@ def test_all_but_the_first_process_fall_silent(
     console.set_level(30)
     monkeypatch.setattr(distributed, "number", lambda: number)
     with together("cpu", "fp32") as (where, bf16):
-        console.note("hello")
+        console.print_note("hello")
     assert (where, bf16) == ("cpu", False)
     assert capsys.readouterr().err == said
 
