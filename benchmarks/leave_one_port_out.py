@@ -30,7 +30,7 @@ from rsmoe_core.data.base import read_image
 from rsmoe_core.data.formats.registry import read_dataset
 from rsmoe_core.files import write_whole
 from rsmoe_core.inference.detection import Detectors
-from rsmoe_core.metrics.counting import Fit, Searched, fit_heat
+from rsmoe_core.metrics.counting import Calibration, ImageDetections, fit_calibration
 from rsmoe_core.training.run import TrainConfig, run_stage
 from rsmoe_core.training.run_folder import save_whole
 from rsmoe_core.training.stages import STAGES, Stage
@@ -48,14 +48,14 @@ def main() -> None:
     names = sorted(path.name.removesuffix(".vessels.json") for path in arguments.ports.glob("*.vessels.json"))
     near = _near(arguments)
     searched = {name: _searched(arguments, near, name) for name in names}
-    fits = {name: fit_heat([own for other, own in searched.items() if other != name]) for name in names}
+    fits = {name: fit_calibration([own for other, own in searched.items() if other != name]) for name in names}
     (arguments.out / "ports.json").write_text(json.dumps(_figures(searched, fits), indent=2) + "\n")
     print(table(searched, fits))
     if arguments.calibrate is not None:
-        _calibrate(arguments.calibrate, fit_heat(list(searched.values())))
+        _calibrate(arguments.calibrate, fit_calibration(list(searched.values())))
 
 
-def _calibrate(folder: Path, fit: Fit) -> None:
+def _calibrate(folder: Path, fit: Calibration) -> None:
     config = load_config(folder)
     counting = config.detection.calibrated(SIGHT, fit.threshold, fit.slope, fit.log_count_std)
     changed = dataclasses.replace(config, detection=counting)
@@ -88,7 +88,7 @@ def _only(phase: str) -> Stage:
     return dataclasses.replace(stage, name=phase, phases=tuple(p for p in stage.phases if p.name == phase))
 
 
-def _searched(arguments: argparse.Namespace, near: Path, name: str) -> Searched:
+def _searched(arguments: argparse.Namespace, near: Path, name: str) -> ImageDetections:
     """What is found on a port by a counter that did not learn from it."""
     pictures, run = arguments.out / f"pictures-{name}", arguments.out / f"without-{name}"
     record = run / "searched.json"
@@ -99,31 +99,31 @@ def _searched(arguments: argparse.Namespace, near: Path, name: str) -> Searched:
         folder = run_stage(_only("far"), recipe, start=near)
         record.write_text(json.dumps(dataclasses.asdict(_search(folder, pictures))) + "\n")
     known = json.loads(record.read_text())
-    return Searched(tuple(map(tuple, known["peaks"])), tuple(map(tuple, known["boxes"])))
+    return ImageDetections(tuple(map(tuple, known["peaks"])), tuple(map(tuple, known["boxes"])))
 
 
-def _search(folder: Path, pictures: Path) -> Searched:
+def _search(folder: Path, pictures: Path) -> ImageDetections:
     model = load_model(folder)
     detectors = Detectors(model.detectors, model.config.detection, "cpu")
     (port,) = read_dataset(pictures).boxed("val")
     assert port.boxes is not None
     request = Request(read_image(port.image), metres_per_pixel=port.metres_per_pixel)
-    return Searched(detectors.peaks(request, SIGHT), port.boxes.cxcywh)
+    return ImageDetections(detectors.peaks(request, SIGHT), port.boxes.cxcywh)
 
 
-def _count(searched: Searched, fit: Fit) -> int:
+def _count(searched: ImageDetections, fit: Calibration) -> int:
     return sum(heat >= fit.threshold for _, _, heat in searched.peaks)
 
 
-def _figures(searched: Mapping[str, Searched], fits: Mapping[str, Fit]) -> dict[str, object]:
+def _figures(searched: Mapping[str, ImageDetections], fits: Mapping[str, Calibration]) -> dict[str, object]:
     ports = {
         name: {"ships": len(own.boxes), "found": _count(own, fits[name]), "threshold": fits[name].threshold}
         for name, own in searched.items()
     }
-    return {"ports": ports, "every": dataclasses.asdict(fit_heat(list(searched.values())))}
+    return {"ports": ports, "every": dataclasses.asdict(fit_calibration(list(searched.values())))}
 
 
-def table(searched: Mapping[str, Searched], fits: Mapping[str, Fit]) -> str:
+def table(searched: Mapping[str, ImageDetections], fits: Mapping[str, Calibration]) -> str:
     """What was found on each port, and the error over all beside that of the usual number."""
     there = np.array([len(own.boxes) for own in searched.values()])
     found = np.array([_count(own, fits[name]) for name, own in searched.items()])

@@ -13,18 +13,18 @@ from benchmarks.leave_one_port_out import table
 from benchmarks.neighbours import agreeing, best_expected, nearest
 from benchmarks.people import row
 from rsmoe_core.data.base import Sample
-from rsmoe_core.metrics.counting import Fit, Searched
+from rsmoe_core.metrics.counting import Calibration, ImageDetections
 from rsmoe_core.types import Description, Request
 
 
-def port(ships: int, found: int) -> Searched:
+def port(ships: int, found: int) -> ImageDetections:
     boxes = tuple((10.0 * n, 10.0, 4.0, 4.0) for n in range(ships))
-    return Searched(tuple((10.0 * n, 10.0, 0.9) for n in range(found)), boxes)
+    return ImageDetections(tuple((10.0 * n, 10.0, 0.9) for n in range(found)), boxes)
 
 
 def test_ports_are_listed_with_their_errors_beside_the_usual_number() -> None:
     searched = {"a": port(10, 12), "b": port(20, 20), "c": port(30, 15)}
-    rows = table(searched, dict.fromkeys(searched, Fit(0.5, 1.0, 0.0, 0.0))).splitlines()
+    rows = table(searched, dict.fromkeys(searched, Calibration(0.5, 1.0, 0.0, 0.0))).splitlines()
     assert rows[2:5] == ["| a | 10 | 12 | 0.20 |", "| b | 20 | 20 | 0.00 |", "| c | 30 | 15 | 0.50 |"]
     assert "**0.23**" in rows[5]
     usual = (15 / 10 + 0 / 20 + 15 / 30) / 3  # always the median of the two others: 25, 20, 15

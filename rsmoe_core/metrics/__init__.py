@@ -1,1 +1,1 @@
-"""Scores of texts against texts; strings only."""
+"""Predictions + references → figures: captions, answers, counts, calibration and bootstrap intervals."""

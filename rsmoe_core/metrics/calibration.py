@@ -1,4 +1,4 @@
-"""What a confidence is worth: whether it is the share of right answers, and whether it puts the better first."""
+"""How good confidences are: whether they equal the share of right answers, and whether they rank predictions well."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from numpy.typing import NDArray
 _BINS = 10
 
 
-def expected_calibration_error(confidence: Sequence[float], right: Sequence[bool]) -> float:
+def expected_calibration_error(confidences: Sequence[float], correct: Sequence[bool]) -> float:
     """ECE (Guo et al. 2017, arXiv 1706.04599): how far confidence is from accuracy, 0-1, over ten bins of equal width.
 
-    A bin holds its upper limit, and the first one zero too; bins weigh as much as they hold answers.
+    A bin includes its upper limit, and the first one includes zero too; bins are weighted by their number of answers.
     """
-    said, true = np.asarray(confidence, dtype=float), np.asarray(right, dtype=float)
-    member = np.clip(np.ceil(said * _BINS).astype(int) - 1, 0, _BINS - 1)
-    gaps = np.bincount(member, weights=true - said, minlength=_BINS)
-    return float(np.abs(gaps).sum() / len(said))
+    confidence_N, correct_N = np.asarray(confidences, dtype=float), np.asarray(correct, dtype=float)
+    bin_N = np.clip(np.ceil(confidence_N * _BINS).astype(int) - 1, 0, _BINS - 1)
+    gaps = np.bincount(bin_N, weights=correct_N - confidence_N, minlength=_BINS)
+    return float(np.abs(gaps).sum() / len(confidence_N))
 
 
 def spearman(first: Sequence[float] | NDArray, second: Sequence[float] | NDArray) -> float | None:
     """Rank correlation, -1 to 1; equal values share the mean of their ranks. None where one side is constant."""
-    one, other = (_ranks(np.asarray(values, dtype=float)) for values in (first, second))
-    if np.ptp(one) == 0 or np.ptp(other) == 0:
+    first_ranks, second_ranks = (_ranks(np.asarray(values, dtype=float)) for values in (first, second))
+    if np.ptp(first_ranks) == 0 or np.ptp(second_ranks) == 0:
         return None
-    return float(np.corrcoef(one, other)[0, 1])
+    return float(np.corrcoef(first_ranks, second_ranks)[0, 1])
 
 
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    _, index, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
-    return (last - (counts - 1) / 2)[place]
+    return (last - (counts - 1) / 2)[index]

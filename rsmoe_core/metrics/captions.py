@@ -28,12 +28,12 @@ TOKENIZERS = ("simple", "ptb")
 
 @dataclass(frozen=True)
 class CaptionScores:
-    """Scores of a set of captions: corpus level, and picture by picture where the metric has that."""
+    """Scores of a set of captions: of the corpus, and of each image where the metric is defined for single images."""
 
     corpus: dict[str, float]
     """Metric → score, 0-1 (CIDEr: 0-10)."""
     per_image: dict[str, NDArray[np.float64]]
-    """Metric → one score for each picture, in order."""
+    """Metric → one score for each image, in order."""
     tokenizer: str
 
 
@@ -44,11 +44,13 @@ def score_captions(
     meteor: bool | None = None,
     spice: bool = False,
 ) -> CaptionScores:
-    """Score one candidate against all references of its picture.
+    """Score one candidate for each image against all references of the image.
 
-    `meteor` None computes METEOR where Java exists; SPICE takes minutes and is computed only if asked for. CIDEr weighs
-    words by the references given here, so it belongs to this set of pictures. Raises UsageError for an unknown
-    tokenizer, for missing pycocoevalcap, and where Java or SPICE is asked for but cannot run.
+    `meteor` None computes METEOR where Java exists; SPICE takes minutes and is computed only on request. CIDEr weights
+    words by their rarity in these references, so its scores are comparable only over the same images.
+
+    Raises:
+        UsageError: the tokenizer is unknown, pycocoevalcap is missing, or Java or SPICE is requested but cannot run.
     """
     has_java = shutil.which("java") is not None
     check_metrics(tokenizer, needs_java=bool(meteor))
@@ -57,26 +59,30 @@ def score_captions(
     from pycocoevalcap.rouge.rouge import Rouge
 
     tokenised = _ptb if tokenizer == "ptb" else _simple
-    truth, said = tokenised(references), tokenised([[text] for text in candidates])
+    truth, predictions = tokenised(references), tokenised([[text] for text in candidates])
     corpus: dict[str, float] = {}
     per_image: dict[str, NDArray[np.float64]] = {}
     with contextlib.redirect_stdout(io.StringIO()):  # the library prints its progress
-        bleu, bleu_each = Bleu(4).compute_score(truth, said, verbose=0)
+        bleu, bleu_each = Bleu(4).compute_score(truth, predictions, verbose=0)
         for n in range(4):
             corpus[f"BLEU-{n + 1}"], per_image[f"BLEU-{n + 1}"] = float(bleu[n]), np.asarray(bleu_each[n])
         for name, metric in (("ROUGE-L", Rouge()), ("CIDEr", Cider())):
-            score, each = metric.compute_score(truth, said)
+            score, each = metric.compute_score(truth, predictions)
             corpus[name], per_image[name] = float(score), np.asarray(each)
         if meteor or (meteor is None and has_java):
-            corpus["METEOR"] = _meteor(truth, said)
+            corpus["METEOR"] = _meteor(truth, predictions)
     if spice:
-        per_image["SPICE"] = spice_of_each(list(truth.values()), [text for [text] in said.values()])
+        per_image["SPICE"] = spice_of_each(list(truth.values()), [text for [text] in predictions.values()])
         corpus["SPICE"] = float(per_image["SPICE"].mean())
     return CaptionScores(corpus, per_image, tokenizer)
 
 
 def check_metrics(tokenizer: str, needs_java: bool = False, spice: bool = False) -> None:
-    """Refuse, before any work is done, what `score_captions` could not do here. Raises UsageError."""
+    """Check, before any work is done, that `score_captions` can run with these options.
+
+    Raises:
+        UsageError: it cannot.
+    """
     if tokenizer not in TOKENIZERS:
         raise UsageError(f"no tokenizer '{tokenizer}'; choose one of: {', '.join(TOKENIZERS)}")
     if (tokenizer == "ptb" or needs_java) and shutil.which("java") is None:
@@ -97,8 +103,8 @@ def _ptb(texts: Sequence[Sequence[str]]) -> dict[int, list[str]]:
     return PTBTokenizer().tokenize({i: [{"caption": text} for text in group] for i, group in enumerate(texts)})
 
 
-def _meteor(truth: dict[int, list[str]], said: dict[int, list[str]]) -> float:
+def _meteor(truth: dict[int, list[str]], predictions: dict[int, list[str]]) -> float:
     from pycocoevalcap.meteor.meteor import Meteor
 
-    score, _ = Meteor().compute_score(truth, said)
+    score, _ = Meteor().compute_score(truth, predictions)
     return float(score)

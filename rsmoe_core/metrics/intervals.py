@@ -1,4 +1,4 @@
-"""How far a mean may be off because other pictures might have been chosen: the bootstrap."""
+"""Confidence intervals of means by the bootstrap."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ _RESAMPLES = 1000
 
 
 def interval_95(values: Sequence[float] | NDArray, groups: Sequence[str] | None = None) -> tuple[float, float]:
-    """95 % interval of the mean: 1,000 resamples of the values, seed 0.
+    """95 % bootstrap interval of the mean: 1,000 resamples of the values, seed 0.
 
-    Values of one group (the questions about one picture) are alike, so groups are drawn whole where they are given;
-    by default each value is a group of its own.
+    With `groups`, whole groups are resampled, because values of one group (the questions about one image) are not
+    independent; without, each value is a group of its own.
     """
     sums, sizes = np.asarray(values, dtype=float), np.ones(len(values))
     if groups is not None:
-        _, member = np.unique(np.asarray(groups), return_inverse=True)
-        sums, sizes = np.bincount(member, weights=sums), np.bincount(member).astype(float)
+        _, group = np.unique(np.asarray(groups), return_inverse=True)
+        sums, sizes = np.bincount(group, weights=sums), np.bincount(group).astype(float)
     rng = np.random.default_rng(0)
     means = []
     for _ in range(_RESAMPLES):

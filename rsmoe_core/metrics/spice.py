@@ -1,7 +1,7 @@
-"""SPICE (Anderson et al. 2016, arXiv 1607.08822): captions compared by the things, attributes and relations they name.
+"""SPICE (Anderson et al. 2016, arXiv 1607.08822): compares the objects, attributes and relations that captions name.
 
-By the program that pycocoevalcap brings, which needs Java and two files of Stanford CoreNLP 3.6.0 that it does not
-bring. pycocoevalcap would fetch them when SPICE is first asked for; here nothing is fetched behind the user's back.
+Runs the Java program that pycocoevalcap contains. It needs two files of Stanford CoreNLP 3.6.0, which pycocoevalcap
+would download on first use; here nothing is downloaded implicitly, and missing files are an error.
 """
 
 from __future__ import annotations
@@ -25,7 +25,11 @@ _ARCHIVE = "stanford-corenlp-full-2015-12-09.zip from nlp.stanford.edu/software"
 
 
 def check_spice() -> None:
-    """Refuse, before any work is done, what cannot run here; scores one caption to see. Raises UsageError."""
+    """Check that SPICE can run here, by scoring one caption, before any work is done.
+
+    Raises:
+        UsageError: Java or a file of CoreNLP is missing, or the program fails.
+    """
     if shutil.which("java") is None:
         raise UsageError("SPICE needs Java; install a Java runtime or leave out --spice")
     library = _folder() / "lib"
@@ -34,22 +38,26 @@ def check_spice() -> None:
     spice_of_each([["a pond is near a road"]], ["a pond is near a road"])
 
 
-def spice_of_each(references: Sequence[Sequence[str]], said: Sequence[str]) -> NDArray[np.float64]:
-    """SPICE of each caption against the references of its picture, 0-1. Raises UsageError where the program fails."""
-    with TemporaryDirectory() as passing:
-        asked, scored = Path(passing) / "asked.json", Path(passing) / "scored.json"
+def spice_of_each(references: Sequence[Sequence[str]], captions: Sequence[str]) -> NDArray[np.float64]:
+    """SPICE of each caption against the references of its image, 0-1.
+
+    Raises:
+        UsageError: the program fails.
+    """
+    with TemporaryDirectory() as folder:
+        inputs, outputs = Path(folder) / "inputs.json", Path(folder) / "outputs.json"
         rows = [
             {"image_id": i, "test": text, "refs": list(group)}
-            for i, (text, group) in enumerate(zip(said, references, strict=True))
+            for i, (text, group) in enumerate(zip(captions, references, strict=True))
         ]
-        asked.write_text(json.dumps(rows), encoding="utf-8")
-        command = ["java", "-Xmx8G", "-jar", _PROGRAM, str(asked), "-out", str(scored), "-subset", "-silent"]
+        inputs.write_text(json.dumps(rows), encoding="utf-8")
+        command = ["java", "-Xmx8G", "-jar", _PROGRAM, str(inputs), "-out", str(outputs), "-subset", "-silent"]
         done = subprocess.run(command, cwd=_folder(), capture_output=True, text=True)
-        if done.returncode != 0 or not scored.is_file():
-            reason = (done.stderr.strip().splitlines() or ["it says nothing"])[0]
+        if done.returncode != 0 or not outputs.is_file():
+            reason = (done.stderr.strip().splitlines() or ["no message"])[0]
             raise UsageError(f"SPICE does not run with this Java ({reason}); leave out --spice")
-        results = {row["image_id"]: row["scores"]["All"]["f"] for row in json.loads(scored.read_text(encoding="utf-8"))}
-    return np.array([float(results[i]) for i in range(len(said))])
+        results = {row["image_id"]: row["scores"]["All"]["f"] for row in json.loads(outputs.read_text("utf-8"))}
+    return np.array([float(results[i]) for i in range(len(captions))])
 
 
 def _folder() -> Path:

@@ -22,7 +22,7 @@ from rsmoe_core.data.base import Sample, read_image
 from rsmoe_core.data.qa import lacking
 from rsmoe_core.errors import TrainingError
 from rsmoe_core.inference.detection import Detectors
-from rsmoe_core.metrics.counting import Searched, fit_heat
+from rsmoe_core.metrics.counting import ImageDetections, fit_calibration
 from rsmoe_core.model.detector import DETECTOR_CLASSES, Detector
 from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.preprocess import normalise
@@ -87,22 +87,22 @@ class DetectionObjective:
         found = self._found()
         figures: dict[str, float] = {}
         for name, pictures in found.items():
-            fit = fit_heat(pictures)
+            fit = fit_calibration(pictures)
             figures[f"validation_error_{name.replace(' ', '_')}"] = fit.error
             counting = counting.calibrated(name, fit.threshold, fit.slope, fit.log_count_std)
         self._model.config = dataclasses.replace(self._model.config, detection=counting)
         errors = list(figures.values())
         return (-float(np.mean(errors)) if errors else 0.0), figures
 
-    def _found(self) -> dict[str, list[Searched]]:
+    def _found(self) -> dict[str, list[ImageDetections]]:
         """DetectorClass → for each picture held out, what was found there and what is there."""
         device = str(next(self._detector.parameters()).device)
         detectors = Detectors({self._name: self._detector}, self._model.config.detection, device)
-        found: dict[str, list[Searched]] = defaultdict(list)
+        found: dict[str, list[ImageDetections]] = defaultdict(list)
         for picture in self._held_out:
             if picture.boxes:
                 request = Request(read_image(picture.image), metres_per_pixel=picture.metres_per_pixel)
-                found[picture.cls].append(Searched(detectors.peaks(request, picture.cls), picture.boxes))
+                found[picture.cls].append(ImageDetections(detectors.peaks(request, picture.cls), picture.boxes))
         return found
 
 

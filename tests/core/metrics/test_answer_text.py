@@ -5,11 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rsmoe_core.data.formats.rsvqa import ranged
-from rsmoe_core.metrics.answer_text import agrees, normalised, number
+from rsmoe_core.metrics.answer_text import is_correct, normalised, number
 
 
 @pytest.mark.parametrize(
-    ("text", "plain"),
+    ("text", "canonical"),
     [
         (" The  Center. ", "center"),
         ("Yes.", "yes"),
@@ -34,9 +34,9 @@ from rsmoe_core.metrics.answer_text import agrees, normalised, number
         ("", ""),
     ],
 )
-def test_equal_answers_have_one_spelling(text: str, plain: str) -> None:
-    assert normalised(text) == plain
-    assert normalised(plain) == plain
+def test_equal_answers_have_one_canonical_spelling(text: str, canonical: str) -> None:
+    assert normalised(text) == canonical
+    assert normalised(canonical) == canonical
 
 
 @pytest.mark.parametrize(
@@ -57,12 +57,12 @@ def test_equal_answers_have_one_spelling(text: str, plain: str) -> None:
         ("", None),
     ],
 )
-def test_a_count_is_the_one_number_of_an_answer(text: str, count: float | None) -> None:
+def test_a_count_is_the_only_number_of_an_answer(text: str, count: float | None) -> None:
     assert number(text) == count
 
 
 @pytest.mark.parametrize(
-    ("kind", "truth", "said", "right"),
+    ("question_type", "truth", "prediction", "right"),
     [
         ("presence", "yes", "Yes, it is.", True),
         ("presence", "yes", "no", False),
@@ -81,8 +81,8 @@ def test_a_count_is_the_one_number_of_an_answer(text: str, count: float | None) 
         ("category", "tree", "trees", False),
     ],
 )
-def test_which_answers_are_right(kind: str, truth: str, said: str, right: bool) -> None:
-    assert agrees(kind, truth, said) is right
+def test_which_answers_are_right(question_type: str, truth: str, prediction: str, right: bool) -> None:
+    assert is_correct(question_type, truth, prediction) is right
 
 
 words = st.sampled_from(
@@ -90,16 +90,16 @@ words = st.sampled_from(
 )
 
 
-@given(answer=st.lists(words, max_size=5).map(" ".join), kind=st.sampled_from(["count", "theme", "location"]))
+@given(answer=st.lists(words, max_size=5).map(" ".join), question_type=st.sampled_from(["count", "theme", "location"]))
 @settings(max_examples=100, deadline=None)
-def test_every_answer_agrees_with_itself_however_it_is_written(answer: str, kind: str) -> None:
-    assert agrees(kind, answer, answer.upper() + " .")
+def test_an_answer_equals_itself_in_any_spelling(answer: str, question_type: str) -> None:
+    assert is_correct(question_type, answer, answer.upper() + " .")
 
 
 @given(count=st.integers(0, 3000), other=st.integers(0, 3000))
 @settings(max_examples=100, deadline=None)
-def test_ranges_are_those_of_rsvqa(count: int, other: int) -> None:
-    assert agrees("count", ranged(count), str(count))
-    assert agrees("area", ranged(count, "m2"), f"{count} m2")
-    assert agrees("count", ranged(count), str(other)) == (ranged(count) == ranged(other))
-    assert agrees("count", ranged(count), ranged(other)) == (ranged(count) == ranged(other))
+def test_ranges_are_as_in_rsvqa(count: int, other: int) -> None:
+    assert is_correct("count", ranged(count), str(count))
+    assert is_correct("area", ranged(count, "m2"), f"{count} m2")
+    assert is_correct("count", ranged(count), str(other)) == (ranged(count) == ranged(other))
+    assert is_correct("count", ranged(count), ranged(other)) == (ranged(count) == ranged(other))

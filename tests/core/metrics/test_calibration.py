@@ -24,16 +24,16 @@ def test_the_upper_limit_belongs_to_a_bin_and_zero_to_the_first() -> None:
 
 @given(rows=st.lists(st.tuples(confidences, st.booleans()), min_size=1, max_size=30))
 @settings(max_examples=50, deadline=None)
-def test_ece_is_a_share_and_no_less_than_the_gap_of_the_means(rows: list[tuple[float, bool]]) -> None:
-    said, right = zip(*rows, strict=True)
-    error = expected_calibration_error(said, right)
+def test_ece_is_a_share_and_at_least_the_gap_of_the_means(rows: list[tuple[float, bool]]) -> None:
+    stated, right = zip(*rows, strict=True)
+    error = expected_calibration_error(stated, right)
     assert 0 <= error <= 1
-    assert error >= abs(sum(said) - sum(right)) / len(rows) - 1e-9
+    assert error >= abs(sum(stated) - sum(right)) / len(rows) - 1e-9
 
 
 @given(values=st.lists(st.integers(-9, 9), min_size=2, max_size=20).filter(lambda values: len(set(values)) > 1))
 @settings(max_examples=50, deadline=None)
-def test_spearman_sees_order_only(values: list[int]) -> None:
+def test_spearman_depends_on_order_only(values: list[int]) -> None:
     assert spearman(values, [value**3 for value in values]) == pytest.approx(1)
     assert spearman(values, [-value for value in values]) == pytest.approx(-1)
 

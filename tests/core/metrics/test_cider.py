@@ -15,20 +15,20 @@ words = st.sampled_from(["a", "pond", "is", "near", "two", "green", "trees", "an
 captions = st.lists(words, min_size=1, max_size=12).map(" ".join)
 
 
-@given(said=st.tuples(captions, captions, captions))
+@given(candidates=st.tuples(captions, captions, captions))
 @settings(max_examples=50, deadline=None)
-def test_it_is_the_figure_of_pycocoevalcap(said: tuple[str, str, str]) -> None:
+def test_it_equals_pycocoevalcap(candidates: tuple[str, str, str]) -> None:
     scorer = pytest.importorskip("pycocoevalcap.cider.cider_scorer").CiderScorer()
-    for caption, references in zip(said, REFERENCES, strict=True):
+    for caption, references in zip(candidates, REFERENCES, strict=True):
         scorer += (caption, references)
     _, expected = scorer.compute_score()
-    reward = PictureCider(REFERENCES)
-    assert [reward(picture, caption) for picture, caption in enumerate(said)] == pytest.approx(expected.tolist())
+    cider = PictureCider(REFERENCES)
+    assert [cider(image, caption) for image, caption in enumerate(candidates)] == pytest.approx(expected.tolist())
 
 
-def test_the_own_sentence_is_worth_more_than_any_other_pictures() -> None:
-    reward = PictureCider(REFERENCES)
-    for picture, references in enumerate(REFERENCES):
-        scores = [reward(other, references[0]) for other in range(len(REFERENCES))]
-        assert max(range(len(scores)), key=scores.__getitem__) == picture
-        assert reward(picture, "") == 0
+def test_a_reference_scores_highest_for_its_own_image() -> None:
+    cider = PictureCider(REFERENCES)
+    for image, references in enumerate(REFERENCES):
+        scores = [cider(other, references[0]) for other in range(len(REFERENCES))]
+        assert max(range(len(scores)), key=scores.__getitem__) == image
+        assert cider(image, "") == 0

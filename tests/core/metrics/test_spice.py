@@ -12,11 +12,11 @@ from rsmoe_core.metrics.captions import check_metrics, score_captions
 # Called as SPICE's program is: a caption is as good as its words are in the first reference.
 JAVA = f"""#!{sys.executable}
 import json, sys
-asked, scored = sys.argv[4], sys.argv[sys.argv.index("-out") + 1]
+inputs, outputs = sys.argv[4], sys.argv[sys.argv.index("-out") + 1]
 share = lambda row: sum(word in row["refs"][0].split() for word in row["test"].split()) / len(row["test"].split())
-rows = [{{"image_id": row["image_id"], "scores": {{"All": {{"f": share(row)}}}}}} for row in json.load(open(asked))]
+rows = [{{"image_id": row["image_id"], "scores": {{"All": {{"f": share(row)}}}}}} for row in json.load(open(inputs))]
 print("chatter")
-json.dump(rows[::-1], open(scored, "w"))
+json.dump(rows[::-1], open(outputs, "w"))
 """
 
 
@@ -35,7 +35,7 @@ def java(folder: Path, program: str) -> None:
     (folder / "java").chmod(0o755)
 
 
-def test_it_is_refused_without_the_parser_that_it_needs(library: Path) -> None:
+def test_a_missing_parser_is_an_error(library: Path) -> None:
     with pytest.raises(UsageError, match=r"SPICE needs stanford-corenlp-3\.6\.0\.jar; put it into .*--spice"):
         check_metrics("simple", spice=True)
     (library / "stanford-corenlp-3.6.0.jar").touch()
@@ -43,18 +43,18 @@ def test_it_is_refused_without_the_parser_that_it_needs(library: Path) -> None:
         spice.check_spice()
 
 
-def test_scores_stand_in_the_order_of_the_captions(library: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_scores_are_in_the_order_of_the_captions(library: Path, capfd: pytest.CaptureFixture[str]) -> None:
     for name in ("stanford-corenlp-3.6.0.jar", "stanford-corenlp-3.6.0-models.jar"):
         (library / name).touch()
     spice.check_spice()
     scores = score_captions(["a pond", "a road"], [["a pond ."], ["many trees", "a road"]], meteor=False, spice=True)
     assert scores.per_image["SPICE"].tolist() == [1, 0]
     assert scores.corpus["SPICE"] == 0.5
-    assert capfd.readouterr().out == "", "what the program prints is no result"
+    assert capfd.readouterr().out == "", "the output of the program is not printed"
     assert "SPICE" not in score_captions(["a pond", "a road"], [["a pond ."], ["trees"]], meteor=False).corpus
 
 
-def test_a_program_that_fails_is_refused_in_one_line(library: Path) -> None:
+def test_a_failing_program_is_an_error_of_one_line(library: Path) -> None:
     java(library.parent, f"#!{sys.executable}\nraise SystemExit('Could not reserve enough space\\nError: no VM')")
     with pytest.raises(UsageError, match=r"\(Could not reserve enough space\); leave out --spice"):
         spice.spice_of_each([["a pond"]], ["a pond"])
