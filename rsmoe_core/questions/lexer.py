@@ -1,9 +1,9 @@
-"""The words of a question → a few symbols, whatever the spelling.
+"""The words of a question → a line of tokens, whatever the spelling.
 
     "How many white vesels can you see in the harbour?"  ──▶  "how many <0> can you see {in} <1>"
                                                               <0> = white ship, <1> = port
 
-Words without a meaning in `question_vocabulary` count as things that the model was not taught.
+Words that are not in the vocabulary count as objects that the model cannot recognise.
 """
 
 from __future__ import annotations
@@ -13,84 +13,87 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rsmoe_core.questions.spelling import corrected
-from rsmoe_core.questions.vocabulary import ADJECTIVES, KNOWN_WORDS, LONGEST, MEANINGS, TYPED_AMISS, names_thing
+from rsmoe_core.questions.vocabulary import ADJECTIVES, Vocabulary, names_object, vocabulary
 from rsmoe_core.words.lexicon import ATTRIBUTES
 
 
 @dataclass(frozen=True)
-class Thing:
-    """A thing named in a question."""
+class ObjectMention:
+    """An object named in a question."""
 
     name: str
-    """As in `lexicon`; of a thing that the model was not taught, as it was written."""
+    """As in `lexicon`; if the object is not known, as it was written."""
     attribute: str | None
     """The adjective right before it."""
-    taught: bool
-    """Whether the model was taught to recognise it."""
+    known: bool
+    """Whether the lexicon has it, so that the model may recognise it."""
 
 
 @dataclass(frozen=True)
-class Wording:
-    """A question in symbols."""
+class LexedQuestion:
+    """A question in tokens."""
 
-    symbols: str
-    """Separated by single spaces; `<1>` is the thing at position 1."""
-    things: Sequence[Thing]
-    """All different things, in the order in which they are named."""
+    tokens: str
+    """Separated by single spaces; `<1>` is the mention at position 1."""
+    mentions: Sequence[ObjectMention]
+    """All different objects, in the order in which they are named."""
 
 
 _IS = re.compile(r"\b(?:(what|where|there|that|here|how|who)'?s|(it)'s)\b")
 _POSSESSIVE = re.compile(r"'(?:s\b|(?= |$))")
 _WORD = re.compile(r"[a-z]+(?:'[a-z]+)?|\d+")
-# "in this picture" says nothing, but "what kind of place" asks
+# "in this picture" adds nothing, but "what kind of place" is the question itself
 _IN_PICTURE = re.compile(r"(?<!kind)(?:^| )(?:of|for|from|\{in\}|\{on\}) (?:picture|place)(?= |$)")
 _REQUEST = re.compile(r"^can you (?!see)")
 _REPEATED = re.compile(r"(<\d+>) (?:and|or) \1(?= |$)")
 
 
-def wording_of(question: str) -> Wording:
-    """The question, which is in small letters, in symbols."""
+def lex(question: str) -> LexedQuestion:
+    """The tokens of a question in lower case."""
     question = _POSSESSIVE.sub(" ", _IS.sub(r"\1\2 is", question))
-    words = [word if word in KNOWN_WORDS else corrected(word, TYPED_AMISS) for word in _WORD.findall(question)]
-    symbols: list[str] = []
-    things: list[Thing] = []
-    for meaning in _meanings(words):
-        if meaning[0] not in "<?":
-            symbols.append(meaning)
+    known = vocabulary()
+    words = [
+        word if word in known.known_words else corrected(word, known.correctable) for word in _WORD.findall(question)
+    ]
+    tokens: list[str] = []
+    mentions: list[ObjectMention] = []
+    for token in _tokens(words, known):
+        if token[0] not in "<?":
+            tokens.append(token)
             continue
-        attribute = symbols.pop() if symbols and symbols[-1] in ATTRIBUTES else None
-        thing = Thing(meaning.strip("<?>"), attribute, taught=meaning[0] == "<")
-        if thing not in things:
-            things.append(thing)
-        symbols.append(f"<{things.index(thing)}>")
-    return Wording(_without_padding(" ".join(symbols)), things)
+        attribute = tokens.pop() if tokens and tokens[-1] in ATTRIBUTES else None
+        mention = ObjectMention(token.strip("<?>"), attribute, known=token[0] == "<")
+        if mention not in mentions:
+            mentions.append(mention)
+        tokens.append(f"<{mentions.index(mention)}>")
+    return LexedQuestion(_without_padding(" ".join(tokens)), mentions)
 
 
-def _meanings(words: Sequence[str]) -> list[str]:
-    """Of the longest spellings, without padding; "?polar bear" are words in a row that have none."""
-    meanings: list[str] = []
+def _tokens(words: Sequence[str], known: Vocabulary) -> list[str]:
+    """The tokens of the longest spellings, without padding; "?polar bear" stands for unknown words in a row."""
+    tokens: list[str] = []
     position = 0
     while position < len(words):
-        stop, meaning = _longest(words, position)
-        if meaning.startswith("?") and meanings and meanings[-1].startswith("?"):
-            meanings[-1] += f" {words[position]}"
-        elif meaning:
-            meanings.append(meaning)
+        stop, token = _longest(words, position, known)
+        if token.startswith("?") and tokens and tokens[-1].startswith("?"):
+            tokens[-1] += f" {words[position]}"
+        elif token:
+            tokens.append(token)
         position = stop
-    return meanings
+    return tokens
 
 
-def _longest(words: Sequence[str], start: int) -> tuple[int, str]:
-    """Where the longest spelling from here ends, and its meaning."""
-    for stop in range(min(start + LONGEST, len(words)), start, -1):
+def _longest(words: Sequence[str], start: int, known: Vocabulary) -> tuple[int, str]:
+    """The end of the longest spelling from `start`, and its token."""
+    for stop in range(min(start + known.longest, len(words)), start, -1):
         spelling = " ".join(words[start:stop])
-        if spelling in ADJECTIVES and stop < len(words) and names_thing(words[stop]):
+        if spelling in ADJECTIVES and stop < len(words) and names_object(words[stop]):
             return stop, spelling if spelling in ATTRIBUTES else f"?{spelling}"
-        if spelling in MEANINGS:
-            return stop, MEANINGS[spelling]
+        if spelling in known.tokens:
+            return stop, known.tokens[spelling]
     return start + 1, f"?{words[start]}"
 
 
-def _without_padding(symbols: str) -> str:
-    symbols = _IN_PICTURE.sub("", symbols).strip()
-    return _REPEATED.sub(r"\1", _REQUEST.sub("", symbols))
+def _without_padding(tokens: str) -> str:
+    tokens = _IN_PICTURE.sub("", tokens).strip()
+    return _REPEATED.sub(r"\1", _REQUEST.sub("", tokens))

@@ -1,34 +1,85 @@
-"""What a question asks for, and the one wording in which the model is asked for it. Free of torch.
+"""What questions ask for: the registry of question types, and a parsed question. Free of torch.
 
-    question_reader.parse_question("How many red vesels are in the harbour?")
-        ──▶  ParsedQuestion(kind="count", thing="ship", attribute="red", plain="how many red ships are there?")
+    parser.parse_question("How many red vesels are in the harbour?")
+        ──▶  ParsedQuestion(type="count", subject="ship", attribute="red", canonical="how many red ships are there?")
 
-Different wordings of one question give the same ParsedQuestion but for its `text`, so they get the same answer.
+Different wordings of one question give the same ParsedQuestion except for its `text`, so they get the same answer.
 
-Kinds of questions, in the field's words: the same kind has one name, whatever a data set calls it.
+A question type is one entry of `QUESTION_TYPES`. How it is recognised, how it is put to the model, which experts answer
+it and what an answer looks like all follow from that entry. Its training questions are in `rsmoe_core.data.qa`.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+from rsmoe_core.errors import UsageError
 from rsmoe_core.words.grammar import plural
 
-Kind = Literal[
-    "presence",
-    "count",
-    "comparison",
-    "theme",
-    "rural_urban",
-    "location",
-    "relation",
-    "color",
-    "description",
-    "unknown",
-]
-"""What can be asked for, in the words of `rsmoe_core.questions.types`; `unknown` is what no picture can answer."""
+UNPARSED = "unknown"
+"""The type of a question that no registered type fits."""
+
+# Building blocks of `QuestionType.patterns`. A lexed question is a line of tokens: "how many <0> can you see {in} <1>".
+SUBJECT, COMPARED_WITH, ANY_OBJECT = r"<(?P<subject>\d+)>", r"<(?P<compared_with>\d+)>", r"<\d+>"
+"""The object that is asked about, the one that it is compared with, and an object that only sets the scene."""
+FILLER = "(?:is|can|do|you|see|have|picture|place)"
+"""A token that does not change what is asked."""
+_IN = r"\{(?:in|on)\}"
+START = rf"(?:{_IN} {ANY_OBJECT} )?(?:if )?"
+"""What may stand before a question: "in the port, how many ships"."""
+END = rf"(?: {FILLER}| count| {_IN} {ANY_OBJECT})*"
+"""What may stand after a question: "how many ships do you see in the water"."""
+
+
+@dataclass(frozen=True)
+class QuestionType:
+    """One type of question. A type without a wording only names questions of data sets, which no expert answers."""
+
+    name: str
+    """Lower-case letters and underscores."""
+    wording: str = ""
+    """The canonical wording, in which the model is asked. `{subject}`, `{subjects}` (its plural), `{others}` (plural of
+    what it is compared with) and `{relation}` are filled in."""
+    wordings_by_relation: Mapping[str, str] = field(default_factory=dict)
+    """Relation → the canonical wording where it differs from `wording`."""
+    experts: tuple[str, ...] = ()
+    """The experts that can answer. The router learns to ask these and to skip the others. Empty for questions that the
+    experts are not asked."""
+    patterns: tuple[str, ...] = ()
+    """Regular expressions that match all tokens of a question of this type. The groups `subject`, `compared_with` and
+    `relation` become the fields of the ParsedQuestion. The first type with a matching pattern wins."""
+    words: Mapping[str, str] = field(default_factory=dict)
+    """Tokens that only this type's patterns need → other spellings of each, separated by commas."""
+    synonyms: tuple[str, ...] = ()
+    """Other names that data sets have for the type."""
+    keywords: str = ""
+    """Regular expression that finds questions of this type in data sets that do not give the type. The first type whose
+    keywords are found wins; an empty one is never found."""
+    answer_pattern: str = ""
+    """Regular expression that has to be found in an answer. An expert that writes anything else did not understand the
+    question."""
+    yes_or_no: bool = False
+    """Whether the answer is yes or no."""
+    uses_detectors: bool = False
+    """Whether detections of the objects asked about can answer it."""
+
+
+QUESTION_TYPES: dict[str, QuestionType] = {}
+"""Every registered type by name, in the order in which patterns and keywords are tried."""
+
+
+def register_question_type(question_type: QuestionType) -> None:
+    """Add a type, to be tried after the others. It may give a wording to one that was only a name so far.
+
+    Raises:
+        UsageError: the name is taken.
+    """
+    known = QUESTION_TYPES.get(question_type.name)
+    if question_type.name == UNPARSED or (known and known.wording):
+        raise UsageError(f"the name '{question_type.name}' is taken; give the question type another one")
+    QUESTION_TYPES[question_type.name] = question_type
 
 
 @dataclass(frozen=True)
@@ -36,92 +87,197 @@ class ParsedQuestion:
     """What a question asks for."""
 
     text: str
-    """The question as it was put, on one line."""
-    type: Kind
+    """The question as it was asked, on one line."""
+    type: str
+    """A name of `QUESTION_TYPES`, or `UNPARSED`."""
     canonical: str
-    """The question in the one wording that the model was taught for it; of `unknown`, empty."""
+    """The canonical wording, in which the model is asked; empty if unparsed."""
     subject: str | None = None
-    """What is asked about: a name of `rsmoe_core.words.lexicon`, singular. In a comparison what may be more."""
+    """The object asked about: a name of `rsmoe_core.words.lexicon`, singular. In a comparison the one that may be
+    more."""
     compared_with: str | None = None
-    """The second thing of a comparison."""
+    """The second object of a comparison."""
     relation: str | None = None
-    """Of a comparison `more` or `equal`; of a relation one of `lexicon.RELATIONS`' names."""
+    """`more` or `equal` in a comparison, in a relation one of the names in `lexicon.RELATIONS`."""
     attribute: str | None = None
-    """An adjective of `lexicon.ATTRIBUTES` before the thing. None in a comparison."""
+    """An adjective of `lexicon.ATTRIBUTES` before the subject. None in a comparison."""
     reason: str = ""
-    """Of `unknown`: one line that says why it cannot be answered, and what could be asked instead."""
-
-
-_PLAIN: dict[Kind, str] = {
-    "presence": "is there any {thing}?",
-    "count": "how many {things} are there?",
-    "comparison": "are there {relation} {things} than {others}?",
-    "theme": "what kind of place is this?",
-    "rural_urban": "is this a rural or an urban area?",
-    "location": "where is the {thing}?",
-    "relation": "what is {relation} the {thing}?",
-    "color": "what color is the {thing}?",
-    "description": "describe the picture",
-}
-"""The wording of each kind; `{things}` is the plural."""
-
-_EQUAL = "are there as many {things} as {others}?"
+    """Of an unparsed question: one line that says why it cannot be answered, and what could be asked instead."""
 
 
 def canonical_question(
-    kind: Kind,
-    thing: str | None = None,
-    other: str | None = None,
+    type: str,
+    subject: str | None = None,
+    compared_with: str | None = None,
     relation: str | None = None,
     attribute: str | None = None,
 ) -> str:
-    """The wording that the model is taught for a question; the parts are those of an `ParsedQuestion` that is not `unknown`.
+    """The canonical wording of a question; the parts are those of a ParsedQuestion.
 
     >>> canonical_question("count", "car", attribute="red")
     'how many red cars are there?'
     """
-    wording = _EQUAL if (kind, relation) == ("comparison", "equal") else _PLAIN[kind]
-    described = " ".join(filter(None, (attribute, thing)))
-    return wording.format(thing=described, things=plural(described), others=plural(other or ""), relation=relation)
+    asked = QUESTION_TYPES[type]
+    wording = asked.wordings_by_relation.get(relation or "", asked.wording)
+    described = " ".join(filter(None, (attribute, subject)))
+    return wording.format(
+        subject=described, subjects=plural(described), others=plural(compared_with or ""), relation=relation
+    )
 
 
-# kind → other names that data sets have for it
-_SYNONYMS: dict[str, tuple[str, ...]] = {
-    "presence": ("object existence", "existence"),
-    "count": ("quantity", "object quantity"),
-    "comparison": ("comp", "area_comp"),
-    "area": (),
-    "rural_urban": ("rural or urban",),
-    "theme": ("scene", "scene type"),
-    "location": ("ab_position", "object position"),
-    "relation": ("re_position",),
-    "orientation": ("road_ori", "object direction"),
-    "category": ("object category",),
-    "color": ("object color",),
-    "shape": ("object shape",),
-    "size": ("object size",),
-}
-_KINDS = {name: kind for kind, names in _SYNONYMS.items() for name in (kind, *names)}
-
-# What a question's wording says about its kind; the first that fits counts, so the more special stand first.
-_WORDINGS = (
-    ("rural_urban", r"\brural\b.*\burban\b|\burban\b.*\brural\b"),
-    ("comparison", r"\b(more|less|fewer|larger|smaller|equal)\b.*\b(than|to)\b"),
-    ("count", r"\bhow many\b|\bnumber of\b"),
-    ("theme", r"\btheme\b|\bkind of (place|scene)\b"),
-    ("location", r"\blocation\b|\bposition\b|^where\b"),
-    ("color", r"\bcolou?r\b"),
-    ("area", r"\barea (of|covered)\b|\bhow large\b"),
-    ("presence", r"^(is|are|does|do|has|have|can)\b"),
-)
+def answering_experts(type: str) -> tuple[str, ...]:
+    """The experts that can answer questions of a type; none for types that are not registered."""
+    return QUESTION_TYPES[type].experts if type in QUESTION_TYPES else ()
 
 
 def question_type(text: object, given: object = None) -> str:
-    """What a question asks for: by the type that the data set gives, else by the wording, else `other`.
+    """The type of a data set's question: by the name that the data set gives, else by its keywords, else `other`.
 
-    A type that is not in the list of synonyms keeps its own name.
+    A given name that is neither a type nor a synonym of one is kept.
     """
     if given is not None and (name := str(given).strip().lower()):
-        return _KINDS.get(name, "_".join(name.split()))
+        known = (type.name for type in QUESTION_TYPES.values() if name in (type.name, *type.synonyms))
+        return next(known, "_".join(name.split()))
     wording = str(text).strip().lower()
-    return next((kind for kind, pattern in _WORDINGS if re.search(pattern, wording)), "other")
+    found = (type.name for type in QUESTION_TYPES.values() if type.keywords and re.search(type.keywords, wording))
+    return next(found, "other")
+
+
+_NUMBER_OF = "(?:number of )?"
+_DISTRICT = "(?:rural|urban)(?: place)?"
+_MORE = "(?P<relation>more|fewer|greater|lesser)"
+_EQUAL = "(?P<relation>equal|same|as many)"
+
+for _type in (
+    QuestionType(
+        name="rural_urban",
+        wording="is this a rural or an urban area?",
+        experts=("theme",),
+        patterns=(rf"(?:if )?(?:what )?(?:{FILLER} )*(?:of )?{_DISTRICT}(?: or (?:is )?{_DISTRICT})?(?: {FILLER})*",),
+        words={"rural": "countryside, village", "urban": "city, town"},
+        synonyms=("rural or urban",),
+        keywords=r"\brural\b.*\burban\b|\burban\b.*\brural\b",
+        answer_pattern=r"^(rural|urban)$",
+    ),
+    QuestionType(
+        name="comparison",
+        wording="are there {relation} {subjects} than {others}?",
+        wordings_by_relation={"equal": "are there as many {subjects} as {others}?"},
+        experts=("objects",),
+        patterns=(
+            rf"{START}(?:{FILLER} )*{_MORE} {_NUMBER_OF}{SUBJECT} than {_NUMBER_OF}{COMPARED_WITH}{END}",
+            rf"{START}is {_NUMBER_OF}{SUBJECT} {_MORE} than {_NUMBER_OF}{COMPARED_WITH}{END}",
+            rf"{START}do {SUBJECT} (?P<relation>outnumber) {COMPARED_WITH}{END}",
+            rf"{START}(?:{FILLER} )*{_EQUAL} {_NUMBER_OF}{SUBJECT} (?:as|and) {_NUMBER_OF}{COMPARED_WITH}{END}",
+            rf"{START}is {_NUMBER_OF}{SUBJECT} (?:as )?{_EQUAL} (?:to|as) {_NUMBER_OF}{COMPARED_WITH}{END}",
+            rf"{START}is {_NUMBER_OF}{SUBJECT} and {_NUMBER_OF}{COMPARED_WITH} {_EQUAL}(?: {_IN} number)?",
+        ),
+        words={
+            "equal": "identical",
+            "fewer": "less",
+            "greater": "higher, larger, bigger",
+            "lesser": "smaller, lower",
+            "more": "",
+            "outnumber": "",
+            "same": "",
+            "than": "compared to, compared with",
+        },
+        synonyms=("comp", "area_comp"),
+        keywords=r"\b(more|less|fewer|larger|smaller|equal)\b.*\b(than|to)\b",
+        yes_or_no=True,
+        uses_detectors=True,
+    ),
+    QuestionType(
+        name="count",
+        wording="how many {subjects} are there?",
+        experts=("objects",),
+        patterns=(
+            rf"{START}(?:what )?(?:is )?(?:count )?(?:how many|number|count)(?: number)?(?: of)? {SUBJECT}{END}",
+            rf"{START}(?:what is )?{SUBJECT} (?:count|number){END}",
+        ),
+        synonyms=("quantity", "object quantity"),
+        keywords=r"\bhow many\b|\bnumber of\b",
+        answer_pattern=r"^\d+$",
+        uses_detectors=True,
+    ),
+    QuestionType(
+        name="theme",
+        wording="what kind of place is this?",
+        experts=("theme",),
+        patterns=(
+            r"(?:what )?(?:is )?(?:picture |place )?(?:theme|kind)(?: kind| of (?:place|theme|picture))*"
+            rf"(?: {FILLER})*",
+            rf"what is place|what place(?: {FILLER})+|classify (?:picture|place)",
+        ),
+        synonyms=("scene", "scene type"),
+        keywords=r"\btheme\b|\bkind of (place|scene)\b",
+    ),
+    QuestionType(
+        name="location",
+        wording="where is the {subject}?",
+        experts=("relations",),
+        patterns=(
+            rf"{START}where (?:{FILLER} )*{SUBJECT}{END}",
+            rf"{START}(?:what is )?(?:location of|locate) {SUBJECT}{END}",
+            rf"(?:what is )?{SUBJECT} location",
+            rf"(?:{_IN} )?what (?:part|place|location) (?:{FILLER} )*{SUBJECT}(?: {_IN})?{END}",
+        ),
+        synonyms=("ab_position", "object position"),
+        keywords=r"\blocation\b|\bposition\b|^where\b",
+        answer_pattern=(
+            r"\b(left|right|top|up|upper|bottom|lower|cent(er|re)|middle|corners?|diagonal|everywhere|see)\b"
+        ),
+        uses_detectors=True,
+    ),
+    QuestionType(
+        name="color",
+        wording="what color is the {subject}?",
+        experts=("objects",),
+        patterns=(
+            rf"{START}(?:what )?(?:is )?color (?:of |is |do )*{SUBJECT}{END}",
+            rf"(?:what is )?{SUBJECT} color",
+        ),
+        words={"color": "colour, colors, colours"},
+        synonyms=("object color",),
+        keywords=r"\bcolou?r\b",
+        answer_pattern=r"^(green|white|yellow|red|blue|gr[ae]y|brown|black|dark|light)\b",
+    ),
+    QuestionType(
+        name="relation",
+        wording="what is {relation} the {subject}?",
+        experts=("relations",),
+        patterns=(
+            rf"(?:describe )?what (?:thing )?(?:{FILLER} )*\{{(?P<relation>[^}}]+)\}} {SUBJECT}{END}",
+            rf"what (?:thing )?is {SUBJECT} \{{(?P<relation>near|next to|beside)\}}",
+            rf"what (?:thing )?is {SUBJECT} \{{surrounded by\}}",  # that is, what is around it
+        ),
+        synonyms=("re_position",),
+    ),
+    QuestionType(
+        name="description",
+        wording="describe the picture",
+        patterns=(
+            rf"(?:have )?describe(?: {FILLER}| of| what| thing| about)*",
+            rf"what(?: {FILLER}| thing| of)+(?: about)?|about (?:picture|place)",
+        ),
+    ),
+    QuestionType(name="area", keywords=r"\barea (of|covered)\b|\bhow large\b"),
+    QuestionType(name="orientation", synonyms=("road_ori", "object direction")),
+    QuestionType(name="category", synonyms=("object category",)),
+    QuestionType(name="shape", synonyms=("object shape",)),
+    QuestionType(name="size", synonyms=("object size",)),
+    QuestionType(
+        name="presence",
+        wording="is there any {subject}?",
+        experts=("theme", "objects"),
+        patterns=(
+            rf"{START}(?:{FILLER} )*(?:presence )?(?:of )?{SUBJECT}{END}",
+            rf"do {ANY_OBJECT} have {SUBJECT}",
+        ),
+        synonyms=("object existence", "existence"),
+        keywords=r"^(is|are|does|do|has|have|can)\b",
+        yes_or_no=True,
+        uses_detectors=True,
+    ),
+):
+    register_question_type(_type)

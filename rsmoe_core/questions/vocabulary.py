@@ -1,20 +1,24 @@
-"""The words that questions are made of, and what they mean.
+"""The words of questions → tokens.
 
-"vessels"  ──▶  "<ship>"        a thing, by its name in `lexicon`
-"next to"  ──▶  "{next to}"     a relation, by its name in `lexicon.RELATIONS`
-"photo"    ──▶  "picture"       one symbol for all words that mean the same in a question
-"please"   ──▶  ""              padding, which changes nothing
+    "vessels"  ──▶  "<ship>"        an object, by its name in `lexicon`
+    "next to"  ──▶  "{next to}"     a relation, by its name in `lexicon.RELATIONS`
+    "photo"    ──▶  "picture"       one token for all words that mean the same in a question
+    "please"   ──▶  ""              padding, which does not change the question
+
+Words that only one type of question needs are listed with the type (`QuestionType.words`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 
+from rsmoe_core.questions.types import QUESTION_TYPES
 from rsmoe_core.words.lexicon import ATTRIBUTES, NAMES, RELATIONS
 
-# Beside the lexicon's names. There boats and ships are two things, as in the annotations; who asks about either means
-# both.
-_THINGS = {
+# In addition to the lexicon's names. Annotations distinguish boats and ships; a question about either means both.
+_OBJECTS = {
     "airplane": "jet, airliner, air plane",
     "car": "automobile, van, lorry",
     "crossroads": "cross point, crosspoint, cross road, road crossing, junction",
@@ -53,22 +57,17 @@ _PADDING = (
     "do you know, do you think, would you say, i wonder, i want to know, i would like to know, i'd like to know",
 )
 
-# Words that are symbols as they are, and stand for no others.
-_ALONE = (
-    "about, and, as, classify, count, for, from, how, locate, many, more, of, or, outnumber, presence, same, to, when",
-    "where, why",
+# Words that are tokens themselves, without other spellings.
+_WITHOUT_SYNONYMS = (
+    "about, and, as, classify, count, for, from, how, locate, many, of, or, presence, to, when, where, why"
 )
 
-_ALIKE = {
+_SYNONYMS = {
     "can": "could, would, will, may",
-    "color": "colour, colors, colours",
     "describe": "description, caption, summarize, summarise, summary, explain, overview, write a caption, "
     "write a description, generate a caption, make a caption",
     "do": "does, did",
-    "equal": "identical",
-    "fewer": "less",
     "gray": "grey",
-    "greater": "higher, larger, bigger",
     "have": "has, had, contain, contains, containing, hold, holds, include, includes, show, shows, showing, depict, "
     "depicts, display, displays, feature, features",
     "how many": "how many of, how may",
@@ -77,7 +76,6 @@ _ALIKE = {
     "flows, appear, appears, exist, exists",
     "kind": "kinds, type, types, sort, sorts, category, class, classification",
     "large": "largest, big, biggest",
-    "lesser": "smaller, lower",
     "location": "locations, position, positions, whereabouts",
     "long": "longest",
     "measured": "how much, how old, how long, how far, how big, how large, how tall, how high, how wide, how deep, "
@@ -87,56 +85,71 @@ _ALIKE = {
     "picture": "pictures, image, images, photo, photos, photograph, pic, tile, map, view, shot, frame, "
     "satellite image, aerial image",
     "place": "area, scene, region, landscape, environment, terrain, zone, site, land, setting",
-    "rural": "countryside, village",
     "see": "seen, spot, spotted, find, found, notice, recognize, recognise, identify, detect, detected, observe, "
     "make out",
     "small": "smallest, little, tiny",
     "tall": "tallest",
-    "than": "compared to, compared with",
     "theme": "topic, subject, land use, landuse, land cover, landcover",
     "thing": "things, object, objects, item, items",
-    "urban": "city, town",
     "what": "which",
     "who": "whose, whom",
     "you": "we, i",
 }
 
 ADJECTIVES = frozenset(("square", "residential", "industrial"))
-"""Names of things that are adjectives before another thing: "a square building"."""
+"""Names of objects that are adjectives before another object: "a square building"."""
 
 
 def _spellings(table: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    return ((spelling, key) for key, spellings in table.items() for spelling in spellings.split(", "))
+    """(spelling, key) of a table with comma-separated spellings."""
+    return ((spelling, key) for key, spellings in table.items() for spelling in spellings.split(", ") if spelling)
 
 
-# "center" is a place in the picture; the center building is not meant by it.
+# "center" is a location in the image; the center building is not meant by it.
 _NAMES = {spelling: name for spelling, name in NAMES.items() if spelling not in ("center", "centers")}
-_NAMES |= {spelling + ending: name for spelling, name in _spellings(_THINGS) for ending in ("", "s")}
+_NAMES |= {spelling + ending: name for spelling, name in _spellings(_OBJECTS) for ending in ("", "s")}
 _NAMES |= {"lorries": "car"}
 
-MEANINGS: dict[str, str] = {symbol: symbol for symbol in (*ATTRIBUTES, *", ".join(_ALONE).split(", "), *_ALIKE)}
-"""Every spelling, of one word or more → its meaning."""
-MEANINGS |= dict(_spellings(_ALIKE))
-MEANINGS |= dict.fromkeys(", ".join(_PADDING).split(", "), "")
-MEANINGS |= {relation: f"{{{relation}}}" for relation in RELATIONS.values()}
-MEANINGS |= {spelling: f"{{{relation}}}" for spelling, relation in (*RELATIONS.items(), *_spellings(_RELATIONS))}
-MEANINGS |= {spelling: f"<{name}>" for spelling, name in _NAMES.items()}
-
-LONGEST = max(len(spelling.split()) for spelling in MEANINGS)
-"""Words of the longest spelling."""
-
-KNOWN_WORDS: dict[str, str] = {word: MEANINGS.get(word, word) for spelling in MEANINGS for word in spelling.split()}
-"""Every word of a spelling → its meaning, or itself where it has none alone."""
-
-# Only words that a question hangs on are looked for in mistyped ones; the more there were, the more words of their own
-# would be near one of them.
-_ASKING = "what which where there many number count location position picture image photo color colour theme describe"
-TYPED_AMISS: dict[str, str] = {
-    word: KNOWN_WORDS[word] for spelling in (*_NAMES, *_ASKING.split()) for word in spelling.split()
-}
-"""The known words that a mistyped word may stand for, with their meanings."""
+# Spelling correction considers only words that a question depends on: the more candidates there are, the more correct
+# words come close to one of them.
+_KEY_WORDS = (
+    "what which where there many number count location position picture image photo color colour theme describe"
+)
 
 
-def names_thing(word: str) -> bool:
-    """Whether a word is a thing's name by itself."""
+@dataclass(frozen=True)
+class Vocabulary:
+    """The words of questions of all registered types."""
+
+    tokens: Mapping[str, str]
+    """Every spelling, of one word or more → its token; empty for padding."""
+    longest: int
+    """Number of words of the longest spelling."""
+    known_words: Mapping[str, str]
+    """Every word of a spelling → its token, or the word itself where it has none of its own."""
+    correctable: Mapping[str, str]
+    """The known words that a mistyped word may stand for → their tokens."""
+
+
+def vocabulary() -> Vocabulary:
+    """The vocabulary for the question types that are registered now."""
+    return _vocabulary(tuple(item for type in QUESTION_TYPES.values() for item in type.words.items()))
+
+
+@lru_cache(maxsize=1)
+def _vocabulary(words_of_types: tuple[tuple[str, str], ...]) -> Vocabulary:
+    synonyms = _SYNONYMS | dict(words_of_types)
+    tokens = {token: token for token in (*ATTRIBUTES, *_WITHOUT_SYNONYMS.split(", "), *synonyms)}
+    tokens |= dict(_spellings(synonyms))
+    tokens |= dict.fromkeys(", ".join(_PADDING).split(", "), "")
+    tokens |= {relation: f"{{{relation}}}" for relation in RELATIONS.values()}
+    tokens |= {spelling: f"{{{relation}}}" for spelling, relation in (*RELATIONS.items(), *_spellings(_RELATIONS))}
+    tokens |= {spelling: f"<{name}>" for spelling, name in _NAMES.items()}
+    known_words = {word: tokens.get(word, word) for spelling in tokens for word in spelling.split()}
+    correctable = {word: known_words[word] for spelling in (*_NAMES, *_KEY_WORDS.split()) for word in spelling.split()}
+    return Vocabulary(tokens, max(len(spelling.split()) for spelling in tokens), known_words, correctable)
+
+
+def names_object(word: str) -> bool:
+    """Whether a single word is the name of an object."""
     return word in _NAMES

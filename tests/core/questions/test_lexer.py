@@ -2,49 +2,49 @@ from __future__ import annotations
 
 import pytest
 
-from rsmoe_core.questions.lexer import SceneDetection, Wording, wording_of
+from rsmoe_core.questions.lexer import LexedQuestion, ObjectMention, lex
 
 
 @pytest.mark.parametrize(
-    ("question", "symbols", "things"),
+    ("question", "tokens", "mentions"),
     [
         (
             "how many white vesels can you see in the harbour?",
             "how many <0> can you see {in} <1>",
-            [SceneDetection("ship", "white", True), SceneDetection("port", None, True)],
+            [ObjectMention("ship", "white", True), ObjectMention("port", None, True)],
         ),
         # the longest spelling counts
         (
             "parks in the middle of a car park",
             "<0> {in the middle of} <1>",
-            [SceneDetection("park", None, True), SceneDetection("parking lot", None, True)],
+            [ObjectMention("park", None, True), ObjectMention("parking lot", None, True)],
         ),
-        # one word that is both an adjective and a thing
+        # one word that is both an adjective and an object
         (
             "a square building, a square",
             "<0> <1>",
-            [SceneDetection("building", "square", True), SceneDetection("square", None, True)],
+            [ObjectMention("building", "square", True), ObjectMention("square", None, True)],
         ),
-        ("is it residential?", "is <0>", [SceneDetection("residential area", None, True)]),
+        ("is it residential?", "is <0>", [ObjectMention("residential area", None, True)]),
         (
             "a residential house",
             "<0> <1>",
-            [SceneDetection("residential", None, False), SceneDetection("house", None, True)],
+            [ObjectMention("residential", None, False), ObjectMention("house", None, True)],
         ),
-        # words in a row that mean nothing
+        # unknown words in a row
         (
             "two polar bears near a ship",
             "<0> {near} <1>",
-            [SceneDetection("two polar bears", None, False), SceneDetection("ship", None, True)],
+            [ObjectMention("two polar bears", None, False), ObjectMention("ship", None, True)],
         ),
-        # a thing that is named twice
+        # an object that is named twice
         (
             "ships or boats, cars or trees",
             "<0> <1> or <2>",
-            [SceneDetection(name, None, True) for name in ("ship", "car", "tree")],
+            [ObjectMention(name, None, True) for name in ("ship", "car", "tree")],
         ),
         # whose
-        ("what's the ship's position", "what is <0> location", [SceneDetection("ship", None, True)]),
+        ("what's the ship's position", "what is <0> location", [ObjectMention("ship", None, True)]),
         # padding
         ("could you please tell me what is there in this satellite image?", "what is", []),
         ("can you see it in the picture", "can you see", []),
@@ -52,5 +52,5 @@ from rsmoe_core.questions.lexer import SceneDetection, Wording, wording_of
         ("", "", []),
     ],
 )
-def test_symbols_of_a_question(question: str, symbols: str, things: list[SceneDetection]) -> None:
-    assert wording_of(question) == Wording(symbols, things)
+def test_tokens_of_a_question(question: str, tokens: str, mentions: list[ObjectMention]) -> None:
+    assert lex(question) == LexedQuestion(tokens, mentions)

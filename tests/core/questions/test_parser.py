@@ -10,22 +10,22 @@ from hypothesis import strategies as st
 
 from rsmoe_core.errors import UsageError
 from rsmoe_core.questions.parser import MAX_CHARACTERS, parse_question
-from rsmoe_core.questions.types import Kind, ParsedQuestion, canonical_question, question_type
-from rsmoe_core.questions.vocabulary import MEANINGS
+from rsmoe_core.questions.types import UNPARSED, ParsedQuestion, canonical_question, question_type
+from rsmoe_core.questions.vocabulary import vocabulary
 from rsmoe_core.words.lexicon import NAMES, RELATIONS
-from tests.core.question_wordings import WORDINGS
+from tests.core.questions.question_wordings import WORDINGS
 
-_THINGS = sorted(set(NAMES.values()) - {"boat"})  # boats are ships where questions are asked
+_OBJECTS = sorted(set(NAMES.values()) - {"boat"})  # in questions, boats are ships
 
 _CASES = [(text.strip(), asked) for asked, lines in WORDINGS.items() for text in lines.strip().splitlines()]
 
 
 @pytest.mark.parametrize(("text", "asked"), _CASES)
 def test_what_a_wording_asks_for(text: str, asked: tuple[str, ...]) -> None:
-    kind, thing, other, relation, attribute = (part or None for part in (*asked, *[""] * (5 - len(asked))))
+    type, subject, compared_with, relation, attribute = (part or None for part in (*asked, *[""] * (5 - len(asked))))
     parsed = parse_question(text)
     found = (parsed.type, parsed.subject, parsed.compared_with, parsed.relation, parsed.attribute)
-    assert found == (kind, thing, other, relation, attribute)
+    assert found == (type, subject, compared_with, relation, attribute)
     assert parsed.text == text
     assert parsed.reason == ""
 
@@ -55,8 +55,8 @@ def test_enough_wordings() -> None:
         ("how many military planes are there?", '"military" is not understood'),
         ("are there two ships?", '"two" is not understood; ask, for example: how many ships are there?'),
         ("how many small white cars", "ask something like: how many white cars are there?"),
-        ("how many zebras are there?", 'was not taught to recognise "zebras"; ask about one of: ship, airplane,'),
-        ("what color is the roof?", 'was not taught to recognise "roof"'),
+        ("how many zebras are there?", 'was not trained to recognise "zebras"; ask about one of: ship, airplane,'),
+        ("what color is the roof?", 'was not trained to recognise "roof"'),
         ("how many parkings lot", '"lot" is not understood'),
         ("are there any churchyards?", "ask about one of: church, "),
         ("are there any shops?", '"shops"'),
@@ -65,11 +65,11 @@ def test_enough_wordings() -> None:
         ("is there a bride?", '"bride"'),
         ("有多少艘船？", "only English is understood; ask something like: how many ships are there?"),
         ("Где самолёты?", "only English is understood"),
-        ("how many ships and airplanes are there?", "only one thing can be asked at a time"),
-        ("how many ships? where are the planes?", "only one thing can be asked at a time"),
-        ("which are there more of, ships or planes?", "only one thing can be asked at a time"),
-        ("how many ships are near the bridge?", "in whole pictures only; ask, for example: what is near the bridge?"),
-        ("are there more ships than boats?", "compares a thing with itself"),
+        ("how many ships and airplanes are there?", "only one object can be asked about at a time"),
+        ("how many ships? where are the planes?", "only one object can be asked about at a time"),
+        ("which are there more of, ships or planes?", "only one object can be asked about at a time"),
+        ("how many ships are near the bridge?", "in whole images only; ask, for example: what is near the bridge?"),
+        ("are there more ships than boats?", "compares an object with itself"),
         ("are there more red cars than trees?", "ask, for example: are there more cars than trees?"),
         ("what is the location of the  in this picture?", "the question is not understood"),
         ("where am I?", "the question is not understood"),
@@ -80,7 +80,7 @@ def test_enough_wordings() -> None:
 def test_why_a_question_cannot_be_answered(text: str, reason: str) -> None:
     parsed = parse_question(text)
     assert reason in parsed.reason
-    assert replace(parsed, text="", reason="") == ParsedQuestion("", "unknown", "")
+    assert replace(parsed, text="", reason="") == ParsedQuestion("", UNPARSED, "")
 
 
 @pytest.mark.parametrize("text", ["", "   ", "\n\t\0", "\u200b"])
@@ -90,7 +90,7 @@ def test_an_empty_question_is_refused(text: str) -> None:
 
 
 def test_a_long_question_is_refused() -> None:
-    assert parse_question("a" * MAX_CHARACTERS).type == "unknown"
+    assert parse_question("a" * MAX_CHARACTERS).type == UNPARSED
     with pytest.raises(UsageError, match="the question has 10,000 characters; ask one thing in at most 500"):
         parse_question("a" * 10_000)
 
@@ -105,29 +105,28 @@ def test_accents_and_curly_apostrophes() -> None:
     assert parse_question("What’s the theme of the scène?").type == "theme"
 
 
-@pytest.mark.parametrize("thing", _THINGS)
-def test_the_plain_wording_reads_as_itself(thing: str) -> None:
-    other = "car" if thing == "tree" else "tree"
-    relations = sorted(set(RELATIONS.values()))
-    parts: list[tuple[Kind, str | None, str | None, str | None, str | None]] = [
+@pytest.mark.parametrize("subject", _OBJECTS)
+def test_the_canonical_wording_is_read_as_itself(subject: str) -> None:
+    compared_with = "car" if subject == "tree" else "tree"
+    parts: list[tuple[str, str | None, str | None, str | None, str | None]] = [
         ("theme", None, None, None, None),
         ("rural_urban", None, None, None, None),
         ("description", None, None, None, None),
         *(
-            (kind, thing, None, None, word)
-            for kind in ("presence", "count", "location", "color")
-            for word in (None, "red")
+            (type, subject, None, None, attribute)
+            for type in ("presence", "count", "location", "color")
+            for attribute in (None, "red")
         ),
-        *(("comparison", thing, other, relation, None) for relation in ("more", "equal")),
-        *(("relation", thing, None, relation, None) for relation in relations),
+        *(("comparison", subject, compared_with, relation, None) for relation in ("more", "equal")),
+        *(("relation", subject, None, relation, None) for relation in sorted(set(RELATIONS.values()))),
     ]
     for part in parts:
-        plain = canonical_question(*part)
-        kind, *rest = part
-        assert parse_question(plain) == ParsedQuestion(plain, kind, plain, *rest)
+        canonical = canonical_question(*part)
+        type, *rest = part
+        assert parse_question(canonical) == ParsedQuestion(canonical, type, canonical, *rest)
 
 
-_word = st.one_of(st.sampled_from([*MEANINGS, "zebra", "polar", "?", "ship's", "12"]), st.text(max_size=8))
+_word = st.one_of(st.sampled_from([*vocabulary().tokens, "zebra", "polar", "?", "ship's", "12"]), st.text(max_size=8))
 _text = st.one_of(st.text(max_size=MAX_CHARACTERS), st.lists(_word, max_size=12).map(" ".join))
 
 
@@ -142,7 +141,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         parsed = parse_question(text)
     except UsageError:
         return
-    assert (parsed.canonical == "") == (parsed.reason != "") == (parsed.type == "unknown")
+    assert (parsed.canonical == "") == (parsed.reason != "") == (parsed.type == UNPARSED)
     assert len(parsed.text.splitlines()) == 1
     assert len(parsed.reason.splitlines()) <= 1
     if parsed.canonical:
@@ -152,8 +151,8 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 def test_questions_of_people(shared: Path) -> None:
     annotations = shared / "data" / "ucm" / "annotations.json"
     if not annotations.is_file():
-        pytest.skip("the UC Merced pictures are absent")
-    pictures = json.loads(annotations.read_text(encoding="utf-8"))
-    questions = {question for picture in pictures for question, _ in picture["qa"]}
+        pytest.skip("the UC Merced data set is absent")
+    entries = json.loads(annotations.read_text(encoding="utf-8"))
+    questions = {question for entry in entries for question, _ in entry["qa"]}
     for question in questions - {"What is the location of the  in this picture?"}:
         assert parse_question(question).type == question_type(question), question

@@ -5,7 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rsmoe_core.questions.spelling import REAL_WORDS, corrected, slips
-from rsmoe_core.questions.vocabulary import TYPED_AMISS
+from rsmoe_core.questions.vocabulary import vocabulary
+
+CORRECTABLE = vocabulary().correctable
 
 _OWN_WORDS = """
 shops sheep chips shirts planets plans plates horses mouse boot coat toads glass three dessert posts sports lace cards
@@ -30,17 +32,17 @@ carts bride waiter gardener maintain towel palace count county store truth cat m
     ],
 )
 def test_mistyped_words(typed: str, meant: str) -> None:
-    found = corrected(typed, TYPED_AMISS)
-    assert TYPED_AMISS.get(found, found) == TYPED_AMISS.get(meant, meant)
+    found = corrected(typed, CORRECTABLE)
+    assert CORRECTABLE.get(found, found) == CORRECTABLE.get(meant, meant)
 
 
 def test_two_spellings_of_one_thing_are_no_doubt() -> None:
-    assert TYPED_AMISS[corrected("harbur", TYPED_AMISS)] == "<port>"
+    assert CORRECTABLE[corrected("harbur", CORRECTABLE)] == "<port>"
 
 
 @pytest.mark.parametrize("word", _OWN_WORDS.split())
 def test_words_of_their_own_stay(word: str) -> None:
-    assert corrected(word, {meant: meaning for meant, meaning in TYPED_AMISS.items() if meant != word}) == word
+    assert corrected(word, {meant: meaning for meant, meaning in CORRECTABLE.items() if meant != word}) == word
 
 
 def test_doubt_leaves_a_word_as_it_is() -> None:
@@ -49,7 +51,7 @@ def test_doubt_leaves_a_word_as_it_is() -> None:
 
 
 def test_known_words_need_no_guard() -> None:
-    assert not REAL_WORDS & TYPED_AMISS.keys()
+    assert not REAL_WORDS & CORRECTABLE.keys()
 
 
 @pytest.mark.parametrize(

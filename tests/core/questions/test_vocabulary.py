@@ -2,38 +2,47 @@ from __future__ import annotations
 
 import pytest
 
-from rsmoe_core.questions.vocabulary import KNOWN_WORDS, LONGEST, MEANINGS, TYPED_AMISS, names_thing
+from rsmoe_core.questions.vocabulary import names_object, vocabulary
 from rsmoe_core.words.grammar import plural
 from rsmoe_core.words.lexicon import ATTRIBUTES, NAMES, RELATIONS
 
+TOKENS = vocabulary().tokens
+
 
 @pytest.mark.parametrize("name", sorted(set(NAMES.values()) - {"boat"}))
-def test_every_thing_is_known_in_the_singular_and_the_plural(name: str) -> None:
-    assert MEANINGS[name] == MEANINGS[plural(name)] == f"<{name}>"
+def test_every_object_is_known_in_the_singular_and_the_plural(name: str) -> None:
+    assert TOKENS[name] == TOKENS[plural(name)] == f"<{name}>"
 
 
-def test_boats_and_ships_are_one_thing() -> None:
-    assert {MEANINGS[word] for word in ("boat", "boats", "yacht", "vessels", "ship", "tankers")} == {"<ship>"}
+def test_boats_and_ships_are_one_object() -> None:
+    assert {TOKENS[word] for word in ("boat", "boats", "yacht", "vessels", "ship", "tankers")} == {"<ship>"}
 
 
 @pytest.mark.parametrize("relation", sorted(set(RELATIONS.values())))
 def test_every_relation_is_known(relation: str) -> None:
-    assert MEANINGS[relation] == f"{{{relation}}}"
+    assert TOKENS[relation] == f"{{{relation}}}"
 
 
-def test_attributes_are_known_unless_they_name_a_thing() -> None:
-    assert {MEANINGS[word] for word in ATTRIBUTES} <= ATTRIBUTES | {"<square>"}
-    assert MEANINGS["grey"] == "gray"
-    assert names_thing("square")
-    assert not names_thing("red")
+def test_attributes_are_known_unless_they_name_an_object() -> None:
+    assert {TOKENS[word] for word in ATTRIBUTES} <= ATTRIBUTES | {"<square>"}
+    assert TOKENS["grey"] == "gray"
+    assert names_object("square")
+    assert not names_object("red")
 
 
-def test_a_thing_means_a_name_of_the_lexicon() -> None:
-    assert {meaning.strip("<>") for meaning in MEANINGS.values() if meaning.startswith("<")} <= set(NAMES.values())
+def test_objects_have_names_of_the_lexicon() -> None:
+    assert {token.strip("<>") for token in TOKENS.values() if token.startswith("<")} <= set(NAMES.values())
+
+
+def test_words_of_question_types() -> None:
+    assert TOKENS["colours"] == "color"
+    assert TOKENS["outnumber"] == "outnumber"
+    assert "" not in TOKENS
 
 
 def test_words_of_spellings() -> None:
-    assert max(len(spelling.split()) for spelling in MEANINGS) == LONGEST
-    assert TYPED_AMISS.items() <= KNOWN_WORDS.items()
-    assert KNOWN_WORDS["tennis"] == "tennis"
-    assert KNOWN_WORDS["photo"] == "picture"
+    words = vocabulary()
+    assert max(len(spelling.split()) for spelling in words.tokens) == words.longest
+    assert words.correctable.items() <= words.known_words.items()
+    assert words.known_words["tennis"] == "tennis"
+    assert words.known_words["photo"] == "picture"
