@@ -14,10 +14,10 @@ from rsmoe_cli.asking.detections import SceneDetection, TileAnswer, scene_detect
 from rsmoe_cli.asking.evidence import Aggregate, Evidence
 from rsmoe_cli.pipeline.stats import TileStats
 from rsmoe_cli.tiles.grid import Tile
-from rsmoe_core.questions.types import Kind, ParsedQuestion
+from rsmoe_core.questions.types import ParsedQuestion
 from rsmoe_core.types import UNKNOWN
 
-_VERDICTS: Mapping[Kind, Callable[[Evidence], Aggregate | None]] = {
+_VERDICTS: Mapping[str, Callable[[Evidence], Aggregate | None]] = {
     "count": counting.count,
     "presence": counting.presence,
     "comparison": lambda case: counting.comparison(case) or voting.vote(case),
@@ -33,7 +33,7 @@ class SceneAnswer:
 
     question: str
     """The question as it was put."""
-    type: Kind
+    type: str
     answer: str
     """`yes`, `no`, a whole number in digits, a kind of place, a place in the scene, sentences, or `unknown`."""
     confidence: float
