@@ -26,8 +26,8 @@ from rsmoe_cli.bench.drawing import big_scene
 from rsmoe_cli.raster.scene import open_scene
 from rsmoe_cli.tiles.grid import Grid
 from rsmoe_cli.tiles.image import TileFailure
-from rsmoe_cli.tiles.prefetch import MOST_READERS, READERS, ReadingLog
-from rsmoe_cli.tiles.reader import DETAIL, read_tiles
+from rsmoe_cli.tiles.prefetch import MAX_READERS, INITIAL_READERS, ReadingLog
+from rsmoe_cli.tiles.reader import OVERSAMPLING, read_tiles
 
 _SEES = 224
 """Pixels a side that an engine sees."""
@@ -67,7 +67,7 @@ def rows(folder: Path, side: int, delay: float, large: bool) -> Iterator[tuple[s
     yield row("blocks, 5,000 pixels a side", small, _SEES)
     cog = folder / "cog.tif"
     rasterio.shutil.copy(small, cog, driver="COG", blocksize=512, compress="deflate", level=1, predictor=2)
-    for most in (READERS, MOST_READERS):
+    for most in (INITIAL_READERS, MAX_READERS):
         yield row(f"COG, 5,000 pixels a side, {1000 * delay:g} ms away", str(cog), _SEES, most, delay)
     if large:
         for name, profile in (("blocks", {}), ("strips", {"tiled": False, "blockysize": 16})):
@@ -76,7 +76,7 @@ def rows(folder: Path, side: int, delay: float, large: bool) -> Iterator[tuple[s
             yield row(f"{name}, 40,000 pixels a side", huge, 4096)
 
 
-def row(name: str, path: str, tile: int, most: int = MOST_READERS, delay: float | None = None) -> tuple[str, ...]:
+def row(name: str, path: str, tile: int, most: int = MAX_READERS, delay: float | None = None) -> tuple[str, ...]:
     """Reads a file in a process of its own; from the server if there is a delay."""
     with nullcontext() if delay is None else RangeServer(path, delay) as server:
         source = server.url if server else path
@@ -101,7 +101,7 @@ def read_one(source: str, tile: int, most: int) -> dict[str, float]:
     """All tiles of a scene, thrown away; the time starts when the scene is open."""
     scene, log, failed, count = open_scene(source), ReadingLog(), 0, 0
     started = time.perf_counter()
-    for result in read_tiles(scene, Grid(scene.width, scene.height, tile), DETAIL * _SEES, most, log=log):
+    for result in read_tiles(scene, Grid(scene.width, scene.height, tile), OVERSAMPLING * _SEES, most, log=log):
         count += 1
         failed += isinstance(result, TileFailure)
     return {

@@ -23,7 +23,7 @@ import psutil
 
 from rsmoe_cli.bench.drawing import big_scene
 from rsmoe_cli.captioning.run import CaptionJob, describe_scenes
-from rsmoe_cli.formats.registry import check_output
+from rsmoe_cli.formats.output import check_output
 from rsmoe_cli.pipeline.inputs import TilingOptions
 from rsmoe_cli.pipeline.journal import open_journal
 from rsmoe_core.types import Description, Request

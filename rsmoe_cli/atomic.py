@@ -1,4 +1,4 @@
-"""Folders and files that appear whole or not at all."""
+"""Files and folders that appear complete or not at all."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rsmoe_cli.errors import OutputError
-from rsmoe_core import files
 
 
 @contextmanager
-def new_folder(target: Path) -> Iterator[Path]:
-    """A folder to fill: it becomes `target` when the block ends well, and leaves nothing behind otherwise.
+def atomic_folder(target: Path) -> Iterator[Path]:
+    """A new folder to fill: it becomes `target` when the block ends well, and leaves nothing behind otherwise.
 
-    Raises OutputError where `target` holds something already or cannot be written.
+    Raises:
+        OutputError: `target` holds something already, or cannot be written.
     """
     try:
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
             raise OutputError(f"{target}: exists already; remove it or choose another folder")
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as aside:
-            folder = Path(aside) / target.name
+        with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as temporary:
+            folder = Path(temporary) / target.name
             folder.mkdir()
             yield folder
             folder.replace(target)
@@ -33,38 +33,53 @@ def new_folder(target: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def new_file(target: Path) -> Iterator[Path]:
-    """A place for a file to be written: it becomes `target` when the block ends well, and leaves nothing otherwise.
+def atomic_file(target: Path) -> Iterator[Path]:
+    """A path to write a file to: it becomes `target` when the block ends well, and leaves nothing behind otherwise.
 
-    The file is safe on the disk before it gets its name, and its name before the block is left. Raises OutputError
-    where it cannot be written.
+    The content has reached the disk before the file gets its name, and the name before the block is left.
+
+    Raises:
+        OutputError: the file cannot be written.
     """
     try:
-        aside = Path(tempfile.mkdtemp(prefix=_aside(target), dir=target.parent))
+        temporary = Path(tempfile.mkdtemp(prefix=_temporary_prefix(target), dir=target.parent))
     except OSError as error:
         raise OutputError(f"cannot write into {target.parent}: {error.strerror}; choose another folder") from error
     try:
-        yield aside / target.name
+        yield temporary / target.name
         try:
-            _fsync(aside / target.name)
-            os.replace(aside / target.name, target)
+            _fsync(temporary / target.name)
+            os.replace(temporary / target.name, target)
         except OSError as error:
             raise OutputError(f"cannot write {target}: {error.strerror}; is the disk full?") from error
-        with suppress(OSError):  # not every file system can do that with a folder
+        with suppress(OSError):  # some file systems cannot do that with a folder
             _fsync(target.parent)
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def atomic_write(target: Path, text: str) -> None:
+    """Write a text file in UTF-8, complete or not at all.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    with atomic_file(target) as file:
+        try:
+            file.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise OutputError(f"cannot write {target}: {error.strerror}; is the disk full?") from error
 
 
 def clean_stale(target: Path) -> None:
-    """Removes what killed runs left of a new file; only for those who know that nobody is writing it."""
-    for aside in target.parent.iterdir():
-        if aside.name.startswith(_aside(target)) and aside.is_dir():
-            shutil.rmtree(aside, ignore_errors=True)
+    """Remove what killed runs left of an atomic file. Call it only when no other process is writing that file."""
+    for path in target.parent.iterdir():
+        if path.name.startswith(_temporary_prefix(target)) and path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
 
 
-def _aside(target: Path) -> str:
-    """How the folders begin in which a new file is written."""
+def _temporary_prefix(target: Path) -> str:
+    """The start of the names of the temporary folders in which an atomic file is written."""
     return f".{target.name}.unfinished-"
 
 
@@ -75,11 +90,3 @@ def _fsync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def write_whole(target: Path, text: str) -> None:
-    """Write a text file, which appears complete or not at all. Raises OutputError where it cannot be written."""
-    try:
-        files.write_whole(target, text)
-    except OSError as error:
-        raise OutputError(f"{target}: cannot be written ({error}); choose another file") from error

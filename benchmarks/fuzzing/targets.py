@@ -38,7 +38,7 @@ def read_scene(path: Path) -> Outcome:
     footprints = Footprints(scene.georeference, scene.georeference.crs)
     failed = 0
     for result in islice(read_tiles(scene, Grid(scene.width, scene.height, size), 64), _MOST_TILES):
-        footprints.of(result.tile.box)
+        footprints.of(result.tile.rect)
         failed += isinstance(result, TileFailure)
     return (SOME, f"{failed} tiles failed") if failed else (FULL_MODEL, "")
 

@@ -22,7 +22,7 @@ class TileAnswer:
     answer: Answer
     side: int
     """Pixels a side of the picture that the engine was given: the tile's size, or less."""
-    own_valid_pixels: int
+    owned_valid_pixels: int
     """Valid scene pixels that the tile owns."""
     own_share: float
     """Their share of all valid pixels under the tile, 0-1."""
@@ -35,7 +35,7 @@ class TileAnswer:
     @property
     def weight(self) -> float:
         """What its voice weighs: the ground it owns, times its confidence; never nothing."""
-        return max(1, self.own_valid_pixels) * max(1e-3, self.confidence)
+        return max(1, self.owned_valid_pixels) * max(1e-3, self.confidence)
 
     def finds(self, thing: str) -> bool:
         """Whether the engine said where such things are."""
@@ -69,7 +69,7 @@ class SceneDetection:
     @property
     def outside(self) -> float:
         """How far its centre lies outside of what its tile owns, in scene pixels along an axis."""
-        left, top, width, height = self.tile.own
+        left, top, width, height = self.tile.owned
         return max(left - self.x, self.x - (left + width), top - self.y, self.y - (top + height), 0)
 
 

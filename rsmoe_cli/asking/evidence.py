@@ -64,7 +64,7 @@ class Aggregate:
 
 def mean_confidence(heard: Iterable[TileAnswer]) -> float:
     """Mean confidence of some tiles, by the ground they own."""
-    parts = [(max(1, one.own_valid_pixels), one.confidence) for one in heard]
+    parts = [(max(1, one.owned_valid_pixels), one.confidence) for one in heard]
     return sum(ground * confidence for ground, confidence in parts) / sum(ground for ground, _ in parts)
 
 

@@ -18,8 +18,8 @@ from shapely.geometry.base import BaseGeometry
 
 from rsmoe_cli.asking.detections import SceneDetection
 from rsmoe_cli.asking.scene_answer import SceneAnswer
-from rsmoe_cli.formats.base import Layer, Row, tile_layer, tile_values
-from rsmoe_cli.formats.registry import Output, Writer, warn_unplaced
+from rsmoe_cli.formats.base import Layer, Row, Writer, tile_layer, tile_values
+from rsmoe_cli.formats.output import Output, warn_unplaced
 from rsmoe_cli.pipeline import provenance
 from rsmoe_cli.pipeline.run import Engine, TileOutput
 from rsmoe_cli.raster.georeference import Footprints
@@ -65,7 +65,7 @@ class AnswerMap:
     def finish(self, engine: Engine | None) -> None:
         """The points and the provenance, which complete the map."""
         points = Layer("found", FOUND_COLUMNS, self._layer.crs, "Point")
-        if self._found and not self._sink.add(points, self._found):
+        if self._found and not self._sink.add_layer(points, self._found):
             log.warning("things found but not on the map: %d; a .gpkg has a layer for them", len(self._found))
         self._sink.finish(
             {
@@ -79,7 +79,7 @@ class AnswerMap:
 
     def _rows(self, parsed_questions: Sequence[ParsedQuestion], told: TileOutput[Answer]) -> Iterator[Row]:
         tile = told.result.tile
-        footprint = self._footprints.of(tile.box)
+        footprint = self._footprints.of(tile.rect)
         for index, parsed in enumerate(parsed_questions):
             if (said := told.to(index)) is not None:
                 row_id = f"{len(self._scenes)}.{self._inquiries.index(parsed) + 1}.{tile.id}"

@@ -17,7 +17,7 @@ from pyproj.exceptions import ProjError
 from rsmoe_cli.asking.detections import TileAnswer
 from rsmoe_cli.asking.layer import AnswerMap, open_map
 from rsmoe_cli.asking.scene_answer import SceneAnswer, scene_answer
-from rsmoe_cli.formats.registry import LONGITUDE_LATITUDE, Output
+from rsmoe_cli.formats.output import LONGITUDE_LATITUDE, Output
 from rsmoe_cli.pipeline import run
 from rsmoe_cli.pipeline.run import TileOutput, run_tiles
 from rsmoe_cli.pipeline.stats import TileStats
@@ -92,7 +92,7 @@ class _Hearing:
         image = told.result
         self.tally.count(image, said)
         if isinstance(image, TileImage) and isinstance(said, Answer):
-            own = image.own_valid_pixels
+            own = image.owned_valid_pixels
             self.heard.append(TileAnswer(image.tile, said, len(image.pixels), own, own / image.valid_pixels))
 
 

@@ -94,4 +94,4 @@ def _weight(heard: Iterable[TileAnswer]) -> float:
 
 def _ground(heard: Iterable[TileAnswer]) -> int:
     """Valid pixels that tiles own, at least one each."""
-    return sum(max(1, one.own_valid_pixels) for one in heard)
+    return sum(max(1, one.owned_valid_pixels) for one in heard)

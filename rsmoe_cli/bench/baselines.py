@@ -101,7 +101,7 @@ def write(scene: Scene, said: list[tuple[TileImage, str]], out: Path) -> None:
     crs = scene.georeference.crs
     footprints = Footprints(scene.georeference, crs)
     words = {"tile_id": [tile.tile.id for tile, _ in said], "caption": [text for _, text in said]}
-    frame = geopandas.GeoDataFrame(words, geometry=[footprints.of(tile.tile.box) for tile, _ in said], crs=crs)
+    frame = geopandas.GeoDataFrame(words, geometry=[footprints.of(tile.tile.rect) for tile, _ in said], crs=crs)
     frame.to_file(out, driver="GPKG")
 
 

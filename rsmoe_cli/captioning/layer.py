@@ -14,7 +14,7 @@ from shapely.geometry.base import BaseGeometry
 
 from rsmoe_cli.atomic import clean_stale
 from rsmoe_cli.formats.base import Row, tile_layer, tile_values
-from rsmoe_cli.formats.registry import Output, warn_unplaced
+from rsmoe_cli.formats.output import Output, warn_unplaced
 from rsmoe_cli.pipeline import provenance
 from rsmoe_cli.pipeline.journal import Journal
 from rsmoe_cli.pipeline.run import Engine

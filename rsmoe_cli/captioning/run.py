@@ -16,7 +16,7 @@ from typing import Protocol
 from rsmoe_cli.captioning.layer import described, failed, write_map
 from rsmoe_cli.errors import OutputError, SceneError
 from rsmoe_cli.formats.base import Row
-from rsmoe_cli.formats.registry import Output
+from rsmoe_cli.formats.output import Output
 from rsmoe_cli.pipeline import provenance, run
 from rsmoe_cli.pipeline.inputs import TilingOptions, file_signature
 from rsmoe_cli.pipeline.journal import Journal, SceneRecord, TileRecord
@@ -173,7 +173,7 @@ def _row(told: TileOutput[Description], footprints: Footprints) -> Row | None:
     tile, said = told.result.tile, told.to(0)
     if said is None:
         return None
-    footprint = footprints.of(tile.box)
+    footprint = footprints.of(tile.rect)
     if isinstance(said, Description):
         return described(tile, said, told.valid_fraction, footprint)
     return failed(tile, said, told.valid_fraction, footprint)

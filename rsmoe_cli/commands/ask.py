@@ -13,7 +13,7 @@ from rsmoe_cli import console, options
 
 if TYPE_CHECKING:
     from rsmoe_cli.asking.run import Engine, Reply
-    from rsmoe_cli.formats.registry import Output
+    from rsmoe_cli.formats.output import Output
     from rsmoe_cli.raster.scene import Scene
     from rsmoe_cli.tiles.grid import Grid
 
@@ -56,7 +56,7 @@ def ask(
 ) -> None:
     """Ask about whole scenes: how many, whether, where, more or fewer, what kind of place, rural or urban."""
     from rsmoe_cli.asking.questions import split_arguments
-    from rsmoe_cli.formats.registry import check_output
+    from rsmoe_cli.formats.output import check_output
     from rsmoe_cli.pipeline.inputs import find_scenes
     from rsmoe_cli.raster.bands import parse_bands
     from rsmoe_cli.raster.scene import open_scene

@@ -33,11 +33,11 @@ def bench(
 
     from rsmoe_cli.bench.drawing import big_scene
     from rsmoe_cli.bench.field import bench_scene
-    from rsmoe_core.files import write_whole
+    from rsmoe_cli.atomic import atomic_write
 
     with tempfile.TemporaryDirectory() as folder:
         path = scene or big_scene(Path(folder) / f"drawn_{side}.tif", side)
         report = bench_scene(path, model, tile_size, rounds, loop, Path(folder), console.print_note)
     if markdown is not None:
-        write_whole(markdown, report.document(["Made by `rsmoe bench`."]))
+        atomic_write(markdown, report.document(["Made by `rsmoe bench`."]))
     typer.echo(json_format.dumps(report.figures) if json else report.shown())

@@ -51,7 +51,7 @@ def caption(
     import dataclasses
     import json as json_format
 
-    from rsmoe_cli.formats.registry import check_output
+    from rsmoe_cli.formats.output import check_output
     from rsmoe_cli.pipeline.inputs import TilingOptions, find_scenes
     from rsmoe_cli.pipeline.journal import journal_path, open_journal
 

@@ -75,7 +75,7 @@ def evaluate(
     """
     import json as json_format
 
-    from rsmoe_cli.atomic import write_whole
+    from rsmoe_cli.atomic import atomic_write
     from rsmoe_core.data.formats.registry import read_dataset
     from rsmoe_core.evaluation.captions import usable
     from rsmoe_core.metrics.captions import check_metrics
@@ -104,7 +104,7 @@ def evaluate(
             source = {"model": engine.name, "revision": engine.revision}
             described = _describe(engine, samples, ablate)
         if predictions is not None:
-            write_whole(predictions, _predictions(samples, described["whole"]))
+            atomic_write(predictions, _predictions(samples, described["whole"]))
         title = f"{captions.name if captions else model} on {place}"
         if scenes:
             report = _of_places(dataset, samples, described["whole"], title)
@@ -112,7 +112,7 @@ def evaluate(
             report = _of_captions(dataset, samples, described, title, tokenizer, spice, sheet)
     if markdown is not None:
         made_by = f"{'; '.join(f'{what} {which}' for what, which in source.items())}; rsmoe {_version()}"
-        write_whole(markdown, report.document([f"```console\n{_command(context)}\n```", made_by]))
+        atomic_write(markdown, report.document([f"```console\n{_command(context)}\n```", made_by]))
     if json:
         typer.echo(json_format.dumps({**source, "data": str(data), "split": split, **report.figures}, indent=2))
     else:

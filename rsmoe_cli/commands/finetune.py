@@ -98,13 +98,13 @@ def finetune(
 
 def _cut(scene: Scene, labels: Path, columns: Columns, start: Path, target: Path) -> Path:
     """Cut pictures for the model in `start` into the new folder `target`, and tell of it. Returns the folder."""
-    from rsmoe_cli.atomic import new_folder
+    from rsmoe_cli.atomic import atomic_folder
     from rsmoe_cli.prepare.chips import cut_chips
     from rsmoe_core.checkpoint.load import load_config
 
     for text in scene.notes:
         log.warning("%s", text)
-    with new_folder(target) as folder:
+    with atomic_folder(target) as folder:
         count, skipped = cut_chips(scene, labels, columns, load_config(start).vision.image_size, folder)
     for line in console.shortened(skipped):
         console.print_note(f"left out: {line}")

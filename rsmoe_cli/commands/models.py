@@ -77,11 +77,11 @@ def export(
     half: Annotated[bool, typer.Option("--half", help="Store matrices in float16.")] = False,
 ) -> None:
     """Merge each adapter into a full copy of the language model, and prove that the model says the same."""
-    from rsmoe_cli.atomic import new_folder
+    from rsmoe_cli.atomic import atomic_folder
     from rsmoe_core.checkpoint.catalogue import find_model
     from rsmoe_core.checkpoint.export import export_merged
 
-    with new_folder(out) as folder:
+    with atomic_folder(out) as folder:
         said = export_merged(find_model(model), folder, half=half)
     for text in said:
         console.print_note(f"both say: {text.caption}")

@@ -1,29 +1,36 @@
-"""What an output is made of: layers, and their rows. What a command writes into them is in its own `*_rows.py`."""
+"""What every output format is given: layers, rows and the metadata. What it offers in return: a writer.
+
+The columns of a layer are up to the command that fills it; see `captioning/layer.py` and `asking/layer.py`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from pyproj import CRS
 from shapely.geometry.base import BaseGeometry
 
+from rsmoe_cli.errors import OutputError
 from rsmoe_cli.tiles.grid import Tile
 
 
 @dataclass(frozen=True)
 class Layer:
-    """What rows of one kind have in common."""
+    """The schema that all rows of a layer share."""
 
     name: str
     """Name of the layer in a GeoPackage, or of the collection in GeoJSON."""
     columns: Mapping[str, type]
-    """Columns and their types."""
+    """Column name → type of its values: `str`, `int` or `float`."""
     crs: CRS | None
-    """Reference system of the geometries; None if the scene has none."""
+    """Reference system of the geometries; None if it is unknown."""
     geometry: Literal["Polygon", "Point", "Unknown"] = "Polygon"
-    """What the rows lie on; unknown where footprints may be in two parts, cut at the 180th meridian."""
+    """Geometry type; `Unknown` where polygons and multipolygons may be mixed."""
 
 
 @dataclass(frozen=True)
@@ -31,21 +38,57 @@ class Row:
     """One row of a layer."""
 
     id: str
-    """Its name among the rows of the layer."""
+    """Identifier, unique within the layer."""
     values: Mapping[str, object]
-    """Values by column; a column without one is null."""
+    """Values by column; a column without a value is null."""
     geometry: BaseGeometry | None
-    """In the reference system of the layer; None where the ground is undefined."""
+    """In the reference system of the layer; None where the position on the ground is unknown."""
 
 
-def tile_layer(name: str, columns: Mapping[str, type], target: CRS | None, own: CRS | None) -> Layer:
-    """A layer of footprints that are brought into the system `target`, or kept in the scene's `own` if it is None."""
-    cut = target is not None and target.is_geographic
-    return Layer(name, columns, target or own, "Unknown" if cut else "Polygon")
+class Writer(ABC):
+    """Writes one output file. Created with the path of a new file and the main layer.
+
+    Every method may raise `OutputError` where the file cannot be written; `write_errors` does that.
+    """
+
+    @abstractmethod
+    def write(self, rows: Sequence[Row]) -> None:
+        """Adds rows to the main layer. Should not keep all rows of a large scene in memory."""
+
+    def add_layer(self, layer: Layer, rows: Sequence[Row]) -> bool:
+        """Adds another layer with all of its rows; returns False if the format holds a single layer."""
+        return False
+
+    @abstractmethod
+    def finish(self, metadata: Mapping[str, object]) -> None:
+        """Adds the metadata, which may be nested, and completes the file."""
+
+
+@contextmanager
+def write_errors(path: Path, *types: type[Exception]) -> Iterator[None]:
+    """Reports errors of these types, and `OSError`, in one line that names the file.
+
+    Raises:
+        OutputError: one of these errors was raised in the block.
+    """
+    try:
+        yield
+    except (OSError, *types) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise OutputError(f"cannot write {path.name}: {reason}; is the disk full?") from error
+
+
+def tile_layer(name: str, columns: Mapping[str, type], target: CRS | None, scene_crs: CRS | None) -> Layer:
+    """A layer of tile footprints, in the system `target`, or in the scene's own if `target` is None.
+
+    In longitude and latitude a footprint may be a multipolygon, cut at the 180th meridian.
+    """
+    geographic = target is not None and target.is_geographic
+    return Layer(name, columns, target or scene_crs, "Unknown" if geographic else "Polygon")
 
 
 def tile_values(tile: Tile, valid_fraction: float | None, error: str | None = None) -> dict[str, object]:
-    """What every row about a tile says of it; `error` is one line on why it failed."""
+    """The values that every row about a tile has; `error` is one line on why the tile failed."""
     return {
         "tile_id": tile.id,
         "row": tile.row,

@@ -1,6 +1,6 @@
-"""Rows → FlatGeobuf: one layer in one file, which is read in parts by place, over the network too.
+"""Rows → FlatGeobuf: a single layer that can be read in parts by location, also over the network.
 
-Nothing can be added to such a file, so the rows are collected in a GeoPackage beside it, and streamed from there.
+Nothing can be appended to such a file, so the rows are collected in a GeoPackage next to it and copied at the end.
 """
 
 from __future__ import annotations
@@ -11,40 +11,36 @@ from pathlib import Path
 
 import pyogrio
 
-from rsmoe_cli.formats.base import Layer, Row
-from rsmoe_cli.formats.geopackage import GeoPackageWriter, telling
+from rsmoe_cli.formats.base import Layer, Row, Writer
+from rsmoe_cli.formats.geopackage import GeoPackageWriter, gdal_write_errors
 
 
-class FlatGeobufWriter:
-    """Keeps the rows in a GeoPackage until all are there; memory does not grow with their number.
+class FlatGeobufWriter(Writer):
+    """Collects rows in a temporary GeoPackage, so that memory does not grow with their number.
 
-    The file has a spatial index, which puts the rows into an order of its own; not if a row has no geometry, since such
-    files cannot have one. The provenance is the entry `rsmoe` of the header's metadata, as JSON.
+    The file has a spatial index, which changes the order of the rows; it has none if a row lacks a geometry, since the
+    format does not allow both. The metadata is JSON under the key `rsmoe` of the header's metadata.
     """
 
     def __init__(self, path: Path, layer: Layer) -> None:
         """`path` must not exist yet."""
         self._path, self._layer = path, layer
-        self._collected = path.with_suffix(".gpkg")
-        self._rows = GeoPackageWriter(self._collected, layer)
+        self._geopackage_path = path.with_suffix(".gpkg")
+        self._geopackage = GeoPackageWriter(self._geopackage_path, layer)
         self._indexed, self._count = True, 0
 
     def write(self, rows: Sequence[Row]) -> None:
         """Adds rows."""
         self._indexed = self._indexed and all(row.geometry is not None for row in rows)
         self._count += len(rows)
-        self._rows.write(rows)
-
-    def add(self, layer: Layer, rows: Sequence[Row]) -> bool:
-        """There is one layer only, so nothing is added."""
-        return False
+        self._geopackage.write(rows)
 
     def finish(self, metadata: Mapping[str, object]) -> None:
-        """Makes the file."""
-        self._rows.finish({})
+        """Copies the rows into the FlatGeobuf file."""
+        self._geopackage.finish({})
         with (
-            telling(self._path),
-            pyogrio.raw.open_arrow(self._collected, layer=self._layer.name, use_pyarrow=False) as (meta, stream),
+            gdal_write_errors(self._path),
+            pyogrio.raw.open_arrow(self._geopackage_path, layer=self._layer.name, use_pyarrow=False) as (meta, stream),
         ):
             pyogrio.write_arrow(
                 stream,
@@ -57,10 +53,10 @@ class FlatGeobufWriter:
                 layer_metadata={"rsmoe": json.dumps(dict(metadata), ensure_ascii=False)},
                 SPATIAL_INDEX="YES" if self._indexed else "NO",
             )
-        with telling(self._path):
+        with gdal_write_errors(self._path):
             self._check()
 
     def _check(self) -> None:
-        """GDAL writes the last bytes while it closes a file, and says nothing if there is no room for them."""
+        """Counts the rows, since GDAL does not report what it could not write while closing the file."""
         if self._count and len(pyogrio.read_bounds(self._path)[0]) != self._count:
             raise OSError("some rows are missing")

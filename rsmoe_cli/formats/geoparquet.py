@@ -1,6 +1,6 @@
-"""Rows → GeoParquet 1.0; the provenance is JSON under the key `rsmoe` of the file's metadata.
+"""Rows → GeoParquet 1.0; the metadata is JSON under the key `rsmoe` of the file's own metadata.
 
-Needs pyarrow, which the extra `parquet` brings.
+Needs pyarrow, which the extra `parquet` installs.
 """
 
 from __future__ import annotations
@@ -13,63 +13,49 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import shapely
 
-from rsmoe_cli.errors import OutputError
-from rsmoe_cli.formats.base import Layer, Row
+from rsmoe_cli.formats.base import Layer, Row, Writer, write_errors
 
 _GEOMETRY = "geometry"
-_GROUP = 10_000
-"""Rows that are read in one go, and held back until there are so many."""
+_ROW_GROUP = 10_000
+"""Rows of a row group, which readers load as a whole; as many are buffered."""
 _TYPES: Mapping[type, pa.DataType] = {str: pa.string(), int: pa.int32(), float: pa.float64()}
 
 
-class GeoParquetWriter:
-    """Writes a group of rows at a time."""
+class GeoParquetWriter(Writer):
+    """Writes one row group at a time."""
 
     def __init__(self, path: Path, layer: Layer) -> None:
         """`path` must not exist yet."""
         self._path, self._layer = path, layer
-        self._held: list[Row] = []
-        columns = [(name, _TYPES[kind]) for name, kind in layer.columns.items()]
-        schema = pa.schema([*columns, (_GEOMETRY, pa.binary())], metadata={"geo": json.dumps(_geo(layer))})
-        try:
+        self._buffer: list[Row] = []
+        columns = [(name, _TYPES[type_]) for name, type_ in layer.columns.items()]
+        schema = pa.schema([*columns, (_GEOMETRY, pa.binary())], metadata={"geo": json.dumps(_geo_metadata(layer))})
+        with write_errors(path):
             self._writer = pq.ParquetWriter(path, schema, compression="zstd")
-        except OSError as error:
-            raise self._refusal(error) from error
 
     def write(self, rows: Sequence[Row]) -> None:
         """Adds rows."""
-        self._held.extend(rows)
-        if len(self._held) >= _GROUP:
+        self._buffer.extend(rows)
+        if len(self._buffer) >= _ROW_GROUP:
             self._flush()
 
-    def add(self, layer: Layer, rows: Sequence[Row]) -> bool:
-        """There is one layer only, so nothing is added."""
-        return False
-
     def finish(self, metadata: Mapping[str, object]) -> None:
-        """Adds the last rows and the provenance."""
+        """Writes the last row group and the metadata."""
         self._flush()
         self._writer.add_key_value_metadata({"rsmoe": json.dumps(dict(metadata), ensure_ascii=False)})
-        try:
+        with write_errors(self._path):
             self._writer.close()
-        except OSError as error:
-            raise self._refusal(error) from error
 
     def _flush(self) -> None:
-        data = {name: [row.values.get(name) for row in self._held] for name in self._layer.columns}
-        data[_GEOMETRY] = [None if row.geometry is None else shapely.to_wkb(row.geometry) for row in self._held]
-        try:
+        data = {name: [row.values.get(name) for row in self._buffer] for name in self._layer.columns}
+        data[_GEOMETRY] = [None if row.geometry is None else shapely.to_wkb(row.geometry) for row in self._buffer]
+        with write_errors(self._path):
             self._writer.write_table(pa.table(data, schema=self._writer.schema))
-        except OSError as error:
-            raise self._refusal(error) from error
-        self._held.clear()
-
-    def _refusal(self, error: OSError) -> OutputError:
-        return OutputError(f"cannot write {self._path.name}: {error}; is the disk full?")
+        self._buffer.clear()
 
 
-def _geo(layer: Layer) -> dict[str, object]:
-    """What the standard asks for under the key `geo`; a reference system of null is one that nobody knows."""
+def _geo_metadata(layer: Layer) -> dict[str, object]:
+    """What the standard requires under the key `geo`; a null `crs` means an unknown reference system."""
     column = {
         "encoding": "WKB",
         "geometry_types": [] if layer.geometry == "Unknown" else [layer.geometry],

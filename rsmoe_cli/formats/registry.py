@@ -1,152 +1,114 @@
-"""Rows → file, which appears whole or not at all: .gpkg, .geojson, .fgb or .parquet.
+"""The output formats, by the suffix of the output file.
 
-check_output(path, ...) ──▶ Output;   with output.open(...) as sink: sink.write(rows) ... sink.finish(metadata)
+A format is one module with a `Writer` and one entry here; command-line help, checks and messages follow from the entry.
+This module is cheap to import, since the help needs it: writers, and the libraries that they need, are imported when
+a file is opened.
 """
 
 from __future__ import annotations
 
-import logging
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
-from pyproj import CRS, Transformer
-from pyproj.exceptions import CRSError, ProjError
-
-from rsmoe_cli.atomic import new_file
-from rsmoe_cli.errors import OutputError
-from rsmoe_cli.formats.base import Layer, Row
-from rsmoe_cli.formats.flatgeobuf import FlatGeobufWriter
-from rsmoe_cli.formats.geojson import GeoJsonWriter
-from rsmoe_cli.formats.geopackage import GeoPackageWriter
 from rsmoe_core.errors import UsageError
 
-log = logging.getLogger(__name__)
-LONGITUDE_LATITUDE = CRS.from_epsg(4326)
+if TYPE_CHECKING:
+    from rsmoe_cli.formats.base import Layer, Writer
+
+RECOMMENDED = ".gpkg"
+"""The format that messages suggest where another one cannot do something."""
 
 
-class Writer(Protocol):
-    """Takes rows in tile order and writes them down in chunks."""
+class Requirement(NamedTuple):
+    """An optional dependency."""
 
-    def write(self, rows: Sequence[Row]) -> None:
-        """Adds rows to the layer that the sink was opened with."""
+    module: str
+    """What has to be importable."""
+    extra: str
+    """The extra of this package that installs it."""
 
-    def add(self, layer: Layer, rows: Sequence[Row]) -> bool:
-        """Adds another layer, with all of its rows; False where the format has room for one layer only."""
 
-    def finish(self, metadata: Mapping[str, object]) -> None:
-        """Adds the provenance and completes the file."""
+@dataclass(frozen=True)
+class OutputFormat:
+    """One file format for layers."""
+
+    suffix: str
+    """File name suffix with its dot, in lower case."""
+    name: str
+    """Name for messages, such as `GeoPackage`."""
+    writer: Callable[[Path, Layer], Writer]
+    """Creates a writer for a new file; imports what it needs."""
+    requires: Requirement | None = None
+    """What has to be installed beside the package's own dependencies."""
+    always_lonlat: bool = False
+    """Whether coordinates must be longitude and latitude (EPSG:4326)."""
+    many_layers: bool = False
+    """Whether a file holds more than one layer."""
+
+
+OUTPUT_FORMATS: dict[str, OutputFormat] = {}
+"""Every registered format, by suffix."""
+
+
+def register_output_format(output_format: OutputFormat) -> None:
+    """Make a format known, so that an output may have its suffix.
+
+    Raises:
+        UsageError: the suffix is taken.
+    """
+    if output_format.suffix in OUTPUT_FORMATS:
+        raise UsageError(f"the suffix '{output_format.suffix}' is taken; give the format another one")
+    OUTPUT_FORMATS[output_format.suffix] = output_format
+
+
+def suffixes() -> str:
+    """The suffixes of all formats as help shows them: `.gpkg, .geojson, .fgb or .parquet`."""
+    *first, last = OUTPUT_FORMATS
+    return f"{', '.join(first)} or {last}" if first else last
+
+
+def find_output_format(path: Path) -> OutputFormat:
+    """The format of an output file, by its suffix in any case.
+
+    Raises:
+        UsageError: no format has that suffix.
+    """
+    try:
+        return OUTPUT_FORMATS[path.suffix.lower()]
+    except KeyError:
+        raise UsageError(f"unknown output type '{path.suffix or path.name}'; choose {suffixes()}") from None
+
+
+def _geopackage(path: Path, layer: Layer) -> Writer:
+    from rsmoe_cli.formats.geopackage import GeoPackageWriter
+
+    return GeoPackageWriter(path, layer)
+
+
+def _geojson(path: Path, layer: Layer) -> Writer:
+    from rsmoe_cli.formats.geojson import GeoJsonWriter
+
+    return GeoJsonWriter(path, layer)
+
+
+def _flatgeobuf(path: Path, layer: Layer) -> Writer:
+    from rsmoe_cli.formats.flatgeobuf import FlatGeobufWriter
+
+    return FlatGeobufWriter(path, layer)
 
 
 def _geoparquet(path: Path, layer: Layer) -> Writer:
-    """The only format that needs an extra."""
     from rsmoe_cli.formats.geoparquet import GeoParquetWriter
 
     return GeoParquetWriter(path, layer)
 
 
-_SINKS: dict[str, Callable[[Path, Layer], Writer]] = {
-    ".gpkg": GeoPackageWriter,
-    ".geojson": GeoJsonWriter,
-    ".fgb": FlatGeobufWriter,
-    ".parquet": _geoparquet,
-}
-
-
-@dataclass(frozen=True)
-class Output:
-    """Where the rows go, checked to be possible."""
-
-    path: Path
-    """Final place of the file."""
-    crs: CRS | None
-    """Reference system of the footprints; None for the scene's own."""
-    together: bool = False
-    """Whether several scenes share it; then `crs` is given."""
-
-    def target(self, scene_crs: CRS | None, scene: str = "the scene") -> CRS | None:
-        """Reference system that the footprints of a scene are brought into; None to keep them as they are.
-
-        Raises:
-            OutputError: a reference system was asked for, and the scene cannot be brought into it.
-        """
-        asked = self.crs or (LONGITUDE_LATITUDE if self.path.suffix.lower() == ".geojson" else None)
-        if scene_crs is None and self.together:
-            raise OutputError(f"{scene} has no CRS, so it has no place on a map with others; give it a run of its own")
-        if scene_crs is None:
-            if self.crs is not None:
-                raise OutputError(f"{scene} has no CRS, so --dst-crs has nothing to start from; leave it out")
-            return None
-        if asked is None:
-            return None
-        try:
-            Transformer.from_crs(scene_crs, asked)
-        except ProjError:
-            raise OutputError(
-                f"there is no way from the CRS of {scene}, '{scene_crs.name}', to '{asked.name}'; "
-                + ("give it a run of its own" if self.together else "write a GeoPackage (.gpkg) without --dst-crs")
-            ) from None
-        return asked
-
-    def notes(self, scene_crs: CRS | None) -> tuple[str, ...]:
-        """What the user should know about the map that a scene will give, one sentence each."""
-        if scene_crs is None and self.path.suffix.lower() == ".geojson":
-            return ("GeoJSON readers take these coordinates for longitude and latitude; a .gpkg would be safer",)
-        return ()
-
-    @contextmanager
-    def open(self, layer: Layer) -> Iterator[Writer]:
-        """A sink whose file takes its place when the block ends well, and leaves nothing behind otherwise.
-
-        Raises:
-            OutputError: the file cannot be written.
-        """
-        with new_file(self.path) as unfinished:
-            yield _SINKS[self.path.suffix.lower()](unfinished, layer)
-
-
-def warn_unplaced(rows: int) -> None:
-    """Tells how many rows have no geometry, if any."""
-    if rows:
-        log.warning("rows without a footprint: %d; their ground is undefined in the output's CRS", rows)
-
-
-def check_output(path: Path, *scenes: str, overwrite: bool = False, dst_crs: str | None = None) -> Output:
-    """Refuses what cannot be written, before any work is done.
-
-    Several scenes share the map in longitude and latitude, unless another reference system is asked for.
-
-    Raises:
-        UsageError: a file type that is unknown or needs an extra, an unknown reference system, or a scene as output.
-        OutputError: the file exists already or its folder does not.
-    """
-    suffix = path.suffix.lower()
-    if suffix not in _SINKS:
-        raise UsageError(f"output type '{path.suffix or path.name}' is unknown; choose {' or '.join(_SINKS)}")
-    if suffix == ".parquet" and find_spec("pyarrow") is None:
-        raise UsageError("a .parquet needs pyarrow; pip install 'rsmoe[parquet]', or write a .gpkg")
-    if dst_crs and suffix == ".geojson":
-        raise UsageError("GeoJSON is always in longitude and latitude (EPSG:4326); for --dst-crs write a .gpkg")
-    if any("\ud800" <= letter <= "\udfff" for letter in str(path)):  # bytes that are no UTF-8
-        raise OutputError(f"{path}: the name is no text in UTF-8; choose another one")
-    if not path.parent.is_dir():
-        raise OutputError(f"there is no folder {path.parent}; make it with: mkdir -p {path.parent}")
-    if path.is_dir():
-        raise OutputError(f"{path} is a folder; name a file")
-    if path.exists() and any(Path(scene).exists() and path.samefile(scene) for scene in scenes):
-        raise UsageError(f"{path} is the scene itself; choose another output")
-    if path.exists() and not overwrite:
-        raise OutputError(f"{path} exists already; choose another name or add --overwrite")
-    if not os.access(path.parent, os.W_OK):
-        raise OutputError(f"the folder {path.parent} is not writable; choose another one")
-    together = len(scenes) > 1
-    if together and not dst_crs:
-        return Output(path, LONGITUDE_LATITUDE, together)
-    try:
-        return Output(path, CRS.from_user_input(dst_crs) if dst_crs else None, together)
-    except CRSError:
-        raise UsageError(f"CRS '{dst_crs}' is unknown; write it like EPSG:4326") from None
+for _format in (
+    OutputFormat(".gpkg", "GeoPackage", _geopackage, many_layers=True),
+    OutputFormat(".geojson", "GeoJSON", _geojson, always_lonlat=True),
+    OutputFormat(".fgb", "FlatGeobuf", _flatgeobuf),
+    OutputFormat(".parquet", "GeoParquet", _geoparquet, requires=Requirement("pyarrow", "parquet")),
+):
+    register_output_format(_format)

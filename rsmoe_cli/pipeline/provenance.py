@@ -1,4 +1,4 @@
-"""Where an output comes from: what stands in its metadata, by key."""
+"""Where an output comes from: the entries of its metadata, by key."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from rsmoe_cli.tiles.grid import Grid
 
 
 def of_scene(scene: Scene, grid: Grid | None) -> dict[str, object]:
-    """What was decided about a scene, and how it was cut, if it was."""
+    """How a scene was read, and how it was cut into tiles; `grid` is None where it was not."""
     georeference = scene.georeference
-    cut = {} if grid is None else {"tile_size": grid.size, "overlap": grid.overlap, "tiles": len(grid)}
+    tiling = {} if grid is None else {"tile_size": grid.size, "overlap": grid.overlap, "tiles": len(grid)}
     return {
         "source": scene.path,
         "source_width": scene.width,
@@ -23,15 +23,15 @@ def of_scene(scene: Scene, grid: Grid | None) -> dict[str, object]:
         "source_crs": crs_name(georeference.crs),
         "georeference": georeference.kind,
         "coordinates": georeference.warning or "of the CRS",
-        "bands": str(scene.choice),
+        "bands": str(scene.band_selection),
         "stretch": str(scene.stretch),
         "valid_pixels": scene.mask.source,
-        **cut,
+        **tiling,
     }
 
 
 def of_engine(engine: Engine | None) -> dict[str, object]:
-    """Who spoke, if anybody was asked."""
+    """The model and how it computed; nothing where no model was needed."""
     if engine is None:
         return {}
     return {
@@ -43,7 +43,7 @@ def of_engine(engine: Engine | None) -> dict[str, object]:
 
 
 def of_file(crs: CRS | None) -> dict[str, object]:
-    """What wrote the file, and the reference system of its geometries."""
+    """The reference system of the geometries, and what wrote the file when."""
     return {
         "crs": crs_name(crs),
         "tool": f"rsmoe {version('rsmoe')}",

@@ -1,10 +1,13 @@
-"""What the journeys of captions and of answers have in common.
+"""Tiles → batches → engine → results: how captioning and asking run the tiles of one scene.
 
-scene → tiles → pictures → batches → engine → TileOutput, TileOutput, ... in tile order
+    Scene, Grid ──read_tiles──▶ TileImage | TileFailure ──batches──▶ Engine ──▶ TileOutput, TileOutput, ... in tile order
+
+An error is a value: a tile that cannot be read, or for which the engine fails, does not stop the others.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeGuard, TypeVar
@@ -17,20 +20,19 @@ from rsmoe_cli.tiles.grid import Grid, Tile
 from rsmoe_cli.tiles.image import TileFailure, TileImage, TileResult
 from rsmoe_cli.tiles.prefetch import ReadingLog
 from rsmoe_cli.tiles.reader import DETAIL, read_tiles
-from rsmoe_core.types import Request
+from rsmoe_core.questions.types import ParsedQuestion
+from rsmoe_core.types import Answer, Description, Request
 
-Words = TypeVar("Words")
-"""What the engine says to one request."""
-
-_HOLD = 4
-"""A batch goes on when it holds this many times its size, blank tiles included: a blank scene uses no memory."""
+_MAX_BATCHES = 4
+"""A batch is passed on when it holds this many times the batch size in tiles, blank ones included, so that the memory
+for a blank scene is bounded."""
 
 
 class Engine(Protocol):
-    """What every journey asks of an engine; `rsmoe_core.load` gives one."""
+    """What the command line needs of an engine; `rsmoe_core.load` returns one."""
 
     batch_size: int
-    """Pictures that are best given to it at a time; may change while it works."""
+    """The number of images that it processes best at a time; may change while it runs."""
 
     @property
     def name(self) -> str:
@@ -38,97 +40,138 @@ class Engine(Protocol):
 
     @property
     def revision(self) -> str:
-        """Version of its weights."""
+        """Revision of its weights."""
 
     @property
     def device(self) -> str:
-        """Where it runs."""
+        """The device on which it runs."""
 
     @property
     def dtype(self) -> str:
-        """What it calculates in."""
+        """Number format in which it computes."""
 
     @property
     def image_size(self) -> int:
-        """Pixels a side that it sees."""
+        """Side of the square to which it resizes each image, in pixels."""
+
+    @property
+    def experts(self) -> Sequence[str]:
+        """Names of the model's experts."""
+
+    def describe(self, requests: Sequence[Request]) -> Sequence[Description]:
+        """A description for each request, in their order."""
+
+    def answer(self, requests: Sequence[Request]) -> Sequence[Sequence[Answer]]:
+        """An answer for each question of each request, in their order."""
+
+
+Value = TypeVar("Value")
+"""What the engine returns for an image (a Description), or for one question about it (an Answer)."""
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[Value]):
+    """A value, or the error that came in its place."""
+
+    value: Value | None = None
+    error: str | None = None
+    """One line that says why there is no value."""
 
 
 @dataclass(frozen=True, eq=False)
-class TileOutput(Generic[Words]):
-    """A tile, and what the engine said to the requests about it."""
+class TileOutput(Generic[Value]):
+    """A tile and what the engine returned for it."""
 
     result: TileResult
     """The tile, as it was read."""
-    said: Sequence[Words | str]
-    """Words, or one line on why there are none, for each request; empty for a tile that has nothing to show."""
-
-    @property
-    def valid_fraction(self) -> float | None:
-        """Share of the tile's pixels that are valid, 0-1; None if it could not be read."""
-        return self.result.valid_fraction if isinstance(self.result, TileImage) else None
-
-    def to(self, request: int) -> Words | str | None:
-        """What was said to one of the requests, or one line on why it failed; None if the tile is blank."""
-        if isinstance(self.result, TileFailure):
-            return self.result.error
-        return self.said[request] if self.said else None
+    outcomes: tuple[Outcome[Value], ...]
+    """One for the description, or one for each question; empty for a tile without a valid pixel."""
 
 
-def run_tiles(
-    scene: Scene,
-    grid: Grid,
-    engine: Engine,
-    requests: Callable[[TileImage], Sequence[Request]],
-    say: Callable[[Sequence[Request]], Sequence[Words]],
-    doing: str,
-    progress: bool,
-    done: Sequence[int] = (),
-    log: ReadingLog | None = None,
-) -> Iterator[list[TileOutput[Words]]]:
-    """Puts the same number of requests about each tile to the engine; yields all tiles in order, a batch at a time.
+@dataclass(frozen=True, eq=False)
+class TileJob(Generic[Value]):
+    """The tiles of a scene, and what the engine is to do with each of them."""
 
-    A tile that cannot be read, or about which the engine says nothing, does not stop the others. `doing` names the work
-    beside the progress bar. `done` says of each tile of the grid, in order, whether it is to be passed over; `log` is
-    kept up to date on the way.
-    """
+    scene: Scene
+    grid: Grid
+    engine: Engine
+    predict: Callable[[Sequence[Request]], Sequence[Sequence[Value]]]
+    """A call of the engine: for each request, a value for each of its questions, or a single one."""
+    questions: tuple[ParsedQuestion, ...] = ()
+    """What is asked about each tile; empty for a description."""
+    metres_per_pixel: float | None = None
+    """Ground sample distance of the scene, as far as the engine is to know it."""
+    done: Sequence[int] = ()
+    """For each tile of the grid, in order, whether to skip it; empty to skip none."""
+    progress_label: str = ""
+    """Text beside the progress bar; empty for no progress bar."""
+    reading_log: ReadingLog | None = None
+    """Updated while tiles are read."""
 
-    def wanted(tile: Tile) -> bool:
-        return not done or not done[grid.number(tile)]
+    def request(self, image: TileImage) -> Request:
+        """The request for a tile."""
+        metres_per_pixel = image.metres_per_pixel(self.metres_per_pixel)
+        return Request(image.pixels, image.valid, self.questions, metres_per_pixel)
 
-    with tqdm(total=len(grid), initial=sum(done), unit="tile", desc=doing, disable=not progress) as bar:
-        results = read_tiles(scene, grid, DETAIL * engine.image_size, wanted=wanted, log=log)
-        for batch in batches(results, lambda: engine.batch_size):
-            asked = [requests(result) if _is_visible(result) else [] for result in batch]
-            said = iter(_say(say, [request for one in asked for request in one]))
-            yield [TileOutput(result, [next(said) for _ in one]) for result, one in zip(batch, asked, strict=True)]
+
+def run_tiles(job: TileJob[Value]) -> Iterator[list[TileOutput[Value]]]:
+    """Run the engine on all tiles of a job; yields them in order, one batch at a time."""
+    wanted = (lambda tile: not job.done[job.grid.number(tile)]) if job.done else None
+    bar = tqdm(
+        total=len(job.grid),
+        initial=sum(job.done),
+        unit="tile",
+        desc=job.progress_label,
+        disable=not job.progress_label,
+    )
+    results = read_tiles(job.scene, job.grid, DETAIL * job.engine.image_size, wanted=wanted, log=job.reading_log)
+    with bar:
+        for batch in batches(results, lambda: job.engine.batch_size):
+            outcomes = iter(predict(job.predict, [job.request(result) for result in batch if _is_visible(result)]))
+            yield [TileOutput(result, _outcomes(job, result, outcomes)) for result in batch]
             bar.update(len(batch))
 
 
-def batches(results: Iterable[TileResult], size: Callable[[], int]) -> Iterator[list[TileResult]]:
-    """Groups tiles, in order, so that as many of a group are for the engine as it wants by then, or fewer."""
+def batches(results: Iterable[TileResult], batch_size: Callable[[], int]) -> Iterator[list[TileResult]]:
+    """Group tiles in order, so that each group has at most `batch_size()` tiles for the engine."""
     batch: list[TileResult] = []
     for result in results:
         batch.append(result)
-        if sum(map(_is_visible, batch)) >= size() or len(batch) >= _HOLD * size():
+        if sum(map(_is_visible, batch)) >= batch_size() or len(batch) >= _MAX_BATCHES * batch_size():
             yield batch
             batch = []
     if batch:
         yield batch
 
 
-def _is_visible(result: TileResult) -> TypeGuard[TileImage]:
-    """Whether a tile has something to show to the engine."""
-    return isinstance(result, TileImage) and result.valid_pixels > 0
-
-
-def _say(say: Callable[[Sequence[Request]], Sequence[Words]], requests: Sequence[Request]) -> list[Words | str]:
-    """Words or an error for each request. A batch that fails is tried again request by request."""
+def predict(
+    call: Callable[[Sequence[Request]], Sequence[Sequence[Value]]], requests: Sequence[Request]
+) -> list[tuple[Outcome[Value], ...]]:
+    """The outcomes of each request. A batch that fails is retried request by request, and those question by question."""
     if not requests:
         return []
     try:
-        return list(say(requests))
-    except Exception as error:  # whatever went wrong inside the engine is one tile's misfortune, not the scene's
-        if len(requests) == 1:
-            verb = "described" if requests[0].parsed is None else "asked"
-            return [f"cannot be {verb}: {first_line(error)}"]
-        return [words for request in requests for words in _say(say, [request])]
+        return [tuple(map(Outcome, values)) for values in call(requests)]
+    except Exception as error:  # whatever fails inside the engine fails one tile, not the scene
+        if len(requests) > 1:
+            return [outcomes for request in requests for outcomes in predict(call, [request])]
+        [request] = requests
+        if len(request.questions) > 1:
+            single = [dataclasses.replace(request, questions=(question,)) for question in request.questions]
+            return [tuple(outcome for one in single for [outcome] in predict(call, [one]))]
+        verb = "answered" if request.questions else "captioned"
+        return [(Outcome(error=f"cannot be {verb}: {first_line(error)}"),)]
+
+
+def _outcomes(
+    job: TileJob[Value], result: TileResult, predicted: Iterator[tuple[Outcome[Value], ...]]
+) -> tuple[Outcome[Value], ...]:
+    """The outcomes of a tile; those of a tile with valid pixels are next in `predicted`."""
+    if isinstance(result, TileFailure):
+        return (Outcome(error=result.error),) * max(1, len(job.questions))
+    return next(predicted) if _is_visible(result) else ()
+
+
+def _is_visible(result: TileResult) -> TypeGuard[TileImage]:
+    """Whether a tile has a valid pixel."""
+    return isinstance(result, TileImage) and result.valid_pixels > 0

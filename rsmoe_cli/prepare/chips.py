@@ -26,7 +26,7 @@ from rsmoe_cli.raster.dataset import first_line, open_dataset, quiet_gdal
 from rsmoe_cli.raster.scene import Scene
 from rsmoe_cli.tiles.grid import Tile
 from rsmoe_cli.tiles.image import TileFailure
-from rsmoe_cli.tiles.reader import DETAIL, read_tile
+from rsmoe_cli.tiles.reader import OVERSAMPLING, read_tile
 from rsmoe_core.data.base import Question, Sample
 from rsmoe_core.data.formats import plain
 from rsmoe_core.errors import DataError, UsageError
@@ -176,12 +176,12 @@ def _window(scene: Scene, geometry: BaseGeometry | None, side: int) -> Tile | No
     x, y = (math.floor((low + high - size) / 2 + 0.5) for low, high in ((left, right), (top, bottom)))
     x_0, y_0 = max(0, x), max(0, y)
     width, height = min(x + size, scene.width) - x_0, min(y + size, scene.height) - y_0
-    return Tile(0, 0, x_0, y_0, width, height, size, own=(x_0, y_0, width, height))
+    return Tile(0, 0, x_0, y_0, width, height, size, owned=(x_0, y_0, width, height))
 
 
 def _cut(dataset: DatasetReader, scene: Scene, tile: Tile, side: int, image: Path) -> str | None:
     """Write the picture of a window; returns why not where there is none."""
-    result = read_tile(dataset, scene, tile, DETAIL * side)
+    result = read_tile(dataset, scene, tile, OVERSAMPLING * side)
     if isinstance(result, TileFailure):
         return result.error
     if not result.valid_pixels:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from rsmoe_cli.atomic import new_folder
+from rsmoe_cli.atomic import atomic_folder
 from rsmoe_core.data.base import Dataset, Sample, read_image
 from rsmoe_core.data.colorize import Lenders, is_grey
 from rsmoe_core.data.formats import boxes, plain
@@ -31,7 +31,7 @@ def prepare(
     Raises OutputError where it holds something already, UsageError where no picture is grey that should take colours,
     DataError where one of those cannot be read, and both as `read_dataset` does.
     """
-    with new_folder(target) as folder:
+    with atomic_folder(target) as folder:
         dataset = read_dataset(source, name)
         lenders = None if colours is None else Lenders(read_dataset(colours))
         if scenes is not None:

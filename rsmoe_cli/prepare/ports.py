@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from rasterio.windows import Window
 
-from rsmoe_cli.atomic import new_folder
+from rsmoe_cli.atomic import atomic_folder
 from rsmoe_cli.errors import SceneError
 from rsmoe_cli.raster.dataset import open_dataset, quiet_gdal
 from rsmoe_cli.raster.scene import open_scene, read_pixels
@@ -80,7 +80,7 @@ def prepare_ports(
     for name in sorted(maps.keys() - {path.stem for path in paths}):
         say(f"{scenes}: the map of {name} is left out, as there is no such port in {source}")
     samples: list[Sample] = []
-    with new_folder(target) as folder:
+    with atomic_folder(target) as folder:
         for number, path in enumerate(paths):
             split = "val" if path.stem in leave_out else "train"
             port = _read(path, maps.get(path.stem))

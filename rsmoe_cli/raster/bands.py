@@ -52,7 +52,7 @@ class Band:
 
 
 @dataclass(frozen=True)
-class BandChoice:
+class BandSelection:
     """The bands that are drawn, and why these."""
 
     bands: tuple[Band, ...]
@@ -91,7 +91,7 @@ def parse_bands(text: str) -> tuple[int, ...]:
     return indexes
 
 
-def choose_bands(bands: Sequence[Band], asked: tuple[int, ...] | None) -> BandChoice:
+def choose_bands(bands: Sequence[Band], asked: tuple[int, ...] | None) -> BandSelection:
     """Takes the bands asked for; else by colour interpretation, then by description, then by position.
 
     Raises:
@@ -102,14 +102,14 @@ def choose_bands(bands: Sequence[Band], asked: tuple[int, ...] | None) -> BandCh
     if not usable:
         raise SceneError("has no usable band: every band is complex or an alpha mask; convert it to real values first")
     if asked is not None:
-        return BandChoice(tuple(_named(index, usable) for index in asked), by_position=False)
+        return BandSelection(tuple(_named(index, usable) for index in asked), by_position=False)
     by_interpretation = {band.interpretation: band for band in reversed(list(usable.values()))}
     by_description = {band.colour: band for band in reversed(list(usable.values())) if band.colour}
     for named in (by_interpretation, by_description):
         if all(colour in named for colour in _COLOURS):
-            return BandChoice(tuple(named[colour] for colour in _COLOURS), by_position=False)
+            return BandSelection(tuple(named[colour] for colour in _COLOURS), by_position=False)
     first = tuple(usable.values())
-    return BandChoice(first[:3] if len(first) >= 3 else first[:1], by_position=len(first) > 1)
+    return BandSelection(first[:3] if len(first) >= 3 else first[:1], by_position=len(first) > 1)
 
 
 def _named(index: int, usable: dict[int, Band]) -> Band:

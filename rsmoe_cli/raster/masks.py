@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rasterio.enums import MaskFlags
 from rasterio.windows import Window
 
-from rsmoe_cli.raster.bands import BandChoice
+from rsmoe_cli.raster.bands import BandSelection
 from rsmoe_cli.raster.dataset import damaged_pixels, read_bands
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class ValidMask:
         return valid
 
 
-def find_mask(dataset: DatasetReader, choice: BandChoice, alpha: int | None) -> ValidMask:
+def find_mask(dataset: DatasetReader, choice: BandSelection, alpha: int | None) -> ValidMask:
     """The mask of the chosen bands; `alpha` is a band that is known to be a true alpha mask."""
     flags = [dataset.mask_flag_enums[index - 1] for index in choice.indexes]
     if any(MaskFlags.nodata in flag for flag in flags):

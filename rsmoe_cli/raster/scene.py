@@ -15,7 +15,7 @@ from rasterio.enums import Resampling
 from rasterio.windows import Window
 
 from rsmoe_cli.errors import SceneError
-from rsmoe_cli.raster.bands import Band, BandChoice, choose_bands
+from rsmoe_cli.raster.bands import Band, BandSelection, choose_bands
 from rsmoe_cli.raster.dataset import first_line, open_dataset, quiet_gdal, read_bands
 from rsmoe_cli.raster.georeference import Georeference, read_georeference
 from rsmoe_cli.raster.masks import ValidMask, find_mask, is_alpha
@@ -48,7 +48,7 @@ class Scene:
     """Rows, in pixels."""
     georeference: Georeference
     """Where the pixels lie."""
-    choice: BandChoice
+    band_selection: BandSelection
     """The bands that are drawn."""
     palette: NDArray[np.uint8] | None
     """Nx3 colours by pixel value for a band with a colour table, else None."""
@@ -115,7 +115,7 @@ def _decide(dataset: DatasetReader, path: str, asked: tuple[int, ...] | None, st
         width=dataset.width,
         height=dataset.height,
         georeference=georeference,
-        choice=choice,
+        band_selection=choice,
         palette=palette,
         mask=mask,
         stretch=AS_STORED if percent is None else _fit(dataset, choice, mask, percent),
@@ -134,9 +134,9 @@ def read_pixels(
     shape = out_shape or (int(window.height), int(window.width))
     values = read_bands(
         dataset,
-        scene.choice.indexes,
+        scene.band_selection.indexes,
         window=window,
-        out_shape=(len(scene.choice.indexes), *shape),
+        out_shape=(len(scene.band_selection.indexes), *shape),
         resampling=Resampling.nearest if scene.palette is not None or out_shape is None else Resampling.average,
     )
     if scene.palette is not None:
@@ -154,7 +154,7 @@ def _list_bands(dataset: DatasetReader) -> list[Band]:
     ]
 
 
-def _palette(dataset: DatasetReader, choice: BandChoice) -> NDArray[np.uint8] | None:
+def _palette(dataset: DatasetReader, choice: BandSelection) -> NDArray[np.uint8] | None:
     """Colour table of the drawn band; only a single band of bytes in 'palette' interpretation has a use for it."""
     if len(choice.bands) != 1 or choice.bands[0].interpretation != "palette":
         return None
@@ -194,6 +194,6 @@ def _sample(dataset: DatasetReader, indexes: Sequence[int]) -> NDArray[Any]:
     return np.concatenate(parts, axis=1)
 
 
-def _fit(dataset: DatasetReader, choice: BandChoice, mask: ValidMask, percent: tuple[float, float]) -> Stretch:
+def _fit(dataset: DatasetReader, choice: BandSelection, mask: ValidMask, percent: tuple[float, float]) -> Stretch:
     valid = [mask.read(dataset, window, shape).ravel() for window, shape in _sample_windows(dataset)]
     return fit_stretch(_sample(dataset, choice.indexes), np.concatenate(valid), percent)

@@ -148,7 +148,7 @@ def join_all(
     coming = zip(needed(layout, grid, wanted), arriving, strict=True)
     held: dict[Place, Sequence[Chunk | FailedChunk]] = {}
     for tile in grid:
-        places = layout.under(tile.box)
+        places = layout.under(tile.rect)
         if wanted is None or wanted(tile):
             while places[-1] not in held:
                 place, pieces = next(coming)
@@ -174,4 +174,4 @@ def join(tile: Tile, pieces: Iterable[Chunk | FailedChunk]) -> TileResult:
         here = slice(top - y, bottom - y), slice(left - x, right - x)
         valid[there] = piece.valid[here]
         pixels[there] = piece.pixels[here]
-    return TileImage(tile, pixels, valid, int(valid.sum()), int(valid[tile.own_slices()].sum()))
+    return TileImage(tile, pixels, valid, int(valid.sum()), int(valid[tile.owned_slices()].sum()))

@@ -68,7 +68,7 @@ class _Canvas:
         mask = scene.mask.read(dataset, window)
         if not mask.any():
             return
-        own_rows, own_cols = tile.own_slices()
+        own_rows, own_cols = tile.owned_slices()
         self._valid_pixels += int(mask.sum())
         self._own_valid_pixels += int(mask[max(0, own_rows.start - top) : max(0, own_rows.stop - top), own_cols].sum())
         lefts = np.arange(cols) * tile.width // cols

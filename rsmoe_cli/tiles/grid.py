@@ -14,6 +14,9 @@ from dataclasses import dataclass
 
 from rsmoe_core.errors import UsageError
 
+Rect = tuple[int, int, int, int]
+"""A rectangle of pixels of a scene: left edge, top edge, width and height."""
+
 SMALLEST_TILE = 16
 """Pixels; below this a tile shows nothing that could be put into words."""
 _FIT = (2 / 3, 3 / 2)
@@ -40,7 +43,7 @@ class Tile:
     """Pixels inside the scene, at most `size`."""
     size: int
     """Side of the full tile in scene pixels, before clipping."""
-    own: tuple[int, int, int, int]
+    owned: Rect
     """Left edge, top edge, width and height of the part that it owns, in scene pixels.
 
     Overlaps are split in the middle, so that every scene pixel is owned once, by the tile that sees most around it.
@@ -52,7 +55,7 @@ class Tile:
         return f"r{self.row:04d}c{self.col:04d}"
 
     @property
-    def box(self) -> tuple[int, int, int, int]:
+    def rect(self) -> Rect:
         """Left edge, top edge, width and height, in scene pixels."""
         return self.x, self.y, self.width, self.height
 
@@ -62,13 +65,13 @@ class Tile:
         return self.width * self.height
 
     @property
-    def own_pixels(self) -> int:
+    def owned_pixels(self) -> int:
         """Number of scene pixels that it owns."""
-        return self.own[2] * self.own[3]
+        return self.owned[2] * self.owned[3]
 
-    def own_slices(self) -> tuple[slice, slice]:
+    def owned_slices(self) -> tuple[slice, slice]:
         """Rows and columns that it owns, counted from its own top left corner."""
-        left, top, width, height = self.own
+        left, top, width, height = self.owned
         return slice(top - self.y, top - self.y + height), slice(left - self.x, left - self.x + width)
 
 
@@ -118,8 +121,8 @@ class Grid:
     def tile(self, row: int, col: int) -> Tile:
         """The tile at a place of the grid."""
         x, y = col * self.step, row * self.step
-        left, own_width = self._own(col, self.cols, self.width)
-        top, own_height = self._own(row, self.rows, self.height)
+        left, owned_width = self._owned(col, self.cols, self.width)
+        top, owned_height = self._owned(row, self.rows, self.height)
         return Tile(
             row=row,
             col=col,
@@ -128,14 +131,14 @@ class Grid:
             width=min(self.size, self.width - x),
             height=min(self.size, self.height - y),
             size=self.size,
-            own=(left, top, own_width, own_height),
+            owned=(left, top, owned_width, owned_height),
         )
 
     def number(self, tile: Tile) -> int:
         """Place of a tile in the order of the grid, from 0."""
         return tile.row * self.cols + tile.col
 
-    def _own(self, place: int, places: int, extent: int) -> tuple[int, int]:
+    def _owned(self, place: int, places: int, extent: int) -> tuple[int, int]:
         """Start and length of what a tile owns along one axis; only the outermost own the scene's edges."""
         start = place * self.step + self.overlap // 2 if place else 0
         end = (place + 1) * self.step + self.overlap // 2 if place < places - 1 else extent

@@ -21,7 +21,7 @@ class TileImage:
     """SxS, true where the scene has a valid pixel; padding is false."""
     valid_pixels: int
     """Valid scene pixels under the tile, counted in full resolution."""
-    own_valid_pixels: int
+    owned_valid_pixels: int
     """The part of them in the area that the tile owns; their sum over all tiles is the scene's number."""
 
     @property

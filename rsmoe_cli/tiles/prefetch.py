@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
-READERS = 2
+INITIAL_READERS = 2
 """Readers to begin with, and all that there are where decoding is what takes their time."""
-MOST_READERS = 16
-PAUSES = (1.0, 4.0)
+MAX_READERS = 16
+RETRY_DELAYS = (1.0, 4.0)
 """Seconds before each further try of what failed on a network; GDAL has tried several times by then."""
 _HOPELESS = 8
 """Jobs lost one after the other, after which nothing is tried again until something succeeds."""
@@ -66,12 +66,12 @@ class Readers(Generic[Job, Result]):
         path: str,
         work: Work[Job, Result],
         log: ReadingLog | None = None,
-        most: int = MOST_READERS,
+        most: int = MAX_READERS,
         pauses: Sequence[float] = (),
     ) -> None:
         self._path, self._work, self._pauses = path, work, pauses
         self._log = log if log is not None else ReadingLog()
-        self._crew = AdaptivePool(min(READERS, most), most)
+        self._crew = AdaptivePool(min(INITIAL_READERS, most), most)
         self._log.readers = self._crew.count
         self._seats = Semaphore(self._crew.count)
         self._pool = ThreadPoolExecutor(most, thread_name_prefix="rsmoe-reader")

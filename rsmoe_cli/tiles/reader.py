@@ -2,8 +2,8 @@
 
     Scene, Grid ──▶ jobs ──▶ readers ──▶ TileImage | TileFailure, in order
 
-Tiles that are read pixel by pixel are initialised from pieces of the scene that lie along the blocks of its file; tiles that
-are read in reduced resolution are jobs themselves. Either way memory does not grow with the scene.
+Tiles that are read pixel by pixel are assembled from chunks of the scene that lie along the blocks of its file; tiles
+that are read in reduced resolution are jobs themselves. Either way memory does not grow with the scene.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from rsmoe_cli.tiles.chunks import Box, Chunk, ChunkGrid, FailedChunk, chunk_gri
 from rsmoe_cli.tiles.downsample import read_reduced, reduced_runs
 from rsmoe_cli.tiles.grid import Grid, Tile
 from rsmoe_cli.tiles.image import TileFailure, TileResult
-from rsmoe_cli.tiles.prefetch import MOST_READERS, PAUSES, Readers, ReadingLog, Work, why
+from rsmoe_cli.tiles.prefetch import MAX_READERS, RETRY_DELAYS, Readers, ReadingLog, Work, why
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
 
-DETAIL = 2
+OVERSAMPLING = 2
 """Large tiles are read with up to this many times the pixels a side that the engine sees."""
 _HELD_PIXELS = 24 * 2**20
 """Scene pixels that are held, four bytes each: a row of blocks of a scene 40,000 pixels wide, and some ahead of it."""
@@ -33,7 +33,7 @@ def read_tiles(
     scene: Scene,
     grid: Grid,
     max_side: int,
-    readers: int = MOST_READERS,
+    readers: int = MAX_READERS,
     wanted: Callable[[Tile], bool] | None = None,
     log: ReadingLog | None = None,
 ) -> Iterator[TileResult]:
@@ -44,8 +44,8 @@ def read_tiles(
     """
     try:
         with quiet_gdal(), open_dataset(scene.path) as dataset:
-            layout = chunk_grid(dataset, scene.choice.indexes[0])
-            pauses = PAUSES if is_remote(dataset, scene.path) else ()
+            layout = chunk_grid(dataset, scene.band_selection.indexes[0])
+            pauses = RETRY_DELAYS if is_remote(dataset, scene.path) else ()
     except Exception as error:  # it could be opened a moment ago; every tile is told what happened since
         yield from (TileFailure(tile, why(error)) for tile in grid if wanted is None or wanted(tile))
         return
@@ -78,6 +78,6 @@ def read_tile(dataset: DatasetReader, scene: Scene, tile: Tile, max_side: int) -
     try:
         if tile.size > max_side:
             return read_reduced(dataset, scene, [tile], max_side)[0]
-        return join(tile, [read_chunk(dataset, scene, tile.box)])
+        return join(tile, [read_chunk(dataset, scene, tile.rect)])
     except Exception as error:  # whatever went wrong, other tiles can still be read
         return TileFailure(tile, why(error))

@@ -35,7 +35,7 @@ def test_refusals_become_one_line_and_an_exit_code(
     def refuse(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("rsmoe_cli.formats.registry.check_output", refuse)
+    monkeypatch.setattr("rsmoe_cli.formats.output.check_output", refuse)
     result = rsmoe("caption", "a.tif", "-o", "out.gpkg")
     assert result.exit_code == code
     assert result.stdout == ""
@@ -50,7 +50,7 @@ def test_what_nobody_thought_of_is_one_line_too_and_a_traceback_for_those_who_as
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("quite\nunthinkable")
 
-    monkeypatch.setattr("rsmoe_cli.formats.registry.check_output", fail)
+    monkeypatch.setattr("rsmoe_cli.formats.output.check_output", fail)
     result = rsmoe("caption", "a.tif", "-o", "out.gpkg")
     assert result.exit_code == 1
     line = "error: unexpected RuntimeError: quite unthinkable; run again with --debug and report it\n"

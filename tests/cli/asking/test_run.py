@@ -15,7 +15,7 @@ from rasterio.control import GroundControlPoint
 
 from rsmoe_cli.asking.run import Reply, ask_scenes
 from rsmoe_cli.asking.scene_answer import SceneAnswer
-from rsmoe_cli.formats.registry import check_output
+from rsmoe_cli.formats.output import check_output
 from rsmoe_cli.raster.scene import open_scene
 from rsmoe_cli.tiles.grid import Grid
 from rsmoe_core.questions.parser import parse_question
@@ -80,7 +80,7 @@ def test_a_scene_is_read_once_for_all_questions(tmp_path: Path) -> None:
     unanswerable = reply.answers[1]
     assert (unanswerable.asked, unanswerable.reason) == (
         0,
-        "a picture does not show who, when or why; ask, for example: how many ships are there?",
+        "an image does not show who, when or why; ask, for example: how many ships are there?",
     )
 
 

@@ -12,7 +12,7 @@ from rsmoe_cli.asking.detections import SceneDetection, TileAnswer, scene_detect
 from rsmoe_cli.asking.scene_answer import SceneAnswer, scene_answer
 from rsmoe_cli.pipeline.stats import TileStats
 from rsmoe_cli.tiles.grid import Grid, Tile
-from rsmoe_core.questions.types import Kind, ParsedQuestion
+from rsmoe_core.questions.types import ParsedQuestion
 from rsmoe_core.types import Answer, Detection
 from rsmoe_core.words import locations
 
@@ -20,7 +20,7 @@ Sights = Sequence[tuple[float, float, float]]
 """x, y and confidence of ships in a tile's picture."""
 
 
-def parsed(kind: Kind, **details: str) -> ParsedQuestion:
+def parsed(kind: str, **details: str) -> ParsedQuestion:
     return ParsedQuestion(text=f"{kind}?", kind=kind, plain=kind, **{"thing": "ship", **details})
 
 
@@ -38,7 +38,7 @@ def hear(
     found = tuple(Detection("ship", x, y, sure, reach) for x, y, sure in ships)
     answer = Answer(text, confidence, evidence, counts or {}, found)
     return TileAnswer(
-        tile, answer, side or tile.size, round(tile.own_pixels * share), tile.own_pixels * share / tile.pixels
+        tile, answer, side or tile.size, round(tile.owned_pixels * share), tile.owned_pixels * share / tile.pixels
     )
 
 
@@ -102,7 +102,7 @@ def test_no_grid_changes_the_number_of_ships(sea: tuple[Grid, list[tuple[float, 
 def test_a_ship_at_a_seam_is_counted_once_whoever_sees_it_where() -> None:
     overlapping = Grid(70, 40, 40, 10)
     left, right = overlapping
-    assert left.own[2] == 35
+    assert left.owned[2] == 35
 
     def count(x_left: float, x_right: float) -> list[SceneDetection]:
         return scene_detections(
@@ -206,7 +206,7 @@ def test_comparison_of_numbers_without_places() -> None:
 
 
 @pytest.mark.parametrize("kind", ["theme", "rural_urban", "color", "relation"])
-def test_tiles_vote_with_their_ground_and_confidence(kind: Kind) -> None:
+def test_tiles_vote_with_their_ground_and_confidence(kind: str) -> None:
     heard = [hear(LEFT, "Port", 0.8), hear(MIDDLE, "beach", 0.6, share=0.5), hear(RIGHT, "port.", 0.6)]
     answer = ask(parsed(kind), ROW, heard)
     assert answer.answer == "port"

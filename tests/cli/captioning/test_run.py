@@ -9,7 +9,7 @@ import pytest
 from affine import Affine
 
 from rsmoe_cli.captioning.run import CaptionJob, describe_scenes
-from rsmoe_cli.formats.registry import check_output
+from rsmoe_cli.formats.output import check_output
 from rsmoe_cli.pipeline.inputs import TilingOptions
 from rsmoe_cli.pipeline.journal import open_journal
 from rsmoe_cli.pipeline.stats import Summary

@@ -131,7 +131,7 @@ def bad_inputs(folder: Path) -> None:
         ("complex.tif -o out.gpkg", 1, "complex.tif has no usable band"),
         ("good.tif -o out.gpkg --bands 9,2,1", 2, "there is no band 9 to draw; choose from 1 (red)"),
         ("good.tif -o out.gpkg --bands red", 2, "bands 'red' are not understood"),
-        ("good.tif -o out.shp", 2, "output type '.shp' is unknown; choose .gpkg or .geojson"),
+        ("good.tif -o out.shp", 2, "unknown output type '.shp'; choose .gpkg, .geojson, .fgb or .parquet"),
         ("good.tif -o old.gpkg", 1, "old.gpkg exists already"),
         ("good.tif -o none/out.gpkg", 1, "mkdir -p none"),
         ("good.tif -o out.gpkg --dst-crs EPSG:1", 2, "CRS 'EPSG:1' is unknown"),

@@ -17,7 +17,7 @@ from shapely.geometry import MultiPolygon, Point, box
 from rsmoe_cli.captioning.layer import COLUMNS, PROMPT_COLUMNS, described, failed
 from rsmoe_cli.errors import OutputError
 from rsmoe_cli.formats.base import Layer, Row
-from rsmoe_cli.formats.registry import check_output
+from rsmoe_cli.formats.output import check_output
 from rsmoe_cli.tiles.grid import Grid
 from rsmoe_core.errors import UsageError
 from rsmoe_core.types import Description
@@ -198,7 +198,7 @@ def test_a_folder_that_vanishes_is_one_line(tmp_path: Path, name: str) -> None:
 
 def test_parquet_says_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     find = importlib.util.find_spec
-    monkeypatch.setattr("rsmoe_cli.formats.registry.find_spec", lambda name: None if name == "pyarrow" else find(name))
+    monkeypatch.setattr("rsmoe_cli.formats.output.find_spec", lambda name: None if name == "pyarrow" else find(name))
     with pytest.raises(UsageError, match=r"pip install 'rsmoe\[parquet\]', or write a .gpkg"):
         check_output(tmp_path / "out.parquet", "scene.tif")
 
@@ -232,7 +232,7 @@ def test_a_geopackage_has_room_for_another_layer_and_for_nested_provenance(tmp_p
     rows = [Row("1", {"thing": "ship"}, Point(3, 36)), Row("2", {}, None)]
     for name, room in (("out.gpkg", True), ("out.geojson", False), ("out.fgb", False), ("out.parquet", False)):
         with check_output(tmp_path / name, "scene.tif").open(Layer("answers", COLUMNS, CRS.from_epsg(4326))) as sink:
-            assert sink.add(points, rows) == room
+            assert sink.add_layer(points, rows) == room
             sink.finish({"tool": "rsmoe", "answers": [{"answer": 27, "interval": (24, 31)}, {"interval": None}]})
     found = gpd.read_file(tmp_path / "out.gpkg", layer="found")
     assert found["thing"].tolist()[0] == "ship"
@@ -273,8 +273,8 @@ def test_what_cannot_be_written_is_refused_first(tmp_path: Path) -> None:
     existing.touch()
     (tmp_path / "folder.gpkg").mkdir()
     for name, message in [
-        ("out.shp", "choose .gpkg or .geojson"),
-        ("out", "choose .gpkg or .geojson"),
+        ("out.shp", r"choose \.gpkg, \.geojson, \.fgb or \.parquet"),
+        ("out", r"choose \.gpkg, \.geojson, \.fgb or \.parquet"),
     ]:
         with pytest.raises(UsageError, match=message):
             check_output(tmp_path / name, "scene.tif")
@@ -289,7 +289,7 @@ def test_what_cannot_be_written_is_refused_first(tmp_path: Path) -> None:
         check_output(existing, str(existing), overwrite=True)
     with pytest.raises(UsageError, match="GeoJSON is always"):
         check_output(tmp_path / "out.geojson", "scene.tif", dst_crs="EPSG:3857")
-    with pytest.raises(UsageError, match="CRS 'EPSG:1' is unknown"):
+    with pytest.raises(UsageError, match="unknown CRS 'EPSG:1'"):
         check_output(tmp_path / "out.gpkg", "scene.tif", dst_crs="EPSG:1")
 
 
@@ -305,7 +305,7 @@ def test_the_output_decides_the_reference_system(tmp_path: Path) -> None:
     assert not check_output(tmp_path / "a.geojson", "s").notes(utm)
     assert not check_output(tmp_path / "a.gpkg", "s").notes(None)
     local = CRS.from_wkt(SITE_CRS)
-    with pytest.raises(OutputError, match=r"no way from the CRS of the scene, 'site', to 'WGS 84'"):
+    with pytest.raises(OutputError, match=r"cannot transform the CRS of the scene, 'site', to 'WGS 84'"):
         check_output(tmp_path / "a.geojson", "s").target(local)
     assert check_output(tmp_path / "a.gpkg", "s").target(local) is None
 
@@ -314,9 +314,9 @@ def test_the_output_decides_the_reference_system(tmp_path: Path) -> None:
 def test_several_scenes_share_a_map_in_longitude_and_latitude(tmp_path: Path, name: str) -> None:
     output = check_output(tmp_path / name, "first.tif", "second.tif")
     assert output.target(CRS.from_epsg(32631)) == CRS.from_epsg(4326)
-    with pytest.raises(OutputError, match=r"second.tif has no CRS, so it has no place on a map with others"):
+    with pytest.raises(OutputError, match=r"second.tif has no CRS, so it cannot share a file with others"):
         output.target(None, "second.tif")
-    with pytest.raises(OutputError, match="give it a run of its own"):
+    with pytest.raises(OutputError, match="process it on its own"):
         output.target(CRS.from_wkt(SITE_CRS), "second.tif")
 
 

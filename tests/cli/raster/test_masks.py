@@ -62,7 +62,7 @@ def test_near_infrared_called_alpha_hides_nothing_and_is_said(tmp_path: Path) ->
     path = write_raster(tmp_path / "a.tif", values, "red green blue alpha", photometric="RGB")
     scene = open_scene(path)
     assert valid_of(path).all()
-    assert scene.choice.indexes == (1, 2, 3)
+    assert scene.band_selection.indexes == (1, 2, 3)
     assert "band 4 is called alpha but is no mask" in scene.notes[0]
     assert open_scene(path, bands=(4, 1, 2)).choice.indexes == (4, 1, 2)
 

@@ -30,7 +30,7 @@ def test_bands_are_drawn_in_the_order_of_their_names(tmp_path: Path) -> None:
     values[:, 0, 0], values[:, 0, 1] = 0, 1000
     path = write_raster(tmp_path / "a.tif", values, descriptions=("B02 blue", "B03 green", "B04 red", "B08 nir"))
     scene = open_scene(path, stretch="0,100")
-    assert str(scene.choice) == "3 (B04 red), 2 (B03 green), 1 (B02 blue)"
+    assert str(scene.band_selection) == "3 (B04 red), 2 (B03 green), 1 (B02 blue)"
     with open_dataset(path) as dataset:
         red, green, blue = read_pixels(dataset, scene, Window(5, 5, 1, 1))[0, 0]
     assert (red, green, blue) == (76, 51, 26)

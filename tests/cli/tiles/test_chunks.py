@@ -78,7 +78,7 @@ def test_tiles_are_joined_from_the_fewest_pieces(
     assert [result.tile for result in results] == [tile for tile in grid if wanted(tile)]
     for result in results:
         assert isinstance(result, TileImage)
-        x, y, w, h = result.tile.box
+        x, y, w, h = result.tile.rect
         assert np.array_equal(result.pixels[:h, :w], values[y : y + h, x : x + w])
         assert result.valid_pixels == result.valid[:h, :w].sum() == result.pixels.any(axis=2).sum() == w * h
     places = [layout.box((row, col)) for row in range(layout.rows) for col in range(layout.cols)]

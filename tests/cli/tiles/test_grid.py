@@ -34,11 +34,11 @@ def test_with_overlap_every_pixel_is_covered_and_owned_once(grid: Grid) -> None:
         assert 0 < tile.width <= tile.size
         assert 0 < tile.height <= tile.size
         covered[tile.y : tile.y + tile.height, tile.x : tile.x + tile.width] += 1
-        left, top, width, height = tile.own
+        left, top, width, height = tile.owned
         owned[top : top + height, left : left + width] += 1
         own = np.zeros((tile.height, tile.width), int)
-        own[tile.own_slices()] += 1
-        assert own.sum() == tile.own_pixels == width * height > 0, "what a tile owns lies within it"
+        own[tile.owned_slices()] += 1
+        assert own.sum() == tile.owned_pixels == width * height > 0, "what a tile owns lies within it"
     assert covered.min() == 1
     assert (owned == 1).all()
 
@@ -70,12 +70,12 @@ def test_a_box_knows_the_tiles_that_it_touches(grid: Grid, data: st.DataObject) 
 
 def test_neighbours_share_their_overlap_evenly() -> None:
     left, middle, right = Grid(width=90, height=30, size=40, overlap=10)
-    assert [left.own, middle.own, right.own] == [(0, 0, 35, 30), (35, 0, 30, 30), (65, 0, 25, 30)]
+    assert [left.owned, middle.owned, right.owned] == [(0, 0, 35, 30), (35, 0, 30, 30), (65, 0, 25, 30)]
 
 
 def test_edge_tiles_are_clipped_not_moved() -> None:
     corner = list(Grid(width=500, height=300, size=224))[-1]
-    assert corner.box == (448, 224, 52, 76)
+    assert corner.rect == (448, 224, 52, 76)
     assert corner.size == 224
     assert corner.id == "r0001c0002"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rsmoe_cli.tiles.prefetch import MOST_READERS, READERS, AdaptivePool, Readers, ReadingLog, Work
+from rsmoe_cli.tiles.prefetch import MAX_READERS, INITIAL_READERS, AdaptivePool, Readers, ReadingLog, Work
 from tests.cli.rasters import rgb
 
 
@@ -96,12 +96,12 @@ def test_readers_that_only_wait_become_more(tmp_path: Path) -> None:
     pause, log = threading.Event(), ReadingLog()
     with Readers(rgb(tmp_path / "a.tif"), numbers(read), log) as pool:
         assert [result for (result,) in pool.in_order(([job] for job in range(200)), 32)] == [[n] for n in range(200)]
-    assert log.readers == MOST_READERS
-    assert READERS < most <= MOST_READERS
+    assert log.readers == MAX_READERS
+    assert INITIAL_READERS < most <= MAX_READERS
     assert log.waited_seconds > 0
 
 
-@pytest.mark.parametrize("most", [1, READERS])
+@pytest.mark.parametrize("most", [1, INITIAL_READERS])
 def test_there_are_never_more_readers_than_allowed(tmp_path: Path, most: int) -> None:
     threads = set()
 

@@ -40,7 +40,7 @@ def test_every_valid_pixel_is_read_exactly_once(
     values[:, np.random.default_rng(seed).random((height, width)) < 0.4] = 0
     scene = open_scene(write_raster(tmp_path / "a.tif", values, "red green blue", nodata=0, photometric="RGB"))
     images = read_all(scene, size, overlap, max_side)
-    assert sum(image.own_valid_pixels for image in images) == (values.max(axis=0) > 0).sum()
+    assert sum(image.owned_valid_pixels for image in images) == (values.max(axis=0) > 0).sum()
     rebuilt = np.zeros((height, width, 3), np.uint8)
     for image in images:
         tile = image.tile
