@@ -14,9 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rsmoe_core.metrics.answer_text import is_correct, normalised, number
+from rsmoe_core.metrics.answer_text import is_correct
 from rsmoe_core.metrics.calibration import expected_calibration_error
 from rsmoe_core.metrics.intervals import interval_95
+from rsmoe_core.words.numbers import normalised, number
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,12 @@
-"""The words by which `targets` recognises things, amounts and relations in sentences about overhead pictures.
+"""The words by which objects, amounts and relations are recognised in sentences about overhead images.
 
-Spelling ablation_list and plurals that occur in the field's caption sets are mapped to one name.
+Spelling variants and plurals that occur in the field's caption sets are mapped to one name.
 """
 
 from __future__ import annotations
 
-# name → other spellings; the plural in -s is always understood
-_THINGS: dict[str, tuple[str, ...]] = {
+# Name → other spellings. The plural in -s is always understood.
+_OBJECTS: dict[str, tuple[str, ...]] = {
     "airplane": ("plane", "aircraft", "aeroplane"),
     "airport": (),
     "apron": (),
@@ -78,8 +78,8 @@ _THINGS: dict[str, tuple[str, ...]] = {
 }
 
 NAMES: dict[str, str] = {}
-"""Every spelling of a thing, singular or plural, of one to three words → the thing's name."""
-for _name, _variants in _THINGS.items():
+"""Every spelling of an object's name, singular or plural, of one to three words → the name."""
+for _name, _variants in _OBJECTS.items():
     for _spelling in (_name, *_variants):
         NAMES[_spelling] = NAMES[_spelling + "s"] = _name
 
@@ -95,10 +95,10 @@ QUANTITIES: dict[str, str] = {
 """A word that says how many → the word used in a draft."""
 
 COUNTED = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "some", "several", "many")
-"""Amounts of things that can be counted: the router asks for their number."""
+"""Amounts of objects that can be counted: the router asks for their number."""
 
 MASS = frozenset(("grassland", "sand", "water", "snow", "bare land", "farmland", "sea", "desert", "forest", "meadow"))
-"""Things that are covered ground and not counted."""
+"""Objects that cover an area and are not counted."""
 
 # fmt: off
 ATTRIBUTES = frozenset((
@@ -107,7 +107,7 @@ ATTRIBUTES = frozenset((
     "rectangular", "square", "irregular", "dense", "sparse", "old", "new", "bare", "lush", "medium",
 ))
 # fmt: on
-"""Adjectives that a draft keeps."""
+"""Adjectives that a draft may contain."""
 
 RELATIONS: dict[str, str] = {
     "surrounded by": "surrounded by",
@@ -145,7 +145,7 @@ RELATIONS: dict[str, str] = {
     "divided by": "divided by",
     "separated by": "divided by",
 }
-"""Words between two things → the relation's name; longer spellings win."""
+"""Words between two objects → the relation's name; longer spellings win."""
 
 PRONOUNS = frozenset(("it", "its", "them", "which", "each"))
 """Words after a relation that stand for something named earlier: "with a bridge over it"."""
@@ -172,10 +172,10 @@ QUESTIONS: dict[str, str] = {
     "in the middle of": "say what is in the middle of the {}",
     "with": "say what belongs to the {}",
 }
-"""What the router asks the relations expert about a relation; `{}` is the thing it is about."""
+"""What the router asks the relations expert about a relation; `{}` is the object that it asks about."""
 
 ASKS_ABOUT_SUBJECT = frozenset(("surrounded by", "partly surrounded by", "divided by", "with"))
-"""Relations whose question is about the thing on the left; the others ask about the thing on the right."""
+"""Relations whose question is about the object on the left; the others ask about the one on the right."""
 
 FAMILIES: dict[str, str] = {
     **dict.fromkeys(
@@ -194,4 +194,4 @@ FAMILIES: dict[str, str] = {
     **dict.fromkeys(("commercial area", "industrial area", "storage tanks"), "business place"),
     **dict.fromkeys(("center building", "church", "park", "resort", "school", "square"), "public place"),
 }
-"""Scene class → the family of places that the router asks the theme expert to choose within."""
+"""Scene class → the family of classes from which the router asks the theme expert to choose."""

@@ -1,17 +1,17 @@
-"""Scene classes: the names that data sets have for them → the kind of place as people would say it, and equal names.
+"""Scene classes: names of data sets' classes in readable words, and names that are equal.
 
-The field's class sets (UC Merced, AID, NWPU-RESISC45, RSICD, EuroSAT, PatternNet) have other names for the same places.
-A model that learned the names of one set can be scored on another one by what the tables below hold to be equal:
+The field's class sets (UC Merced, AID, NWPU-RESISC45, RSICD, EuroSAT, PatternNet) have different names for the same
+classes. The tables below allow a model that learned the names of one set to be scored on another:
 
-    overpass = viaduct      AID's and RSICD's viaducts are roads above roads, as the overpasses of the others are
-    bridge                  stays apart from both: it leads over water, and every set that shows some has a class for it
-    airplane, runway        an airport is right too: sets without these classes call such pictures airports
+    overpass = viaduct      AID's and RSICD's viaducts are roads above roads, as the overpasses of the other sets are
+    bridge                  differs from both: it crosses water, and every set that shows bridges has a class for them
+    airplane, runway        an airport is right too: sets without these classes call such images airports
     playground              a ground track field: this is what AID's and RSICD's playgrounds show
-    buildings               equal to nothing: UC Merced's are offices and shops, and also dense housing
+    buildings               equal to nothing: UC Merced's are offices and shops, but also dense housing
     residential             EuroSAT's class is right whatever the density; a set that has densities asks for the density
 
-A name that is a class of its own in the data set at hand is never right for another class: NWPU-RESISC45 has airplanes,
-runways and airports, so there a runway is no airport.
+A name that is a class of its own in a data set is never right for another class of that set: NWPU-RESISC45 has
+airplanes, runways and airports, so there a runway is not an airport.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-# By name without underscores; others are used as they are.
-_SPOKEN = {
+# Class name without underscores → readable name, where replacing underscores by spaces is not enough.
+_READABLE = {
     "bareland": "bare land",
     "baseballdiamond": "baseball diamond",
     "baseballfield": "baseball field",
@@ -39,7 +39,7 @@ _SPOKEN = {
     "tenniscourt": "tennis court",
 }
 
-# Names of one kind of place each; the plural of any is understood.
+# Each group has the names of one scene class; plurals are understood.
 _EQUAL = (
     ("agricultural", "agricultural land", "farmland", "cropland", "farm field"),
     ("airport", "aerodrome", "airfield"),
@@ -79,7 +79,7 @@ _EQUAL = (
     ("transformer station", "substation"),
 )
 
-# Class → other kinds of places that are right too, in this direction only.
+# Scene class → others that are right too, in this direction only.
 _ALSO = {
     "airplane": ("airport",),
     "annual crop": ("farmland",),
@@ -93,30 +93,30 @@ _ALSO = {
 }
 
 
-def spoken(name: str) -> str:
+def readable_name(name: str) -> str:
     """`denseresidential`, `dense_residential` → `dense residential area`."""
-    return _SPOKEN.get(name.replace("_", ""), name.replace("_", " "))
+    return _READABLE.get(name.replace("_", ""), name.replace("_", " "))
 
 
-def accepted(scene: str, classes: Collection[str] = ()) -> frozenset[str]:
-    """Every name that is right for a kind of place in a data set with these classes."""
-    others = set(classes) - {scene}
-    groups = (_equal(name) for name in (scene, *_ALSO.get(scene, ())))
-    return frozenset({scene}).union(*(group for group in groups if not group & others))
+def accepted_names(scene_class: str, classes: Collection[str] = ()) -> frozenset[str]:
+    """Every name that is right for a scene class in a data set with these classes."""
+    others = set(classes) - {scene_class}
+    groups = (_equal_names(name) for name in (scene_class, *_ALSO.get(scene_class, ())))
+    return frozenset({scene_class}).union(*(group for group in groups if not group & others))
 
 
-def same_place(scene: str, said: str, classes: Collection[str] = ()) -> bool:
-    """Whether what was said is a name of the kind of place, in the singular or plural."""
-    return any(re.fullmatch(_any_number(name), said) for name in accepted(scene, classes))
+def same_scene_class(scene_class: str, name: str, classes: Collection[str] = ()) -> bool:
+    """Whether a name is right for the scene class, in the singular or plural."""
+    return any(re.fullmatch(_any_number(accepted), name) for accepted in accepted_names(scene_class, classes))
 
 
-def names_place(scene: str, text: str, classes: Collection[str] = ()) -> bool:
-    """Whether a name of the kind of place, in the singular or plural, occurs in the text."""
-    names = "|".join(_any_number(name) for name in accepted(scene, classes))
+def mentions_scene_class(scene_class: str, text: str, classes: Collection[str] = ()) -> bool:
+    """Whether a text contains a name that is right for the scene class, in the singular or plural."""
+    names = "|".join(_any_number(name) for name in accepted_names(scene_class, classes))
     return re.search(rf"\b(?:{names})\b", text.lower()) is not None
 
 
-def _equal(name: str) -> frozenset[str]:
+def _equal_names(name: str) -> frozenset[str]:
     return next((frozenset(group) for group in _EQUAL if name in group), frozenset({name}))
 
 

@@ -1,7 +1,7 @@
-"""Captions → what they say: which objects they name, how many, of what look, and in what relation to each other.
+"""Captions → facts: which objects they name, how many, with which attributes, and how the objects are related.
 
-The sentences are read word by word with the fixed `lexicon`; nothing is learned. What annotations say is needed twice:
-to derive training targets (`expert_targets`), and to make questions with right answers (`rsmoe_core.data.qa`).
+Sentences are read word by word with the fixed `lexicon`; nothing is learned. The facts are used to derive training
+targets (`expert_targets`) and to make questions with right answers (`rsmoe_core.data.qa`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from rsmoe_core.words.grammar import plural
+from rsmoe_core.words.grammar import article, plural
 from rsmoe_core.words.lexicon import (
     ATTRIBUTES,
     COUNTED,
@@ -25,8 +25,8 @@ from rsmoe_core.words.lexicon import (
 )
 
 MAX_RELATIONS = 2
-"""Relations that are kept."""
-_REACH = 4
+"""Number of relations in the facts."""
+_WORDS_BEFORE = 4
 """Words before an object's name that may hold its amount and attributes."""
 _GAP = 6
 """Words that may stand between an object and the relation it takes part in."""
@@ -79,7 +79,7 @@ def read_captions(captions: Sequence[str]) -> CaptionFacts:
 
 @dataclass(frozen=True)
 class _Mention:
-    """A thing named in a sentence."""
+    """An object named in a sentence."""
 
     name: str
     start: int
@@ -115,7 +115,7 @@ class _Sentence:
 def _read(caption: str) -> _Sentence:
     """Names and relations by their longest spellings: in "in the center of" nobody named a center."""
     words = re.findall(r"[a-z][a-z'-]*|\d+", caption.lower())
-    things: list[_Mention] = []
+    objects: list[_Mention] = []
     links: list[_Link] = []
     position = 0
     while position < len(words):
@@ -124,51 +124,52 @@ def _read(caption: str) -> _Sentence:
             if spelling in RELATIONS:
                 links.append(_Link(RELATIONS[spelling], position, stop))
                 break
-            # "a square building": a name that is an attribute of the next
+            # "a square building": a name that is an attribute of the next one
             is_attribute = spelling in ATTRIBUTES and stop < len(words) and words[stop] in NAMES
             if spelling in NAMES and not is_attribute:
-                things.append(_mention(NAMES[spelling], words, things[-1].stop if things else 0, position, stop))
+                previous_stop = objects[-1].stop if objects else 0
+                objects.append(_mention(NAMES[spelling], words, previous_stop, position, stop))
                 break
         position = stop  # one word on where nothing starts here
-    return _Sentence(words, things, links)
+    return _Sentence(words, objects, links)
 
 
-def _mention(name: str, words: Sequence[str], reach: int, start: int, stop: int) -> _Mention:
-    """A thing with the amount nearest before it and the attribute nearest between the two.
+def _mention(name: str, words: Sequence[str], previous_stop: int, start: int, stop: int) -> _Mention:
+    """An object with the amount nearest before it and the attribute nearest between the two.
 
-    "a large number of small cars" are many small cars. `reach` is where the last thing's words end.
+    "a large number of small cars" are many small cars. `previous_stop` is the position after the previous object.
     """
-    before = words[max(reach, start - _REACH) : start]
+    before = words[max(previous_stop, start - _WORDS_BEFORE) : start]
     amount_at = next((i for i in reversed(range(len(before))) if before[i] in QUANTITIES), None)
     quantity = "" if amount_at is None else QUANTITIES[before[amount_at]]
-    own = before if amount_at is None else before[amount_at + 1 :]
-    attribute = next((w for w in reversed(own) if w in ATTRIBUTES), "")
-    plural = words[stop - 1].endswith("s") and words[stop - 1] not in SINGULAR_IN_S
-    if plural and quantity in ("", "a", "one"):  # "a row of cars", "cars": more than one, nobody said how many
+    between = before if amount_at is None else before[amount_at + 1 :]
+    attribute = next((w for w in reversed(between) if w in ATTRIBUTES), "")
+    is_plural = words[stop - 1].endswith("s") and words[stop - 1] not in SINGULAR_IN_S
+    if is_plural and quantity in ("", "a", "one"):  # "a row of cars", "cars": more than one, number unknown
         quantity = "some"
     return _Mention(name, start, stop, quantity, attribute)
 
 
 def _phrase(name: str, mentions: Sequence[_Mention]) -> str:
-    """ "two white airplanes": the commonest amount and attribute with which the thing is named."""
-    own = [m for m in mentions if m.name == name]
-    quantity = _commonest(m.quantity for m in own)
-    attribute = _commonest(m.attribute for m in own)
+    """ "two white airplanes": the most frequent amount and attribute of an object with its name."""
+    same = [m for m in mentions if m.name == name]
+    quantity = _most_frequent(m.quantity for m in same)
+    attribute = _most_frequent(m.attribute for m in same)
     attribute = "" if attribute in name.split() else attribute
     if name in MASS:
         return " ".join(filter(None, (attribute, name)))
     many = quantity in COUNTED
-    article = quantity if many else "an" if (attribute or name)[0] in "aeiou" else "a"
-    return " ".join(filter(None, (article, attribute, plural(name) if many else name)))
+    determiner = quantity if many else article(attribute or name)
+    return " ".join(filter(None, (determiner, attribute, plural(name) if many else name)))
 
 
-def _commonest(values: Iterable[str]) -> str:
+def _most_frequent(values: Iterable[str]) -> str:
     counts = Counter(value for value in values if value)
     return counts.most_common(1)[0][0] if counts else ""
 
 
 def _relations(sentences: Sequence[_Sentence]) -> list[tuple[str, str, str]]:
-    """(thing, relation, thing), by the number of sentences that say it."""
+    """(object, relation, object), by the number of sentences that state it."""
     counts: Counter[tuple[str, str, str]] = Counter()
     for sentence in sentences:
         counts.update(dict.fromkeys(_relations_in(sentence)).keys())
@@ -191,13 +192,14 @@ def _relations_in(sentence: _Sentence) -> list[tuple[str, str, str]]:
     return triples
 
 
-def _joined(things: Sequence[_Mention], words: Sequence[str]) -> str:
-    """ "buildings and trees" where the last two things are initialised by "and", else the last thing."""
-    last = things[-1]
-    if len(things) == 2 and "and" in words[things[0].stop : last.start] and things[0].name != last.name:
-        return f"{_numbered(things[0])} and {_numbered(last)}"
+def _joined(objects: Sequence[_Mention], words: Sequence[str]) -> str:
+    """ "buildings and trees" where "and" joins the last two objects, else the last object."""
+    first, last = objects[0], objects[-1]
+    if len(objects) == 2 and "and" in words[first.stop : last.start] and first.name != last.name:
+        return f"{_numbered(first)} and {_numbered(last)}"
     return _numbered(last)
 
 
-def _numbered(thing: _Mention) -> str:
-    return plural(thing.name) if thing.quantity in COUNTED and thing.name not in MASS else thing.name
+def _numbered(mention: _Mention) -> str:
+    """The name, plural where there are several."""
+    return plural(mention.name) if mention.quantity in COUNTED and mention.name not in MASS else mention.name

@@ -2,11 +2,17 @@ from __future__ import annotations
 
 import pytest
 
-from rsmoe_core.words.scene_classes import _EQUAL, accepted, names_place, same_place, spoken
+from rsmoe_core.words.scene_classes import (
+    _EQUAL,
+    accepted_names,
+    mentions_scene_class,
+    readable_name,
+    same_scene_class,
+)
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "readable"),
     [
         ("airport", "airport"),
         ("denseresidential", "dense residential area"),
@@ -16,8 +22,8 @@ from rsmoe_core.words.scene_classes import _EQUAL, accepted, names_place, same_p
         ("", ""),
     ],
 )
-def test_classes_are_said_in_words(name: str, said: str) -> None:
-    assert spoken(name) == said
+def test_readable_names(name: str, readable: str) -> None:
+    assert readable_name(name) == readable
 
 
 UCM = ("airplane", "agricultural", "freeway", "harbor", "overpass", "runway", "medium residential area")
@@ -25,7 +31,7 @@ NWPU = ("airplane", "airport", "bridge", "circular farmland", "overpass", "recta
 
 
 @pytest.mark.parametrize(
-    ("scene", "said", "classes", "same"),
+    ("scene_class", "name", "classes", "same"),
     [
         ("harbor", "port", UCM, True),
         ("port", "harbor", (), True),
@@ -53,12 +59,12 @@ NWPU = ("airplane", "airport", "bridge", "circular farmland", "overpass", "recta
         ("harbor", "", (), False),
     ],
 )
-def test_equal_names_are_those_of_the_table(scene: str, said: str, classes: tuple[str, ...], same: bool) -> None:
-    assert same_place(scene, said, classes) is same
+def test_equal_names(scene_class: str, name: str, classes: tuple[str, ...], same: bool) -> None:
+    assert same_scene_class(scene_class, name, classes) is same
 
 
 @pytest.mark.parametrize(
-    ("scene", "text", "named"),
+    ("scene_class", "text", "mentioned"),
     [
         ("harbor", "Many boats are in a port.", True),
         ("harbor", "Two airplanes are in an airport.", False),
@@ -68,11 +74,11 @@ def test_equal_names_are_those_of_the_table(scene: str, said: str, classes: tupl
         ("tennis court", "", False),
     ],
 )
-def test_a_caption_names_a_place_by_any_of_its_names(scene: str, text: str, named: bool) -> None:
-    assert names_place(scene, text) is named
+def test_a_caption_may_mention_any_of_the_names(scene_class: str, text: str, mentioned: bool) -> None:
+    assert mentions_scene_class(scene_class, text) is mentioned
 
 
-def test_no_name_stands_for_two_kinds_of_places() -> None:
+def test_no_name_stands_for_two_scene_classes() -> None:
     names = [name for group in _EQUAL for name in group]
     assert len(names) == len(set(names))
-    assert accepted("no such place") == {"no such place"}
+    assert accepted_names("no such place") == {"no such place"}
