@@ -69,14 +69,16 @@ def load(model: str, merged: bool) -> Engine:
     from rsmoe_core.checkpoint.load import fingerprint, load_model
     from rsmoe_core.engine import Engine
     from rsmoe_core.model import lora
-    from rsmoe_core.model.language.generation import RoleCopies
+    from rsmoe_core.model.language.llama import TransformersDecoders
+    from rsmoe_core.model.language.native import NativeBackend
 
     folder = find_model(model)
     loaded = load_model(folder)
-    if loaded.config.share_base:
-        speaker = lora.merged if merged else lora.Switched
-        loaded.language = RoleCopies({role: speaker(loaded.language, role) for role in loaded.roles})
-    return Engine(loaded, model, fingerprint(folder))
+    of_role = lora.merged if merged else lora.Switched
+    models = {role: of_role(loaded.language, role) for role in loaded.roles}
+    loaded.language = TransformersDecoders(models, loaded.tokenizer.pad)
+    backend = NativeBackend(loaded, model, fingerprint(folder), threads=1)
+    return Engine(backend, experts=loaded.config.experts, limits=loaded.config.decoding)
 
 
 def whole_scene(scene: Scene, tile_size: int) -> Iterator[TileImage]:

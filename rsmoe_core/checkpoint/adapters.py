@@ -13,8 +13,10 @@ from rsmoe_core.checkpoint.validation import read_json_file
 from rsmoe_core.checkpoint.weights import read_weights
 from rsmoe_core.config import LoraSettings, ModelConfig
 from rsmoe_core.errors import ModelError
-from rsmoe_core.roles import ADAPTER_WEIGHTS, ADAPTERS, roles
+from rsmoe_core.roles import all_roles
 
+ADAPTERS, ADAPTER_WEIGHTS = "adapters", "adapter_model.safetensors"
+"""Folder of the roles' adapters in a model folder, and the weight file of each."""
 SETTINGS = "adapter_config.json"
 
 # These say nothing about a plain adapter, or change from one version of peft to the next.
@@ -29,13 +31,13 @@ def read_adapters(folder: Path, config: ModelConfig) -> dict[str, dict[str, Tens
     Raises ModelError where one is missing, damaged, or anything else than a plain adapter with the settings of the
     configuration.
     """
-    files = {role: folder / ADAPTERS / role for role in roles(config.experts)}
+    files = {role: folder / ADAPTERS / role for role in all_roles(config.experts)}
     missing = [role for role, own in files.items() if not all((own / f).is_file() for f in (ADAPTER_WEIGHTS, SETTINGS))]
     if missing:
         raise ModelError(f"{folder / ADAPTERS}: lacks {', '.join(missing)}; copy the whole model folder again")
     for own in files.values():
         _check_settings(own / SETTINGS, config.lora)
-    wanted = expected.adapter(config)
+    wanted = expected.expected_adapter(config)
     return {role: read_weights(own / ADAPTER_WEIGHTS, wanted) for role, own in files.items()}
 
 

@@ -7,11 +7,12 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from rsmoe_core.checkpoint.adapters import ADAPTER_WEIGHTS, ADAPTERS
 from rsmoe_core.checkpoint.load import CONFIG, EXPERTS, WEIGHTS, fingerprint, load_config
 from rsmoe_core.checkpoint.weights import shapes_of
 from rsmoe_core.config import ModelConfig
 from rsmoe_core.errors import ModelError, UsageError
-from rsmoe_core.roles import ADAPTER_WEIGHTS, ADAPTERS, roles
+from rsmoe_core.roles import all_roles
 
 BUILT_IN = Path(__file__).parents[1] / "models"
 """Folder of the models that ship inside the package, one folder each."""
@@ -76,7 +77,7 @@ def summarise(model: str) -> ModelSummary:
         revision=fingerprint(folder),
         size=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
         config=config,
-        parts=_parts(folder, roles(config.experts)),
+        parts=_parts(folder, all_roles(config.experts)),
         card=_card_head(folder),
     )
 

@@ -1,9 +1,9 @@
 """Model folders: config.json, model.safetensors, tokenizer.json, adapters/<role>/, README.md (the model card).
 
 Weights are safetensors only, so that nothing in a folder is ever executed. `model.safetensors` holds image encoder,
-Q-Former and the stage-1 language model; a folder without `adapters/` is a stage-1 model. Where the configuration names
-things to be found one by one, `detectors/<detector>.safetensors` are there. In the merged form, which is for use only,
-`experts/<role>/model.safetensors` with a whole language model each stand in the adapters' place.
+Q-Former and the stage-1 language model; a folder without `adapters/` is a stage-1 model. Detectors, where the
+configuration lists any, are in `detectors/<detector>.safetensors`. The merged form, which cannot be trained, has a
+whole language model for each role in `experts/<role>/model.safetensors` instead of adapters.
 """
 
 from __future__ import annotations
@@ -11,38 +11,36 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from rsmoe_core.checkpoint import expected
+from rsmoe_core.checkpoint.adapters import ADAPTERS
 from rsmoe_core.checkpoint.validation import read_json_file
 from rsmoe_core.checkpoint.weights import read_weights
 from rsmoe_core.config import ModelConfig
 from rsmoe_core.errors import ModelError
-from rsmoe_core.model.language.generation import RoleCopies
 from rsmoe_core.model.rsmoe import RSMoE, build
 from rsmoe_core.model.tokenizer import Tokenizer
-from rsmoe_core.roles import ADAPTERS, BASE, roles
+from rsmoe_core.roles import all_roles
 
 CONFIG, WEIGHTS, DETECTORS = "config.json", "model.safetensors", "detectors"
 EXPERTS = "experts"
-"""Folder of the roles in the merged form."""
+"""Folder of the roles' language models in the merged form."""
 
 _TIED = "lm_head.weight"
 """The output layer's weight, which is that of the input embeddings and is not stored again."""
 
 
 def save_model(model: RSMoE, folder: Path, *, half: bool = False, merged: bool = False) -> None:
-    """Write a model folder; `half` stores matrices in float16 (vectors, such as norms, stay in float32).
+    """Write a model in training form to a folder.
 
-    `merged` makes a full copy of the language model of each role. A model that was read from that form is not written
-    again.
+    `half` stores matrices in float16; vectors, such as norms, stay in float32. `merged` writes a full copy of the
+    language model for each role instead of adapters.
     """
-    assert model.config.share_base, "a merged model has no adapters to keep"
     folder.mkdir(parents=True, exist_ok=True)
     config = dataclasses.replace(model.config, share_base=not merged)
     (folder / CONFIG).write_text(json.dumps(config.to_dict(), indent=2) + "\n", encoding="utf-8")
@@ -54,7 +52,7 @@ def save_model(model: RSMoE, folder: Path, *, half: bool = False, merged: bool =
     if merged:
         _save_copies(model, folder / EXPERTS, half)
     elif model.has_experts:
-        from rsmoe_core.model import lora
+        from rsmoe_core.model import lora  # here, since importing peft and transformers takes seconds
 
         lora.save_adapters(model.language, folder)
         for path in (folder / ADAPTERS).glob("*/*.safetensors"):
@@ -62,51 +60,65 @@ def save_model(model: RSMoE, folder: Path, *, half: bool = False, merged: bool =
 
 
 def load_model(folder: Path, device: str = "cpu") -> RSMoE:
-    """Read a model folder into float32 on `device`, in evaluation mode.
+    """Read a model folder into the form for training, in float32 on `device`, in evaluation mode.
 
-    Every weight file is compared with the configuration before its numbers take any memory. Raises ModelError that
-    names the file which is missing, truncated or does not fit the others.
+    Every weight file is compared with the configuration before its numbers take any memory.
+
+    Raises:
+        ModelError: a file is missing, truncated or does not fit the others, or the model is in the merged form.
     """
     config = load_config(folder)
+    if not config.share_base:
+        raise ModelError(f"{folder} has its adapters merged for good; pass the model that it was exported from")
     tokenizer = Tokenizer.load(folder, config.experts, config.language.vocab_size)
     state = read_base(folder, expected.meta_model(config, tokenizer))
     model = build(config, tokenizer)
-    model.load_state_dict(state, strict=False)  # nothing is missing but what is tied to the input embeddings
-    if not config.share_base:
-        model.language = _copies(model, read_copies(folder, config))
-    elif (folder / ADAPTERS).is_dir():
-        from rsmoe_core.model import lora
+    model.load_state_dict(state, strict=False)  # only what is tied to the input embeddings is missing
+    if (folder / ADAPTERS).is_dir():
+        from rsmoe_core.model import lora  # here, since importing peft and transformers takes seconds
 
         model.language = lora.load_adapters(model.language, folder, config)
+        model.has_experts = True
     return model.to(device).eval()
 
 
 def read_base(folder: Path, meta_model: RSMoE) -> dict[str, Tensor]:
-    """Image encoder, Q-Former, detectors and stage-1 language model, by the names that a stage-1 model has for them.
+    """Image encoder, Q-Former, detectors and stage-1 language model, by the names that they have in a stage-1 model.
 
-    `meta_model` is the model to be, by `contents.meta_model`. Raises ModelError.
+    `meta_model` says what to expect; see `expected.meta_model`.
+
+    Raises:
+        ModelError: a file is missing, damaged, or holds something else.
     """
     own = {key: value for key, value in meta_model.state_dict().items() if not key.startswith("detectors.")}
-    language = expected.language(meta_model.config.language)
+    language = expected.expected_language(meta_model.config.language)
     state = read_weights(folder / WEIGHTS, own | {f"language.{key}": value for key, value in language.items()})
     for name, detector in meta_model.detectors.items():
-        counted = read_weights(folder / DETECTORS / f"{name}.safetensors", detector.state_dict())
-        state |= {f"detectors.{name}.{key}": value for key, value in counted.items()}
+        weights = read_weights(folder / DETECTORS / f"{name}.safetensors", detector.state_dict())
+        state |= {f"detectors.{name}.{key}": value for key, value in weights.items()}
     return state
 
 
 def read_copies(folder: Path, config: ModelConfig) -> dict[str, dict[str, Tensor]]:
-    """Role → its whole language model, of a folder in the merged form. Raises ModelError."""
-    wanted = expected.language(config.language)
-    return {role: read_weights(folder / EXPERTS / role / WEIGHTS, wanted) for role in roles(config.experts)}
+    """Role → its whole language model, of a folder in the merged form.
+
+    Raises:
+        ModelError: a file is missing, damaged, or holds something else.
+    """
+    wanted = expected.expected_language(config.language)
+    return {role: read_weights(folder / EXPERTS / role / WEIGHTS, wanted) for role in all_roles(config.experts)}
 
 
 def load_config(folder: Path) -> ModelConfig:
-    """Read `config.json`, of a folder that holds all of its files itself. Raises ModelError."""
+    """Read `config.json` of a folder.
+
+    Raises:
+        ModelError: the folder is no model folder, has links that lead out of it, or its configuration is damaged.
+    """
     path = folder / CONFIG
     if not path.is_file():
         raise ModelError(f"{folder}: not a model folder ({CONFIG} is missing); name one that rsmoe wrote")
-    _refuse_strangers(folder)
+    _refuse_links(folder)
     try:
         return ModelConfig.from_dict(read_json_file(path))
     except ValueError as error:
@@ -115,8 +127,8 @@ def load_config(folder: Path) -> ModelConfig:
         raise ModelError(f"{folder}: {error}") from None
 
 
-def _refuse_strangers(folder: Path) -> None:
-    """Raise ModelError where something in the folder is a link that leads out of it, or no ordinary file."""
+def _refuse_links(folder: Path) -> None:
+    """Refuse a folder with anything that is a link out of it, or no ordinary file."""
     home = folder.resolve()
     # The hub's cache keeps a model's files beside its snapshots, which hold links to them.
     homes = (home, home.parent.parent / "blobs") if home.parent.name == "snapshots" else (home,)
@@ -129,7 +141,7 @@ def _refuse_strangers(folder: Path) -> None:
 
 
 def fingerprint(folder: Path) -> str:
-    """Twelve hexadecimal digits that change whenever a file that decides what the model says changes."""
+    """Twelve hexadecimal digits that change whenever a file that decides the model's output changes."""
     digest = hashlib.sha256()
     for path in sorted(p for p in folder.rglob("*") if p.suffix in (".json", ".safetensors") and p.is_file()):
         digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes())
@@ -145,29 +157,14 @@ def base_state(model: RSMoE) -> dict[str, Tensor]:
     return state
 
 
-def trainable_count(module: nn.Module) -> int:
-    """Number of parameters that training may change."""
-    return sum(p.numel() for p in module.parameters() if p.requires_grad)
-
-
 def _save_copies(model: RSMoE, folder: Path, half: bool) -> None:
-    from rsmoe_core.model import lora
+    from rsmoe_core.model import lora  # here, since importing peft and transformers takes seconds
 
     for role in model.roles:
         state = lora.merged(model.language, role).state_dict()
         (folder / role).mkdir(parents=True)
         own = {key: value for key, value in state.items() if not key.endswith(_TIED)}
         save_file(_stored(own, half), str(folder / role / WEIGHTS))
-
-
-def _copies(model: RSMoE, states: Mapping[str, Mapping[str, Tensor]]) -> RoleCopies:
-    from rsmoe_core.model.language.llama import build_language_model
-
-    copies = {BASE: model.language}
-    for role, state in states.items():
-        copies[role] = build_language_model(model.config.language, model.tokenizer)
-        copies[role].load_state_dict(state, strict=False)
-    return RoleCopies(copies)
 
 
 def _stored(state: dict[str, Tensor], half: bool) -> dict[str, Tensor]:

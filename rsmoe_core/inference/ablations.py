@@ -1,4 +1,4 @@
-"""RS-MoE with a part taken away, to measure what the part is worth. Free of torch."""
+"""The mixture with a part taken away, to measure what the part is worth. Free of torch."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Ablation:
-    """How an engine comes to its caption."""
+    """How a caption is made."""
 
     name: str
-    """What the row of an ablation table is called."""
+    """Its row in an ablation table."""
     router: bool = True
-    """False asks every expert its plain question instead of what the router would ask."""
+    """False gives every expert its default prompt instead of the router's."""
     without: tuple[str, ...] = ()
     """Experts whose drafts are not used."""
-    ending: Literal["fusion", "join", "language"] = "fusion"
-    """Who has the last word: the fusion pass; nobody, the drafts being initialised by commas; or the stage-1 language model
-    alone, without router and experts."""
+    output: Literal["fusion", "join", "base"] = "fusion"
+    """What gives the caption: the fusion role; the drafts joined by commas; or the stage-1 language model alone,
+    without router and experts."""
 
 
-FULL_MODEL = Ablation("whole")
-"""The model as it is."""
+FULL_MODEL = Ablation("full model")
+"""Nothing taken away."""
 
 
 def ablations(experts: Sequence[str]) -> tuple[Ablation, ...]:
-    """The whole model, and without each of its parts."""
+    """The full model, and the model without each of its parts."""
     return (
         FULL_MODEL,
         Ablation("no router", router=False),
         *(Ablation(f"no {name}", without=(name,)) for name in experts),
         *(Ablation(f"{name} alone", without=tuple(other for other in experts if other != name)) for name in experts),
-        Ablation("join instead of fusion", ending="join"),
-        Ablation("stage 1 only", ending="language"),
+        Ablation("join instead of fusion", output="join"),
+        Ablation("stage 1 only", output="base"),
     )

@@ -1,14 +1,10 @@
-"""Requests with a question → Answers.
+"""Requests with questions → Answers, from detections where objects are counted or located, else from the experts.
 
-    parsed ─router─▶ prompts for the experts that can help ─experts─▶ drafts, each with its probability
-            ─fusion by confidence─▶ Answer
-    parsed ─detector─▶ things found, where single things are asked for and can be seen ─▶ Answer
+    question ─detectors─▶ Detections ─▶ Answer                          where the objects can be seen one by one
+    question ─router─▶ prompts ─experts─▶ drafts ─weighing─▶ Answer     otherwise
 
-What was found one by one beats what an expert says of the picture as a whole: a ship of five pixels is not among the
-vision tokens. So experts are asked only where the detectors do not settle it. They read the tokens of the caption task:
-all questions about a picture share one look.
-
-Shapes: R requests, Q vision tokens, H features.
+Detections come first: a ship of five pixels is not in the vision tokens, so an expert cannot count it. All questions
+about an image share one encoding of it.
 """
 
 from __future__ import annotations
@@ -19,204 +15,186 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from torch import Tensor
-
-from rsmoe_core.data.base import Boxes
-from rsmoe_core.data.qa import where
+from rsmoe_core.config import DecodingConfig
 from rsmoe_core.inference import count_distribution
 from rsmoe_core.inference.detection import Detectors
-from rsmoe_core.metrics import answer_text
-from rsmoe_core.model.language.decoder import Generation
-from rsmoe_core.model.language.generation import write
-from rsmoe_core.model.rsmoe import RSMoE
-from rsmoe_core.questions.types import ParsedQuestion
-from rsmoe_core.roles import ANSWERING, ROUTER
-from rsmoe_core.types import SURE, UNKNOWN, Answer, Detection, Request
+from rsmoe_core.model.experts import draft
+from rsmoe_core.model.language.base import Backend, Encoded
+from rsmoe_core.model.router import RoutedPrompts, route
+from rsmoe_core.questions.types import QUESTION_TYPES, UNPARSED, ParsedQuestion
+from rsmoe_core.types import SURE, UNKNOWN, Answer, Detection, Generation, Request
+from rsmoe_core.words import locations
 from rsmoe_core.words.grammar import article, plural
+from rsmoe_core.words.numbers import number
 
 _ANSWER_TOKENS = 16
-_SEEN_IN_DETAIL = ("presence", "count", "comparison", "location")
-"""Kinds of question that the detector helps with."""
 _COARSEST: Mapping[str, float] = MappingProxyType(
     {"car": 2.0, "bush": 3.0, "swimming pool": 5.0, "house": 10.0, "tennis court": 10.0, "basketball court": 10.0}
     | {"storage tank": 10.0, "mobile home": 10.0, "building": 20.0, "baseball field": 20.0, "bridge": 30.0}
     | {"stadium": 30.0, "church": 20.0, "train": 10.0, "container": 10.0, "road": 30.0, "runway": 60.0}
 )
-"""Metres per pixel from which on a thing cannot be seen, for things without a cls of their own."""
-_FITTING: Mapping[str, str] = MappingProxyType(
-    {
-        "count": r"^\d+$",
-        "location": r"\b(left|right|top|up|upper|bottom|lower|cent(er|re)|middle|corners?|diagonal|everywhere|see)\b",
-        "color": r"^(green|white|yellow|red|blue|gr[ae]y|brown|black|dark|light)\b",
-        "rural_urban": r"^(rural|urban)$",
-    }
-)
-"""What an answer of some kinds has to hold; an expert that says anything else did not understand the question."""
-_NOTHING_FOUND = 0.02
-"""Probability that a thing is there although the detector found none."""
+"""Ground sample distance, in metres per pixel, from which an object without a detector class cannot be seen."""
+_MISSED = 0.02
+"""Probability that an object is there although the detector found none."""
 
 
 @dataclass(frozen=True)
-class Said:
-    """What the experts say to one question."""
+class ExpertAnswers:
+    """What the experts wrote about one question."""
 
-    prompts: Mapping[str, str]
-    """The router's prompts."""
-    drafts: Mapping[str, tuple[str, float]]
-    """Expert → its text and the probability that it gives to it."""
+    prompts: RoutedPrompts
+    """The prompt of each expert that was asked."""
+    drafts: Mapping[str, Generation]
+    """Expert → its answer."""
 
-    def yes(self) -> float:
-        """Probability of yes, by the mean of the experts asked."""
-        shares = {"yes": lambda share: share, "no": lambda share: 1 - share}
-        return sum(shares.get(text, lambda _: 0.5)(s) for text, s in self.drafts.values()) / len(self.drafts)
+    def probability_of_yes(self) -> float:
+        """Mean over the experts."""
+        by_text = {"yes": lambda probability: probability, "no": lambda probability: 1 - probability}
+        given = (by_text.get(text.text, lambda _: 0.5)(_probability(text)) for text in self.drafts.values())
+        return sum(given) / len(self.drafts)
 
     def best(self) -> tuple[str, float]:
-        """The text with the most weight and its share of the weight that was there to give."""
+        """The text with the highest mean probability, and that mean."""
         weights: dict[str, float] = defaultdict(float)
-        for text, share in self.drafts.values():
-            weights[text] += share / len(self.drafts)
+        for written in self.drafts.values():
+            weights[written.text] += _probability(written) / len(self.drafts)
         text = max(weights, key=lambda name: weights[name])
         return text, weights[text]
 
     def evidence(self) -> str:
-        """What each expert said."""
-        return "; ".join(f"{name} expert: {text} ({share:.2f})" for name, (text, share) in self.drafts.items())
+        """What each expert wrote, in one line."""
+        return "; ".join(f"{name} expert: {d.text} ({_probability(d):.2f})" for name, d in self.drafts.items())
 
 
-def question_of(request: Request) -> ParsedQuestion:
-    """What is asked; requests without a question are for `Engine.describe`."""
-    assert request.parsed is not None
-    return request.parsed
+def _probability(written: Generation) -> float:
+    """Of the whole text, its end included; one half where the backend does not say."""
+    return 0.5 if written.confidence is None else written.confidence ** (written.tokens + 1)
 
 
-def ask_experts(model: RSMoE, tokens_RQH: Tensor, parsed_questions: Sequence[ParsedQuestion]) -> list[Said]:
-    """Route each question and let the experts that it goes to answer; all of a step in one batch."""
-    questions = [parsed.canonical for parsed in parsed_questions]
-    roles = [ROUTER] * len(questions)
-    limit = model.config.decoding.prompt_tokens
-    routed = write(model.language, model.tokenizer, tokens_RQH, questions, max_tokens=limit, roles=roles)
-    prompts = [_prompts(model, written, parsed) for written, parsed in zip(routed, parsed_questions, strict=True)]
-    rows = [(number, name, prompt) for number, own in enumerate(prompts) for name, prompt in own.items()]
-    written = write(
-        model.language,
-        model.tokenizer,
-        tokens_RQH[[number for number, _, _ in rows]],
-        [prompt for _, _, prompt in rows],
-        max_tokens=_ANSWER_TOKENS,
-        roles=[name for _, name, _ in rows],
-    )
-    drafts: list[dict[str, tuple[str, float]]] = [{} for _ in parsed_questions]
-    for (number, name, _), text in zip(rows, written, strict=True):
-        drafts[number][name] = model.tokenizer.decode(text.ids), _probability(text)
-    return [Said(prompt, draft) for prompt, draft in zip(prompts, drafts, strict=True)]
+def ask_experts(
+    backend: Backend,
+    encoded: Encoded,
+    images: Sequence[int],
+    questions: Sequence[ParsedQuestion],
+    experts: Sequence[str],
+    limits: DecodingConfig,
+) -> list[ExpertAnswers]:
+    """Route each question and have it answered; `images` gives the index of the image that each is about."""
+    texts = [question.canonical for question in questions]
+    routed = route(backend, encoded, images, texts, experts, limits.prompt_tokens)
+    prompts = [own or _unrouted(question, experts) for own, question in zip(routed, questions, strict=True)]
+    drafts = draft(backend, encoded, images, prompts, _ANSWER_TOKENS)
+    return [ExpertAnswers(own, written) for own, written in zip(prompts, drafts, strict=True)]
 
 
-def _prompts(model: RSMoE, written: Generation, parsed: ParsedQuestion) -> dict[str, str]:
-    """What the router wrote; where it wrote to nobody, the question itself to those who can answer its kind."""
-    experts = [name for name in ANSWERING[parsed.type] if name in model.tokenizer.experts] or model.tokenizer.experts[
-        :1
-    ]
-    return model.tokenizer.split_parts(written.ids) or dict.fromkeys(experts, parsed.canonical)
+def _unrouted(question: ParsedQuestion, experts: Sequence[str]) -> RoutedPrompts:
+    """Where the router chose nobody: the question itself, to the experts that can answer its type."""
+    able = [name for name in QUESTION_TYPES[question.type].experts if name in experts] or experts[:1]
+    return dict.fromkeys(able, question.canonical)
 
 
-def _probability(text: Generation) -> float:
-    """Of the whole text, its end included."""
-    return text.confidence ** (len(text.ids) + 1)
-
-
-def unseen(parsed: ParsedQuestion, detectors: Detectors, metres: float | None) -> str | None:
-    """Why a thing asked for cannot be seen at this ground sample distance; None where it can."""
-    if metres is None:
+def unanswerable(question: ParsedQuestion, detectors: Detectors, metres_per_pixel: float | None) -> str | None:
+    """Why no image, or none at this ground sample distance, can answer a question; None where one can."""
+    if question.type == UNPARSED:
+        return question.reason
+    if metres_per_pixel is None:
         return None
-    for thing in filter(None, (parsed.subject, parsed.compared_with)):
-        too_coarse = metres >= _COARSEST.get(thing, float("inf"))
-        if too_coarse or (detectors.knows(thing) and detectors.class_for(thing, metres) is None):
-            return f"{article(thing)} {thing} cannot be told from its surroundings at {metres:.3g} m per pixel"
+    for name in _subjects(question):
+        too_coarse = metres_per_pixel >= _COARSEST.get(name, float("inf"))
+        if too_coarse or (detectors.knows(name) and detectors.class_for(name, metres_per_pixel) is None):
+            return f"{article(name)} {name} cannot be told from its surroundings at {metres_per_pixel:.3g} m per pixel"
     return None
 
 
-Looked = dict[tuple[int, str], tuple[Detection, ...]]
-"""What was found in pictures, by the picture's identity and the cls."""
+def detect_subjects(
+    request: Request, question: ParsedQuestion, detectors: Detectors, cache: dict[str, tuple[Detection, ...]]
+) -> dict[str, tuple[Detection, ...]]:
+    """Object → its detections in the image, for the objects asked about that a detector knows.
 
-
-def find_things(request: Request, detectors: Detectors, looked: Looked) -> dict[str, tuple[Detection, ...]]:
-    """The things asked for that the detector knows, by name, with all that was found of each.
-
-    What was looked for in a picture before stands in `looked`, and what is new is added to it.
+    `cache` holds the detections by detector class that earlier questions about this image needed; new ones are added.
     """
-    parsed = question_of(request)
-    if parsed.type not in _SEEN_IN_DETAIL or parsed.attribute:
+    if not QUESTION_TYPES[question.type].uses_detectors or question.attribute:
         return {}
-    things = [thing for thing in (parsed.subject, parsed.compared_with) if thing]
-    classes = {thing: detectors.class_for(thing, request.metres_per_pixel) for thing in things}
-    found = {}
-    for thing, cls in classes.items():
-        if cls is not None:
-            key = id(request.image), cls
-            if key not in looked:
-                looked[key] = detectors.find(request, cls)
-            found[thing] = looked[key]
-    return found
+    detections = {}
+    for name in _subjects(question):
+        class_name = detectors.class_for(name, request.metres_per_pixel)
+        if class_name is not None:
+            if class_name not in cache:
+                cache[class_name] = detectors.detect(request, class_name)
+            detections[name] = cache[class_name]
+    return detections
 
 
-def settle_by_finding(request: Request, found: Mapping[str, tuple[Detection, ...]]) -> Answer | None:
-    """The answer by what was found; None where not everything that is asked for was looked for."""
-    parsed = question_of(request)
-    things = [thing for thing in (parsed.subject, parsed.compared_with) if thing]
-    if not found or not all(thing in found for thing in things):
+def answer_from_detections(
+    request: Request, question: ParsedQuestion, detections: Mapping[str, tuple[Detection, ...]]
+) -> Answer | None:
+    """The answer by what was detected; None where not every object asked about was looked for."""
+    names = _subjects(question)
+    if not detections or not all(name in detections for name in names):
         return None
-    text, confidence = _by_finding(parsed, [found[thing] for thing in things], request)
-    evidence = "; ".join(_told(found[thing], thing) for thing in things)
-    counts = {thing: float(_sure(found[thing])) for thing in things}
-    return Answer(text, confidence, evidence, MappingProxyType(counts), tuple(f for t in things for f in found[t]))
+    text, confidence = _text_from_detections(question, [detections[name] for name in names], request)
+    return Answer(
+        text,
+        confidence,
+        evidence="; ".join(_summary(detections[name], name) for name in names),
+        counts=MappingProxyType({name: float(_count(detections[name])) for name in names}),
+        detections=tuple(detection for name in names for detection in detections[name]),
+    )
 
 
-def settle_by_experts(request: Request, said: Said) -> Answer:
-    """The answer by what the experts say."""
-    parsed = question_of(request)
-    text, confidence = _yes_or_no(said.yes()) if parsed.type in ("presence", "comparison") else said.best()
-    if parsed.type == "count" and (value := answer_text.number(text)) is not None:
-        text = f"{value:.0f}"
-    if not re.search(_FITTING.get(parsed.type, ""), text):
-        return Answer(UNKNOWN, confidence, f"the experts do not answer that: {said.evidence()}", prompts=said.prompts)
-    counts = {parsed.subject: float(text)} if parsed.type == "count" and parsed.subject else {}
-    return Answer(text, confidence, said.evidence(), MappingProxyType(counts), prompts=said.prompts)
+def answer_from_experts(question: ParsedQuestion, answers: ExpertAnswers) -> Answer:
+    """The answer by what the experts wrote; `unknown` where it is no answer to a question of that type."""
+    question_type = QUESTION_TYPES[question.type]
+    text, confidence = _yes_or_no(answers.probability_of_yes()) if question_type.yes_or_no else answers.best()
+    counted = number(text) if question.type == "count" else None
+    if counted is not None:
+        text = f"{counted:.0f}"
+    if not re.search(question_type.answer_pattern, text):
+        evidence = f"the experts do not answer that: {answers.evidence()}"
+        return Answer(UNKNOWN, confidence, evidence, prompts=answers.prompts)
+    counts = {question.subject: float(text)} if question.type == "count" and question.subject else {}
+    return Answer(text, confidence, answers.evidence(), MappingProxyType(counts), prompts=answers.prompts)
 
 
-def _yes_or_no(yes: float) -> tuple[str, float]:
-    """By the probability of yes."""
-    return ("yes", yes) if yes >= SURE else ("no", 1 - yes)
+def _subjects(question: ParsedQuestion) -> list[str]:
+    return [name for name in (question.subject, question.compared_with) if name]
 
 
-def _by_finding(parsed: ParsedQuestion, found: Sequence[tuple[Detection, ...]], request: Request) -> tuple[str, float]:
-    confidences = [[f.confidence for f in own] for own in found]
-    if parsed.type == "presence":
-        return _yes_or_no(max(confidences[0], default=_NOTHING_FOUND))
-    known = [count_distribution.poisson_binomial(own) for own in confidences]
-    if parsed.type == "comparison":
-        return _yes_or_no(
-            count_distribution.equal(*known) if parsed.relation == "equal" else count_distribution.more(*known)
-        )
-    there = _sure(found[0])
-    if parsed.type == "count":
-        return str(there), min(float(known[0][there]), 1 - _NOTHING_FOUND)
-    places = tuple((f.x, f.y, 0.0, 0.0) for f in found[0] if f.confidence >= SURE)
-    if not places:
-        return "nowhere", 1 - max(confidences[0], default=_NOTHING_FOUND)
+def _yes_or_no(probability_of_yes: float) -> tuple[str, float]:
+    return ("yes", probability_of_yes) if probability_of_yes >= SURE else ("no", 1 - probability_of_yes)
+
+
+def _text_from_detections(
+    question: ParsedQuestion, detections: Sequence[tuple[Detection, ...]], request: Request
+) -> tuple[str, float]:
+    """The answer's text and its probability; `detections` are of the subject, then of what it is compared with."""
+    confidences = [[detection.confidence for detection in own] for own in detections]
+    if question.type == "presence":
+        return _yes_or_no(max(confidences[0], default=_MISSED))
+    counts = [count_distribution.poisson_binomial(own) for own in confidences]
+    if question.type == "comparison":
+        compare = count_distribution.equal if question.relation == "equal" else count_distribution.more
+        return _yes_or_no(compare(*counts))
+    count = _count(detections[0])
+    if question.type == "count":
+        return str(count), min(float(counts[0][count]), 1 - _MISSED)
+    points = [(detection.x, detection.y) for detection in detections[0] if detection.confidence >= SURE]
+    if not points:
+        return "nowhere", 1 - max(confidences[0], default=_MISSED)
     height, width = request.image.shape[:2]
-    return where(Boxes(parsed.subject or "", places), width, height), max(confidences[0])
+    return locations.where(points, width, height), max(confidences[0])
 
 
-def _sure(found: Sequence[Detection]) -> int:
-    """How many are more likely there than not."""
-    return sum(f.confidence >= SURE for f in found)
+def _count(detections: Sequence[Detection]) -> int:
+    """How many are more likely real than not."""
+    return sum(detection.confidence >= SURE for detection in detections)
 
 
-def _told(found: Sequence[Detection], thing: str) -> str:
+def _summary(detections: Sequence[Detection], name: str) -> str:
     """ "3 ships found, the surest at x 120, y 81 (0.97)"."""
-    count = _sure(found)
+    count = _count(detections)
     if not count:
-        return f"no {thing} found"
-    surest = max(found, key=lambda f: f.confidence)
-    what = f"1 {thing}" if count == 1 else f"{count} {plural(thing)}"
+        return f"no {name} found"
+    surest = max(detections, key=lambda detection: detection.confidence)
+    what = f"1 {name}" if count == 1 else f"{count} {plural(name)}"
     return f"{what} found, the surest at x {surest.x:.0f}, y {surest.y:.0f} ({surest.confidence:.2f})"

@@ -1,45 +1,39 @@
-"""VisionTokens + RoutedPrompts → ExpertDrafts: all experts answer their prompts in one batch over the shared base.
-
-Shapes: B images, E experts, R = B·E rows, Q vision tokens, H features.
-"""
+"""Encoded images + RoutedPrompts → ExpertDrafts: all experts answer their prompts in one batch."""
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Sequence
 
-from torch import Tensor
-
-from rsmoe_core.model.language.generation import LanguageModel, write
+from rsmoe_core.model.language.base import Backend, Encoded, Turn
 from rsmoe_core.model.router import RoutedPrompts
-from rsmoe_core.model.tokenizer import Tokenizer
+from rsmoe_core.types import Generation
 
-ExpertDrafts = dict[str, str]
-"""Expert name → what it wrote."""
+ExpertDrafts = dict[str, Generation]
+"""Expert → what it wrote."""
 
 
 def draft(
-    language: LanguageModel, tokenizer: Tokenizer, tokens_BQH: Tensor, prompts: Sequence[RoutedPrompts], max_tokens: int
+    backend: Backend, encoded: Encoded, images: Sequence[int], prompts: Sequence[RoutedPrompts], max_tokens: int
 ) -> list[ExpertDrafts]:
-    """The drafts of every expert, for each image."""
-    experts = tokenizer.experts
-    rows = [routed[name] for name in experts for routed in prompts]
-    roles = [name for name in experts for _ in prompts]
-    tokens_RQH = tokens_BQH.repeat(len(experts), 1, 1)
-    written = write(language, tokenizer, tokens_RQH, rows, max_tokens=max_tokens, roles=roles)
-    texts = [without_repeats(tokenizer.decode(w.ids)) for w in written]
-    return [
-        {name: texts[number * len(prompts) + image] for number, name in enumerate(experts)}
-        for image in range(len(prompts))
-    ]
+    """What each expert writes to its prompt; `images` gives the index of the image of each set of prompts."""
+    rows = [(number, name) for number, routed in enumerate(prompts) for name in routed]
+    turns = [Turn(images[number], name, prompts[number][name]) for number, name in rows]
+    drafts: list[ExpertDrafts] = [{} for _ in prompts]
+    for (number, name), written in zip(rows, backend.generate(encoded, turns, max_tokens), strict=True):
+        drafts[number][name] = written
+    return drafts
 
 
-def without_repeats(text: str) -> str:
-    """A draft's phrases, each once: a small model that lists what it sees is apt to begin the list again."""
-    phrases = re.split(r"\s*([,;])\s*", text)
+def without_repeats(draft: Generation) -> Generation:
+    """The draft with each phrase once: a small model that lists objects is apt to begin the list again."""
+    phrases = re.split(r"\s*([,;])\s*", draft.text)
     kept: dict[str, str] = {}
-    for mark, phrase in zip(["", *phrases[1::2]], phrases[::2], strict=True):
-        kept.setdefault(phrase, mark)
-    return "".join(
-        f"{mark} {phrase}" if mark and number else phrase for number, (phrase, mark) in enumerate(kept.items())
+    for separator, phrase in zip(["", *phrases[1::2]], phrases[::2], strict=True):
+        kept.setdefault(phrase, separator)
+    text = "".join(
+        f"{separator} {phrase}" if separator and number else phrase
+        for number, (phrase, separator) in enumerate(kept.items())
     )
+    return dataclasses.replace(draft, text=text)

@@ -1,37 +1,26 @@
-"""ExpertDrafts → text: the fusion pass reads vision tokens, instruction and drafts, and writes the final sentence.
-
-Shapes: B images, Q vision tokens, H features.
-"""
+"""ExpertDrafts → text: fusion reads the image, the instruction and the drafts, and writes the final sentence."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import Tensor
-
 from rsmoe_core.model.experts import ExpertDrafts
-from rsmoe_core.model.language.decoder import Generation
-from rsmoe_core.model.language.generation import LanguageModel, write
-from rsmoe_core.model.tokenizer import Tokenizer
+from rsmoe_core.model.language.base import Backend, Encoded, Turn
 from rsmoe_core.roles import FUSION
-
-
-def fusion_prompt(tokenizer: Tokenizer, instruction: str, drafts: ExpertDrafts) -> str:
-    """What the fusion pass reads beside the picture: the instruction, then each draft under its expert's mark."""
-    return f"{instruction} {tokenizer.join_parts(drafts)}"
+from rsmoe_core.types import Generation
 
 
 def fuse(
-    language: LanguageModel,
-    tokenizer: Tokenizer,
-    tokens_BQH: Tensor,
+    backend: Backend,
+    encoded: Encoded,
+    images: Sequence[int],
     instructions: Sequence[str],
     drafts: Sequence[ExpertDrafts],
-    *,
     max_tokens: int,
-    beams: int,
 ) -> list[Generation]:
-    """The final text of each image, with its confidence."""
-    prompts = [fusion_prompt(tokenizer, i, d) for i, d in zip(instructions, drafts, strict=True)]
-    roles = [FUSION] * len(prompts)
-    return write(language, tokenizer, tokens_BQH, prompts, max_tokens=max_tokens, beams=beams, roles=roles)
+    """The final text for each instruction; `images` gives the index of the image that it is about."""
+    turns = [
+        Turn(image, FUSION, instruction, {name: one.text for name, one in own.items()})
+        for image, instruction, own in zip(images, instructions, drafts, strict=True)
+    ]
+    return backend.generate(encoded, turns, max_tokens)

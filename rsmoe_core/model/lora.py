@@ -10,9 +10,8 @@ from typing import Any, cast
 from peft import LoraConfig, LoraModel, PeftModel, get_peft_model, set_peft_model_state_dict
 from torch import nn
 
-from rsmoe_core.checkpoint.adapters import read_adapters
+from rsmoe_core.checkpoint.adapters import ADAPTERS, read_adapters
 from rsmoe_core.config import LoraSettings, ModelConfig
-from rsmoe_core.roles import ADAPTERS
 
 _LORA = "lora_"
 """What peft has in the names of an adapter's parameters."""

@@ -1,31 +1,25 @@
-"""VisionTokens + instruction → RoutedPrompts: the Instruction Router writes a prompt for each expert.
-
-Shapes: B images, Q vision tokens, H features.
-"""
+"""Encoded images + instruction → RoutedPrompts: the Instruction Router writes a prompt for each expert."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import Tensor
-
-from rsmoe_core.model.language.generation import LanguageModel, write
-from rsmoe_core.model.tokenizer import Tokenizer
-from rsmoe_core.roles import DEFAULT_PROMPTS, ROUTER
+from rsmoe_core.model.language.base import Backend, Encoded, Turn
+from rsmoe_core.model.prompts import split_parts
+from rsmoe_core.roles import ROUTER
 
 RoutedPrompts = dict[str, str]
-"""Expert name → the prompt that the router wrote for it."""
+"""Expert → the prompt that the router wrote for it; experts that it left out are missing."""
 
 
 def route(
-    language: LanguageModel, tokenizer: Tokenizer, tokens_BQH: Tensor, instructions: Sequence[str], max_tokens: int
+    backend: Backend,
+    encoded: Encoded,
+    images: Sequence[int],
+    instructions: Sequence[str],
+    experts: Sequence[str],
+    max_tokens: int,
 ) -> list[RoutedPrompts]:
-    """Prompts for every expert, for each image. An expert that the router left out is asked its plain question."""
-    roles = [ROUTER] * len(instructions)
-    written = write(language, tokenizer, tokens_BQH, instructions, max_tokens=max_tokens, roles=roles)
-    return [plain_prompts(tokenizer.experts) | tokenizer.split_parts(w.ids) for w in written]
-
-
-def plain_prompts(experts: Sequence[str]) -> RoutedPrompts:
-    """What each expert is asked where nobody has anything more particular to ask."""
-    return {name: DEFAULT_PROMPTS.get(name, name) for name in experts}
+    """The router's prompts for each instruction; `images` gives the index of the image that it is about."""
+    turns = [Turn(image, ROUTER, text) for image, text in zip(images, instructions, strict=True)]
+    return [split_parts(written.text, experts) for written in backend.generate(encoded, turns, max_tokens)]

@@ -1,6 +1,8 @@
-"""The composition: parts are built outside and handed in.
+"""The native model, composed of parts that are built outside and handed in.
 
-pixels_BCHW ─vision─▶ patches_BPD ─qformer─▶ VisionTokens ─language (router, experts, fusion)─▶ text
+    pixels_BCHW ─vision─▶ patches_BPD ─qformer─▶ VisionTokens ─language model in a role─▶ text
+
+Shapes: B images, C channels, H rows, W columns, P patches, D patch features, Q vision tokens, T instruction tokens.
 """
 
 from __future__ import annotations
@@ -14,62 +16,59 @@ from torch import Tensor, nn
 
 from rsmoe_core.config import ModelConfig
 from rsmoe_core.model.detector import DETECTORS, Detector
-from rsmoe_core.model.experts import ExpertDrafts, draft
-from rsmoe_core.model.fusion import fuse
-from rsmoe_core.model.language.decoder import Generation
-from rsmoe_core.model.language.generation import LanguageModel, RoleCopies, RoleDecoders, write
 from rsmoe_core.model.qformer import QFormer
-from rsmoe_core.model.router import RoutedPrompts, plain_prompts, route
 from rsmoe_core.model.tokenizer import Tokenizer
-from rsmoe_core.model.vision.efficientnet_lite import EfficientNetLite
-from rsmoe_core.roles import BASE, roles
+from rsmoe_core.model.vision.base import ImageEncoder, build_encoder
+from rsmoe_core.roles import all_roles
 
 
 class RSMoE(nn.Module):
-    """An image encoder, a VLM encoder and a language model, with or without the adapters that make it a mixture."""
+    """An image encoder, a VLM encoder and a language model, with or without the adapters that make it a mixture.
+
+    `language` has one of two forms. To train, it is transformers' LlamaForCausalLM, wrapped by peft once there are
+    experts; to generate, it is `model.language.native.RoleDecoders` (see `rsmoe_core.checkpoint.inference`).
+    """
 
     def __init__(
         self,
         config: ModelConfig,
         tokenizer: Tokenizer,
-        vision: EfficientNetLite,
+        vision: ImageEncoder,
         qformer: QFormer,
-        language: LanguageModel,
+        language: nn.Module,
         detectors: nn.ModuleDict | None = None,
+        *,
+        has_experts: bool = False,
     ) -> None:
         super().__init__()
         self.config = config
         self.tokenizer = tokenizer
         self.vision = vision
         self.qformer = qformer
-        self.language: LanguageModel = language
-        # A ModuleDict of Counters, which its type does not say.
+        self.language: Any = language
+        # A ModuleDict of Detectors, which its type does not say.
         self.detectors: Any = nn.ModuleDict() if detectors is None else detectors
+        self.has_experts = has_experts
+        """False after stage 1, when there is one language model without adapters."""
 
     @property
     def roles(self) -> tuple[str, ...]:
         """Router, experts and fusion of this model's experts."""
-        return roles(self.config.experts)
-
-    @property
-    def has_experts(self) -> bool:
-        """False after stage 1, when there is one language model and nobody to route to."""
-        if isinstance(self.language, RoleDecoders):
-            return len(self.language.decoders) > 1
-        return hasattr(self.language, "peft_config") or isinstance(self.language, RoleCopies)
+        return all_roles(self.config.experts)
 
     def add_experts(self) -> None:
-        """Start router, experts and fusion from the stage-1 language model."""
-        from rsmoe_core.model import lora
+        """Add adapters for router, experts and fusion to the stage-1 language model."""
+        from rsmoe_core.model import lora  # here, since importing peft takes seconds and inference does not need it
 
         self.language = lora.add_adapters(self.language, self.roles, self.config.lora)
+        self.has_experts = True
 
     def add_detector(self, name: str) -> None:
-        """Start one of `DETECTORS` from the detector that is there, or from the image encoder's first layers."""
+        """Add one of `DETECTORS`, initialised from an existing detector or from the image encoder's first layers."""
         start = next(iter(self.detectors.values()), self.vision)
-        counting = self.config.detection.with_classes(DETECTORS[name])
-        self.config = dataclasses.replace(self.config, detection=counting)
-        self.detectors[name] = Detector(self.config.vision, DETECTORS[name], counting.width)
+        detection = self.config.detection.with_classes(DETECTORS[name])
+        self.config = dataclasses.replace(self.config, detection=detection)
+        self.detectors[name] = Detector(self.config.vision, DETECTORS[name], detection.width)
         self.detectors[name].start_from(start)
 
     def encode(self, patches_BPD: Tensor, instructions: Sequence[str]) -> Tensor:
@@ -80,47 +79,15 @@ class RSMoE(nn.Module):
         ids_BT = torch.tensor([row + [pad] * (longest - len(row)) for row in rows], device=device)
         return self.qformer(patches_BPD.to(device), ids_BT, ids_BT.ne(pad).long())
 
-    def ask_experts(
-        self, tokens_BQH: Tensor, instructions: Sequence[str], routed: bool = True
-    ) -> tuple[list[RoutedPrompts], list[ExpertDrafts]]:
-        """The router's prompts for each image (their plain questions if not `routed`), and the experts' drafts."""
-        limits = self.config.decoding
-        if routed:
-            prompts = route(self.language, self.tokenizer, tokens_BQH, instructions, limits.prompt_tokens)
-        else:
-            prompts = [plain_prompts(self.tokenizer.experts) for _ in instructions]
-        return prompts, draft(self.language, self.tokenizer, tokens_BQH, prompts, limits.draft_tokens)
-
-    def fuse(
-        self, tokens_BQH: Tensor, instructions: Sequence[str], drafts: Sequence[ExpertDrafts], beams: int | None = None
-    ) -> list[Generation]:
-        """The final text of each image; `beams` None takes the configured beam width."""
-        limits = self.config.decoding
-        return fuse(
-            self.language,
-            self.tokenizer,
-            tokens_BQH,
-            instructions,
-            drafts,
-            max_tokens=limits.caption_tokens,
-            beams=limits.beams if beams is None else beams,
-        )
-
-    def answer(self, tokens_BQH: Tensor, prompts: Sequence[str], beams: int = 1) -> list[Generation]:
-        """What the stage-1 language model says by itself, without router, experts and fusion."""
-        limit = self.config.decoding.caption_tokens
-        bare = [BASE] * len(prompts) if self.has_experts else None
-        return write(self.language, self.tokenizer, tokens_BQH, prompts, max_tokens=limit, beams=beams, roles=bare)
-
 
 def build(config: ModelConfig, tokenizer: Tokenizer) -> RSMoE:
     """A model without experts, randomly initialised from torch's global generator."""
-    from rsmoe_core.model.language.llama import build_language_model
+    from rsmoe_core.model.language.llama import build_language_model  # here, since importing transformers takes seconds
 
     return RSMoE(
         config,
         tokenizer,
-        vision=EfficientNetLite(config.vision),
+        vision=build_encoder(config.vision),
         qformer=QFormer(config),
         language=build_language_model(config.language, tokenizer),
         detectors=build_detectors(config),
@@ -128,7 +95,7 @@ def build(config: ModelConfig, tokenizer: Tokenizer) -> RSMoE:
 
 
 def build_detectors(config: ModelConfig) -> nn.ModuleDict:
-    """The detectors that a configuration speaks of, randomly initialised."""
+    """The detectors that a configuration lists, randomly initialised."""
     return nn.ModuleDict(
         {
             name: Detector(config.vision, classes, config.detection.width)

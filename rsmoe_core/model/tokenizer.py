@@ -1,12 +1,11 @@
 """Text ↔ token ids. A model has one byte-level BPE vocabulary of its own, shared by router, experts and fusion.
 
-Boxes: `<bos>` prompt `<sep>` answer `<eos>`, and one mark for each expert, which heads that expert's part wherever the
-parts of several experts stand in one text.
+Special tokens: `<bos>` prompt `<sep>` answer `<eos>`, `<pad>`, and one marker for each expert (see `prompts`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,33 +14,28 @@ from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 
 from rsmoe_core.checkpoint.validation import read_json
 from rsmoe_core.errors import ModelError
+from rsmoe_core.model.prompts import marker
 
 PAD, BOS, EOS, SEP = "<pad>", "<bos>", "<eos>", "<sep>"
 FILE_NAME = "tokenizer.json"
 
 _LONGEST = 2**26
 """Bytes of the file."""
-# Others could hold patterns that take for ever to match.
+# Other parts could hold patterns that take forever to match.
 _PARTS = {"BPE", "ByteLevel", "Sequence", "NFKC", "Lowercase"}
 
 
-def mark(expert: str) -> str:
-    """The mark that heads the part of `expert`."""
-    return f"<{expert}>"
-
-
 class Tokenizer:
-    """A vocabulary and the marks in it."""
+    """A vocabulary and its special tokens."""
 
     def __init__(self, tokenizer: tokenizers.Tokenizer, experts: Sequence[str]) -> None:
         self._tokenizer = tokenizer
         self.experts = tuple(experts)
-        marks = [PAD, BOS, EOS, SEP, *map(mark, experts)]
-        ids = {m: number for m in marks if (number := tokenizer.token_to_id(m)) is not None}
-        if missing := [m for m in marks if m not in ids]:
-            raise ModelError(f"{FILE_NAME}: lacks the marks {', '.join(missing)}; export the model again")
+        special = [PAD, BOS, EOS, SEP, *map(marker, experts)]
+        ids = {token: number for token in special if (number := tokenizer.token_to_id(token)) is not None}
+        if missing := [token for token in special if token not in ids]:
+            raise ModelError(f"{FILE_NAME}: lacks the special tokens {', '.join(missing)}; export the model again")
         self.pad, self.bos, self.eos, self.sep = ids[PAD], ids[BOS], ids[EOS], ids[SEP]
-        self._owner = {ids[mark(name)]: name for name in experts}
 
     @classmethod
     def train(cls, texts: Iterable[str], vocab_size: int, experts: Sequence[str]) -> Tokenizer:
@@ -52,7 +46,7 @@ class Tokenizer:
         tokenizer.decoder = decoders.ByteLevel()
         trainer = trainers.BpeTrainer(
             vocab_size=vocab_size,
-            special_tokens=[PAD, BOS, EOS, SEP, *map(mark, experts)],
+            special_tokens=[PAD, BOS, EOS, SEP, *map(marker, experts)],
             initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
             show_progress=False,
         )
@@ -94,32 +88,19 @@ class Tokenizer:
         return self._tokenizer.get_vocab_size()
 
     def encode(self, text: str) -> list[int]:
-        """Ids of a text, without `<bos>` and `<eos>`; marks of experts in it become one id each."""
+        """Ids of a text, without `<bos>` and `<eos>`; markers of experts in it become one id each."""
         return self._tokenizer.encode(text, add_special_tokens=False).ids
 
     def prompt_ids(self, prompt: str) -> list[int]:
-        """`<bos>` prompt `<sep>`: what the language model reads before it writes."""
+        """`<bos>` prompt `<sep>`: what the language model reads before it generates."""
         return [self.bos, *self.encode(prompt), self.sep]
 
-    def decode(self, ids: Sequence[int]) -> str:
-        """The text of ids up to `<eos>`, without marks."""
-        return self._tokenizer.decode(self._until_eos(ids), skip_special_tokens=True).strip()
-
-    def join_parts(self, parts: Mapping[str, str]) -> str:
-        """One text of the parts of several experts, each headed by its mark, in the experts' order."""
-        return " ".join(f"{mark(name)} {parts[name]}" for name in self.experts if name in parts)
-
-    def split_parts(self, ids: Sequence[int]) -> dict[str, str]:
-        """The inverse of `join_parts`, from ids; parts that are not there, or are empty, are left out."""
-        parts: dict[str, list[int]] = {}
-        current: list[int] = []
-        for token in self._until_eos(ids):
-            if token in self._owner:
-                current = parts.setdefault(self._owner[token], [])
-            else:
-                current.append(token)
-        texts = {name: self.decode(part) for name, part in parts.items()}
-        return {name: text for name, text in texts.items() if text}
+    def decode(self, ids: Sequence[int], *, keep_markers: bool = False) -> str:
+        """The text of ids up to `<eos>`, without special tokens; `keep_markers` leaves those of experts in it."""
+        ids = self._until_eos(ids)
+        if keep_markers:
+            ids = [token for token in ids if token not in (self.pad, self.bos, self.sep)]
+        return self._tokenizer.decode(ids, skip_special_tokens=not keep_markers).strip()
 
     def _until_eos(self, ids: Sequence[int]) -> list[int]:
         ids = list(ids)

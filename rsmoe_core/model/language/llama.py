@@ -1,7 +1,6 @@
-"""The LLM block: a small Llama-type decoder that reads vision tokens and a prompt, and writes text.
+"""The language model for training: a small Llama-type decoder of transformers, behind vision tokens and a prompt.
 
-With adapters on it (see `lora`) the same block plays every role: router, experts, fusion. This is the form in
-which it is trained; `decoder` has the form in which it is used, `writing` lets both write.
+With adapters on it (see `model.lora`) the same model plays every role. `decoder` has the form for inference.
 
 Shapes: B images, R rows of text, Q vision tokens, T text tokens, L = Q + T, H features.
 """
@@ -9,15 +8,19 @@ Shapes: B images, R rows of text, Q vision tokens, T text tokens, L = Q + T, H f
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.rnn import pad_sequence
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from rsmoe_core.config import LanguageConfig
+from rsmoe_core.model.language.decoder import DecodedSequence
 from rsmoe_core.model.tokenizer import Tokenizer
 
 _TINY = 1e-8
@@ -96,3 +99,58 @@ def _visible(row_BT: Tensor, queries: int) -> Tensor:
 def decoder(language: Any) -> nn.Module:
     """The decoder below the output layer, adapters included."""
     return language.get_decoder() if isinstance(language, LlamaForCausalLM) else language.base_model.model.get_decoder()
+
+
+class TransformersDecoders(nn.Module):
+    """Generation by transformers' own `generate`, with the interface of `native.RoleDecoders`.
+
+    It is many times slower, and is there to compare with: in tests and in `rsmoe bench`.
+    """
+
+    def __init__(self, models: Mapping[str, nn.Module], pad: int) -> None:
+        """`models` gives a causal language model for each role; `pad` is the id of the padding token."""
+        super().__init__()
+        self.models = nn.ModuleDict(models)
+        self._pad = pad
+
+    @torch.inference_mode()
+    def generate(
+        self, tokens_RQH: Tensor, prompts: Sequence[Sequence[int]], roles: Sequence[str], max_tokens: int, eos: int
+    ) -> list[DecodedSequence]:
+        """Decode each prompt in its role; prompts of one role are padded on the left and masked."""
+        sequences: dict[int, DecodedSequence] = {}
+        for role in dict.fromkeys(roles):
+            rows = [row for row, of_row in enumerate(roles) if of_row == role]
+            own = self._generate(self.models[role], tokens_RQH[rows], [prompts[row] for row in rows], max_tokens, eos)
+            sequences.update(zip(rows, own, strict=True))
+        return [sequences[row] for row in range(len(roles))]
+
+    def _generate(
+        self, language: Any, tokens_RQH: Tensor, prompts: Sequence[Sequence[int]], max_tokens: int, eos: int
+    ) -> list[DecodedSequence]:
+        embed = language.get_input_embeddings()
+        rows_LH = [
+            torch.cat([tokens_QH, embed(torch.tensor(prompt, device=tokens_QH.device))])
+            for tokens_QH, prompt in zip(tokens_RQH, prompts, strict=True)
+        ]
+        mask = [row.new_ones(len(row)) for row in rows_LH]
+        generated = language.generate(
+            inputs_embeds=pad_sequence(rows_LH, batch_first=True, padding_side="left"),
+            attention_mask=pad_sequence(mask, batch_first=True, padding_side="left").long(),
+            max_new_tokens=max_tokens,
+            do_sample=False,
+            pad_token_id=self._pad,
+            eos_token_id=eos,
+            return_dict_in_generate=True,
+            output_scores=True,
+        )
+        ids_RT = generated.sequences
+        log_probabilities = torch.stack(generated.scores, dim=1).float().log_softmax(dim=-1)
+        chosen_RT = log_probabilities.gather(2, ids_RT[..., None])[..., 0]
+        # Everything up to and including the first <eos> counts; what follows is padding.
+        counts_RT = ((ids_RT == eos).cumsum(dim=1) - (ids_RT == eos).long()) == 0
+        means = ((chosen_RT * counts_RT).sum(dim=1) / counts_RT.sum(dim=1).clamp(min=1)).tolist()
+        return [
+            DecodedSequence(tuple(ids[: ids.index(eos)] if eos in ids else ids), min(1.0, math.exp(mean)))
+            for ids, mean in zip(ids_RT.tolist(), means, strict=True)
+        ]

@@ -1,0 +1,100 @@
+"""Encoded images → Descriptions: router, experts and fusion, over any backend.
+
+encoded ─router─▶ RoutedPrompts ─experts─▶ ExpertDrafts ─fusion─▶ Description
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from types import MappingProxyType
+
+from rsmoe_core.config import DecodingConfig
+from rsmoe_core.inference.ablations import Ablation
+from rsmoe_core.model.experts import ExpertDrafts, draft, without_repeats
+from rsmoe_core.model.fusion import fuse
+from rsmoe_core.model.language.base import Backend, Encoded, Turn
+from rsmoe_core.model.router import RoutedPrompts, route
+from rsmoe_core.roles import BASE, CAPTION_INSTRUCTION, default_prompts
+from rsmoe_core.types import Description, Generation
+
+
+def describe(
+    backend: Backend,
+    encoded: Encoded,
+    images: Sequence[int],
+    experts: Sequence[str],
+    limits: DecodingConfig,
+    ablations: Sequence[Ablation],
+) -> list[list[Description]]:
+    """For each of the images (indices into `encoded`) a description by each ablation; what they share is done once."""
+    drafted = {
+        routed: draft_captions(backend, encoded, images, experts, limits, routed=routed)
+        for routed in {ablation.router for ablation in ablations}
+    }
+    described = [
+        _finish(backend, encoded, images, limits, ablation, *drafted[ablation.router]) for ablation in ablations
+    ]
+    return [list(by_ablation) for by_ablation in zip(*described, strict=True)]
+
+
+def draft_captions(
+    backend: Backend,
+    encoded: Encoded,
+    images: Sequence[int],
+    experts: Sequence[str],
+    limits: DecodingConfig,
+    *,
+    routed: bool = True,
+) -> tuple[list[RoutedPrompts], list[ExpertDrafts]]:
+    """The prompt of every expert for each image, and its draft.
+
+    An expert that the router left out gets its default prompt; so does every expert if not `routed`.
+    """
+    prompts: list[RoutedPrompts] = [default_prompts(experts) for _ in images]
+    if routed:
+        instructions = [CAPTION_INSTRUCTION] * len(images)
+        written = route(backend, encoded, images, instructions, experts, limits.prompt_tokens)
+        prompts = [default | own for default, own in zip(prompts, written, strict=True)]
+    drafts = draft(backend, encoded, images, prompts, limits.draft_tokens)
+    return prompts, [{name: without_repeats(text) for name, text in own.items()} for own in drafts]
+
+
+def caption_without_experts(
+    backend: Backend, encoded: Encoded, images: Sequence[int], limits: DecodingConfig
+) -> list[Generation]:
+    """The captions of the stage-1 language model alone."""
+    return backend.generate(
+        encoded, [Turn(image, BASE, CAPTION_INSTRUCTION) for image in images], limits.caption_tokens
+    )
+
+
+def as_sentence(text: str) -> str:
+    """A text as the model generates it ("a pond is near a road .") → a sentence ("A pond is near a road.")."""
+    text = re.sub(r"\s+([.,;:!?])", r"\1", text.strip())
+    if not text:
+        return ""
+    return text[0].upper() + text[1:] + ("" if text[-1] in ".!?" else ".")
+
+
+def _finish(
+    backend: Backend,
+    encoded: Encoded,
+    images: Sequence[int],
+    limits: DecodingConfig,
+    ablation: Ablation,
+    prompts: Sequence[RoutedPrompts],
+    drafts: Sequence[ExpertDrafts],
+) -> list[Description]:
+    used = [{name: text for name, text in own.items() if name not in ablation.without} for own in drafts]
+    if ablation.output == "join":
+        captions = [Generation(", ".join(filter(None, (text.text for text in own.values())))) for own in used]
+    elif ablation.output == "base":
+        captions = caption_without_experts(backend, encoded, images, limits)
+    else:
+        instructions = [CAPTION_INSTRUCTION] * len(images)
+        captions = fuse(backend, encoded, images, instructions, used, limits.caption_tokens)
+    return [
+        Description(as_sentence(caption.text), MappingProxyType(own), caption.confidence, MappingProxyType(prompt))
+        for caption, own, prompt in zip(captions, used, prompts, strict=True)
+    ]
