@@ -1,8 +1,9 @@
-"""rsmoe_core knows pixels and language: the RS-MoE model, its training and its scores. It reads no maps.
+"""rsmoe_core knows pixels and language: the RS-MoE model, its training and its evaluation. It reads no rasters.
 
 from rsmoe_core import load
 engine = load("nano")
-engine.caption(images)          # HxWx3 uint8 arrays or PIL images → list of Description
+engine.caption(images)                        # HxWx3 uint8 arrays or PIL images → list of Description
+engine.ask(images, "How many ships?")         # → list of Answer
 """
 
 from __future__ import annotations
@@ -12,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rsmoe_core.engine import Engine, load
-    from rsmoe_core.types import Description, Request
+    from rsmoe_core.types import Answer, Description, Request
 
-__all__ = ["Description", "Engine", "Request", "load"]
+__all__ = ["Answer", "Description", "Engine", "Request", "load"]
 
-_HOMES = {"Engine": "engine", "load": "engine", "Description": "types", "Request": "types"}
+_MODULES = {"Engine": "engine", "load": "engine", "Answer": "types", "Description": "types", "Request": "types"}
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for only then: `rsmoe --help` needs neither torch nor numpy."""
-    if name in _HOMES:
-        return getattr(import_module(f"rsmoe_core.{_HOMES[name]}"), name)
+    """Import lazily: `rsmoe --help` needs neither torch nor numpy."""
+    if name in _MODULES:
+        return getattr(import_module(f"rsmoe_core.{_MODULES[name]}"), name)
     raise AttributeError(f"module 'rsmoe_core' has no attribute '{name}'")

@@ -74,7 +74,7 @@ def load(model: str, merged: bool) -> Engine:
 
     folder = find_model(model)
     loaded = load_model(folder)
-    of_role = lora.merged if merged else lora.Switched
+    of_role = lora.merged if merged else lora.SwitchedRole
     models = {role: of_role(loaded.language, role) for role in loaded.roles}
     loaded.language = TransformersDecoders(models, loaded.tokenizer.pad)
     backend = NativeBackend(loaded, model, fingerprint(folder), threads=1)

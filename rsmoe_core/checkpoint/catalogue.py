@@ -1,4 +1,4 @@
-"""Models by name: where a model's folder is, and what is in it, told without loading its weights."""
+"""Models by name: where a model's folder is, and what is in it, without loading its weights."""
 
 from __future__ import annotations
 
@@ -19,20 +19,21 @@ BUILT_IN = Path(__file__).parents[1] / "models"
 
 CARD = "README.md"
 
-# Batch norms keep these beside their parameters; no training step changes them by a gradient.
-_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+_BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
+"""Names of tensors that are no parameters: running statistics of batch norms."""
 _CARD_LINES = 12
+"""Most lines of the model card in a summary."""
 
 
 @dataclass(frozen=True)
 class ModelSummary:
-    """What there is to know of a model before it is loaded."""
+    """What is known about a model before it is loaded."""
 
     name: str
-    """As it was asked for."""
+    """As the user gave it."""
     folder: Path
     revision: str
-    """Fingerprint of everything that decides what it says."""
+    """Fingerprint of everything that decides its output."""
     size: int
     """Bytes on disk."""
     config: ModelConfig
@@ -53,9 +54,11 @@ def built_in_models() -> list[str]:
 
 
 def find_model(model: str, revision: str | None = None) -> Path:
-    """The folder of a model: of a built-in name, a folder as it is, or of a hub id, which is fetched.
+    """The folder of a built-in model, a folder as it is, or that of a hub id, which is downloaded.
 
-    Raises UsageError for a name that means nothing, ModelError where the hub does not give it.
+    Raises:
+        UsageError: the name is none of these.
+        ModelError: the hub does not have it, or cannot be reached.
     """
     if model in built_in_models():
         return BUILT_IN / model
@@ -68,7 +71,12 @@ def find_model(model: str, revision: str | None = None) -> Path:
 
 
 def summarise(model: str) -> ModelSummary:
-    """What is in a model, by built-in name, folder or hub id. Raises UsageError and ModelError."""
+    """What is in a model, by built-in name, folder or hub id.
+
+    Raises:
+        UsageError: the name is none of these.
+        ModelError: the model cannot be downloaded, or is damaged.
+    """
     folder = find_model(model)
     config = load_config(folder)
     return ModelSummary(
@@ -83,7 +91,7 @@ def summarise(model: str) -> ModelSummary:
 
 
 def _parts(folder: Path, names: tuple[str, ...]) -> dict[str, int]:
-    """Parameters by part, from the heads of the weight files."""
+    """Parameters by part, from the headers of the weight files."""
     parts = dict.fromkeys(("vision", "qformer", "language"), 0)
     for key, count in _counts(folder / WEIGHTS).items():
         name = key.split(".")[0]
@@ -98,15 +106,15 @@ def _parts(folder: Path, names: tuple[str, ...]) -> dict[str, int]:
 
 
 def _counts(path: Path) -> dict[str, int]:
-    """Numbers in each tensor of a weight file that are parameters."""
-    return {key: math.prod(shape) for key, shape in shapes_of(path).items() if not key.endswith(_STATISTICS)}
+    """Number of parameters in each tensor of a weight file."""
+    return {key: math.prod(shape) for key, shape in shapes_of(path).items() if not key.endswith(_BUFFERS)}
 
 
 def _card_head(folder: Path) -> str:
     path = folder / CARD
     if not path.is_file():
         return ""
-    # Between two lines of dashes stands what the hub reads, not people.
+    # The block between lines of dashes is metadata for the hub.
     text = re.sub(r"\A---\n.*?\n---\n", "", path.read_text(encoding="utf-8", errors="replace"), flags=re.DOTALL)
     return "\n".join(text.split("\n## ")[0].strip().splitlines()[:_CARD_LINES])
 

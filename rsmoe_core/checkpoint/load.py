@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from rsmoe_core.checkpoint import expected
-from rsmoe_core.checkpoint.adapters import ADAPTERS
+from rsmoe_core.checkpoint.adapters import ADAPTERS, read_adapters
 from rsmoe_core.checkpoint.validation import read_json_file
 from rsmoe_core.checkpoint.weights import read_weights
 from rsmoe_core.config import ModelConfig
@@ -54,7 +54,7 @@ def save_model(model: RSMoE, folder: Path, *, half: bool = False, merged: bool =
     elif model.has_experts:
         from rsmoe_core.model import lora  # here, since importing peft and transformers takes seconds
 
-        lora.save_adapters(model.language, folder)
+        lora.save_adapters(model.language, folder / ADAPTERS)
         for path in (folder / ADAPTERS).glob("*/*.safetensors"):
             save_file(_stored(load_file(str(path)), half), str(path), metadata={"format": "pt"})
 
@@ -77,7 +77,7 @@ def load_model(folder: Path, device: str = "cpu") -> RSMoE:
     if (folder / ADAPTERS).is_dir():
         from rsmoe_core.model import lora  # here, since importing peft and transformers takes seconds
 
-        model.language = lora.load_adapters(model.language, folder, config)
+        model.language = lora.load_adapters(model.language, read_adapters(folder, config), config.lora)
         model.has_experts = True
     return model.to(device).eval()
 

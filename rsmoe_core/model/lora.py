@@ -1,24 +1,23 @@
-"""Roles as LoRA adapters on one language model: the only place that knows peft."""
+"""Roles as LoRA adapters on one language model: the only module that imports peft."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, cast
 
 from peft import LoraConfig, LoraModel, PeftModel, get_peft_model, set_peft_model_state_dict
-from torch import nn
+from torch import Tensor, nn
 
-from rsmoe_core.checkpoint.adapters import ADAPTERS, read_adapters
-from rsmoe_core.config import LoraSettings, ModelConfig
+from rsmoe_core.config import LoraSettings
 
 _LORA = "lora_"
 """What peft has in the names of an adapter's parameters."""
 
 
 def add_adapters(language: nn.Module, names: Sequence[str], settings: LoraSettings) -> PeftModel:
-    """Put a fresh adapter for each name on the language model; as they start, they change nothing."""
+    """Add a fresh adapter for each name to the language model; untrained adapters change nothing."""
     config = LoraConfig(
         r=settings.rank,
         lora_alpha=settings.alpha,
@@ -33,9 +32,9 @@ def add_adapters(language: nn.Module, names: Sequence[str], settings: LoraSettin
 
 
 def activate(language: PeftModel, role: str | None) -> None:
-    """Let the language model speak in one role while training; only that role's adapter then takes gradients.
+    """Switch the language model to one role for training; only that role's adapter then takes gradients.
 
-    None is the language model without adapters.
+    A role of None is the language model without adapters.
     """
     layers = cast(LoraModel, language.base_model)
     if role is None:
@@ -45,8 +44,8 @@ def activate(language: PeftModel, role: str | None) -> None:
         language.set_adapter(role)
 
 
-class Switched(nn.Module):
-    """One role of a language model that several share: its adapter is switched on for each `generate`."""
+class SwitchedRole(nn.Module):
+    """One role of a shared language model: its adapter is switched on for each `generate`."""
 
     def __init__(self, language: PeftModel, role: str) -> None:
         super().__init__()
@@ -54,7 +53,7 @@ class Switched(nn.Module):
         self.get_input_embeddings = language.get_input_embeddings
 
     def generate(self, **inputs: Any) -> Any:
-        """As transformers has it."""
+        """As in transformers."""
         activate(self._language, self._role)
         return self._language.generate(**inputs)
 
@@ -71,22 +70,21 @@ def parameters_of(language: nn.Module, names: Sequence[str]) -> list[tuple[str, 
 
 
 def without_adapters(network: nn.Module) -> list[tuple[str, nn.Parameter]]:
-    """Named parameters of a network but for those of adapters on it."""
+    """Named parameters of a network, except those of adapters on it."""
     return [(key, p) for key, p in network.named_parameters() if _LORA not in key]
 
 
 def save_adapters(language: PeftModel, folder: Path) -> None:
-    """Write each adapter to `folder/adapters/<role>/` in peft's own format."""
+    """Write each adapter to `folder/<role>/` in peft's own format."""
     for name in language.peft_config:
         language.peft_config[name].base_model_name_or_path = None
-    language.save_pretrained(str(folder / ADAPTERS), selected_adapters=list(language.peft_config))
-    (folder / ADAPTERS / "README.md").unlink(missing_ok=True)
+    language.save_pretrained(str(folder), selected_adapters=list(language.peft_config))
+    (folder / "README.md").unlink(missing_ok=True)
 
 
-def load_adapters(language: nn.Module, folder: Path, config: ModelConfig) -> PeftModel:
-    """Put the adapters of a model folder on the language model. Raises ModelError where one is missing or damaged."""
-    states = read_adapters(folder, config)
-    model = add_adapters(language, list(states), config.lora)
+def load_adapters(language: nn.Module, states: Mapping[str, Mapping[str, Tensor]], settings: LoraSettings) -> PeftModel:
+    """Add adapters with these weights, by role and by peft's names, to the language model; nothing is left to train."""
+    model = add_adapters(language, list(states), settings)
     for name, state in states.items():
-        set_peft_model_state_dict(model, state, adapter_name=name)
+        set_peft_model_state_dict(model, dict(state), adapter_name=name)
     return model.requires_grad_(False).eval()
