@@ -99,7 +99,12 @@ Config = Annotated[
 ]
 Overlap = Annotated[int, typer.Option(min=0, help="Pixels that neighbouring tiles share.")]
 DstCrs = Annotated[str | None, typer.Option(metavar="CRS", help="CRS of the footprints in a GeoPackage.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace an output that exists, and the journal of an earlier run.")
+]
+RetryFailed = Annotated[
+    bool, typer.Option("--retry-failed", help="Run again what failed in an output, and nothing else.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object on stdout.")]
 AllowExternal = Annotated[
     bool,
