@@ -1,4 +1,4 @@
-"""The shape of a model, as frozen values that travel in `config.json`. Free of torch, so that it is cheap to read.
+"""The shape of a model, as frozen values that are stored in `config.json`. Free of torch, so that it is cheap to read.
 
 Sizes are numbers of features unless a field says otherwise; images are square and measured in pixels.
 """
@@ -6,31 +6,33 @@ Sizes are numbers of features unless a field says otherwise; images are square a
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rsmoe_core.checkpoint.validation import built, misfits
+from rsmoe_core.checkpoint.validation import inconsistencies, parse_config
 from rsmoe_core.errors import ModelError
-from rsmoe_core.types import EXPERTS
+from rsmoe_core.roles import DEFAULT_EXPERTS
 
 
 @dataclass(frozen=True)
 class VisionConfig:
-    """The image encoder: an EfficientNet-Lite (Tan & Le 2019, without squeeze-excite, with ReLU6)."""
+    """The image encoder. `width` and `depth` also shape the first layers of the detectors, whatever the encoder."""
 
+    encoder: str = "efficientnet_lite"
+    """Name of a registered encoder; see `rsmoe_core.model.vision.base.ENCODERS`."""
     width: float = 1.1
-    """Channel multiplier; 1.0 is Lite0, 1.1 is Lite2."""
+    """Channel multiplier of EfficientNet-Lite; 1.0 is Lite0, 1.1 is Lite2."""
     depth: float = 1.2
-    """Layer multiplier; 1.0 is Lite0, 1.2 is Lite2."""
+    """Layer multiplier of EfficientNet-Lite; 1.0 is Lite0, 1.2 is Lite2."""
     image_size: int = 224
-    """Side of the square input, in pixels; a multiple of 32."""
+    """Side of the square input, in pixels."""
     feature_size: int = 1280
     """Channels of the patch features that leave the encoder."""
-
-    @property
-    def grid(self) -> int:
-        """Patches along one side of the image: one for every 32 pixels."""
-        return self.image_size // 32
+    pretrained: str = ""
+    """File, folder or hub id of the encoder's published weights, from which training starts. Not read for inference."""
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """Further settings of the encoder, as plain JSON values; each encoder checks its own."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,9 @@ class QFormerConfig:
     heads: int = 4
     intermediate_size: int = 768
     cross_attention_every: int = 1
-    """The queries look at the patches in every n-th layer."""
+    """Every n-th layer has cross-attention from the queries to the patches."""
     dropout: float = 0.1
-    """Dropped share of activations while training."""
+    """Dropped share of activations during training."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +63,12 @@ class LanguageConfig:
     max_length: int = 192
     """Positions: vision tokens, instruction, drafts and answer together."""
     dropout: float = 0.1
-    """Dropped share of input embeddings while training."""
+    """Dropped share of input embeddings during training."""
 
 
 @dataclass(frozen=True)
 class LoraSettings:
-    """The low-rank adapters that make a role (router, expert, fusion) out of the shared language model."""
+    """The low-rank adapters that turn the shared language model into each role (router, experts, fusion)."""
 
     rank: int = 16
     alpha: int = 32
@@ -77,21 +79,21 @@ class LoraSettings:
 
 @dataclass(frozen=True)
 class DetectionConfig:
-    """The detectors, which find the single things that the objects expert is to count."""
+    """The detectors, which find single objects so that they can be counted, and how their scores are calibrated."""
 
     classes: tuple[str, ...] = ()
-    """What they find: names of `rsmoe_core.model.detector.DETECTOR_CLASSES`; none leaves the model without detectors."""
+    """Detector classes: names of `rsmoe_core.model.detector.DETECTOR_CLASSES`. Empty for a model without detectors."""
     thresholds: tuple[float, ...] = ()
-    """For each cls the heat above which there is a thing."""
+    """For each class, the heatmap score at which a detection has a confidence of one half."""
     slopes: tuple[float, ...] = ()
-    """For each cls how fast confidence rises with the logarithm of the heat's odds."""
+    """For each class, how fast confidence rises with the log-odds of the heatmap score."""
     log_count_stds: tuple[float, ...] = ()
-    """For each cls the standard deviation of the logarithm of counts to the truth, on pictures held out."""
+    """For each class, the standard deviation of the logarithm of found to true counts, on the validation split."""
     width: int = 64
-    """Channels on the way from features to heat."""
+    """Channels between the features and the heatmap."""
 
     def with_classes(self, more: tuple[str, ...]) -> DetectionConfig:
-        """With more classes, of whose heat nothing is known yet."""
+        """With further classes, not calibrated yet."""
         new = tuple(name for name in more if name not in self.classes)
         return dataclasses.replace(
             self,
@@ -101,18 +103,19 @@ class DetectionConfig:
             log_count_stds=(*self.log_count_stds, *(0.5 for _ in new)),
         )
 
-    def calibrated(self, cls: str, threshold: float, slope: float, spread: float) -> DetectionConfig:
-        """The same with another reading of one cls's heat."""
-        known = dict(
+    def calibrated(self, class_name: str, threshold: float, slope: float, log_count_std: float) -> DetectionConfig:
+        """The same with another calibration of one class."""
+        values = dict(
             zip(self.classes, zip(self.thresholds, self.slopes, self.log_count_stds, strict=True), strict=True)
         )
-        thresholds, slopes, log_count_stds = zip(*(known | {cls: (threshold, slope, spread)}).values(), strict=True)
+        values[class_name] = (threshold, slope, log_count_std)
+        thresholds, slopes, log_count_stds = zip(*values.values(), strict=True)
         return dataclasses.replace(self, thresholds=thresholds, slopes=slopes, log_count_stds=log_count_stds)
 
 
 @dataclass(frozen=True)
 class DecodingConfig:
-    """How texts are written. Lengths are upper limits in tokens."""
+    """How many tokens may be generated. Decoding is greedy."""
 
     prompt_tokens: int = 48
     """For all of the router's prompts together."""
@@ -120,8 +123,6 @@ class DecodingConfig:
     """For one expert's draft."""
     caption_tokens: int = 40
     """For the fused caption."""
-    beams: int = 1
-    """Beam width of the fusion pass, 1 being greedy; router and experts decode greedily."""
 
 
 @dataclass(frozen=True)
@@ -135,20 +136,25 @@ class ModelConfig:
     lora: LoraSettings = field(default_factory=LoraSettings)
     detection: DetectionConfig = field(default_factory=DetectionConfig)
     decoding: DecodingConfig = field(default_factory=DecodingConfig)
-    experts: tuple[str, ...] = EXPERTS
-    """Names of the experts, in the order in which their drafts are fused."""
+    experts: tuple[str, ...] = DEFAULT_EXPERTS
+    """Names of registered experts (`rsmoe_core.roles.EXPERTS`), in the order in which their drafts are fused."""
     share_base: bool = True
     """Roles are adapters on one language model; otherwise each is a full copy of it with its adapter merged in."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
+        """Plain values, for JSON."""
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> ModelConfig:
-        """The inverse of `to_dict`. Raises ModelError that names every setting that is unknown, wrong or too large."""
+    def from_dict(cls, values: Any) -> ModelConfig:
+        """The inverse of `to_dict`.
+
+        Raises:
+            ModelError: a setting is unknown, of a wrong type or out of its limits, or settings contradict each other;
+                the message names all of them.
+        """
         faults: list[str] = []
-        config = built(cls, values, "", faults)
-        if faults := faults or list(misfits(config)):
+        config = parse_config(cls, values, "", faults)
+        if faults := faults or list(inconsistencies(config)):
             raise ModelError(f"config.json: {'; '.join(faults)}; export the model again")
         return config

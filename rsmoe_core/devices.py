@@ -9,13 +9,14 @@ import torch
 from rsmoe_core.errors import UsageError
 
 PRECISIONS = ("auto", "bf16", "fp32")
-_SIDE, _REPEATS = 512, 5
+_MATRIX_SIZE, _REPEATS = 512, 5
 
 
 def find_device(name: str) -> str:
-    """`auto` → a GPU where there is one, else `cpu`; any other name as it is, once it is seen to work.
+    """`auto` → a GPU where there is one, else `cpu`; any other name unchanged, once it is known to work.
 
-    Raises UsageError for a device that cannot be used here.
+    Raises:
+        UsageError: the device cannot be used here.
     """
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
@@ -27,35 +28,39 @@ def find_device(name: str) -> str:
 
 
 def uses_bf16(precision: str, device: str = "cpu") -> bool:
-    """Settle `auto`, `bf16` or `fp32`; `auto` is measured, because processors without bfloat16 emulate it, many times
-    slower. Raises UsageError for anything else.
+    """Whether `auto`, `bf16` or `fp32` means bfloat16 on this device.
+
+    `auto` is measured, because processors without bfloat16 emulate it, many times slower.
+
+    Raises:
+        UsageError: there is no such precision.
     """
     if precision not in PRECISIONS:
         raise UsageError(f"no precision '{precision}'; choose one of: {', '.join(PRECISIONS)}")
     if precision == "auto":
-        return _product_seconds(torch.bfloat16, device) < _product_seconds(torch.float32, device)
+        return _matmul_seconds(torch.bfloat16, device) < _matmul_seconds(torch.float32, device)
     return precision == "bf16"
 
 
-def _product_seconds(dtype: torch.dtype, device: str) -> float:
+def _matmul_seconds(dtype: torch.dtype, device: str) -> float:
     """Best time of a forward and backward matrix product."""
-    a = torch.ones(_SIDE, _SIDE, dtype=dtype, device=device, requires_grad=True)
+    a = torch.ones(_MATRIX_SIZE, _MATRIX_SIZE, dtype=dtype, device=device, requires_grad=True)
     seconds = []
     for _ in range(_REPEATS):
         began = time.perf_counter()
         (a @ a).sum().backward()
-        a.grad.sum().item()  # type: ignore[union-attr]  # waits for a GPU to be done
+        a.grad.sum().item()  # type: ignore[union-attr]  # waits for a GPU to finish
         seconds.append(time.perf_counter() - began)
     return min(seconds)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory does not suffice; on a processor torch has no kind of its own for it."""
-    lacking = isinstance(error, torch.OutOfMemoryError | MemoryError)
-    return lacking or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
+    """Whether an error means that memory ran out; on a processor torch has no exception type of its own for that."""
+    is_memory_error = isinstance(error, torch.OutOfMemoryError | MemoryError)
+    return is_memory_error or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
 
 
 def release_memory(device: str) -> None:
-    """Give back what a GPU holds for computations to come."""
+    """Free the memory that torch holds on a GPU for later computations."""
     if device.startswith("cuda"):
         torch.cuda.empty_cache()

@@ -1,4 +1,4 @@
-"""Images and masks → pixels_BCHW: resize, fill what was not observed, normalise.
+"""Images and masks → pixels_BCHW: fill unobserved pixels, resize, normalise.
 
 Shapes: B images, C = 3 channels red-green-blue, H rows, W columns.
 """
@@ -6,6 +6,7 @@ Shapes: B images, C = 3 channels red-green-blue, H rows, W columns.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,18 +17,30 @@ from torch import Tensor
 from rsmoe_core.errors import ImageError
 from rsmoe_core.types import Request
 
-# The normalisation with which the published EfficientNet-Lite weights were trained: (value - 127) / 128.
-_MEAN, _SCALE = 127.0, 128.0
+
+@dataclass(frozen=True)
+class Normalisation:
+    """How an image encoder wants its pixels: (value - mean) / std for each channel, with values from 0 to 255."""
+
+    mean: tuple[float, float, float]
+    """Of red, green and blue."""
+    std: tuple[float, float, float]
+    """Of red, green and blue."""
 
 
-def to_pixels(requests: Sequence[Request], size: int) -> Tensor:
-    """B requests with images of any size → pixels_BCHW in float32, H = W = `size`. Raises ImageError."""
-    return normalise(np.stack([_squared(request, size) for request in requests]))
+def to_pixels(requests: Sequence[Request], size: int, normalisation: Normalisation) -> Tensor:
+    """B requests with images of any size → pixels_BCHW in float32, H = W = `size`.
+
+    Raises:
+        ImageError: an image is not HxWx3 uint8, or a mask has another size than its image.
+    """
+    return normalise(np.stack([resize(filled_image(request), size) for request in requests]), normalisation)
 
 
-def normalise(images_BHWC: NDArray[np.uint8]) -> Tensor:
+def normalise(images_BHWC: NDArray[np.uint8], normalisation: Normalisation) -> Tensor:
     """uint8 images_BHWC of one size → normalised pixels_BCHW in float32."""
-    return (torch.from_numpy(images_BHWC).permute(0, 3, 1, 2).float() - _MEAN) / _SCALE
+    mean_C, std_C = torch.tensor(normalisation.mean), torch.tensor(normalisation.std)
+    return ((torch.from_numpy(images_BHWC).float() - mean_C) / std_C).permute(0, 3, 1, 2)
 
 
 def resize(image_HWC: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
@@ -37,12 +50,12 @@ def resize(image_HWC: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     return np.asarray(Image.fromarray(image_HWC).resize((size, size), Image.Resampling.BICUBIC))
 
 
-def _squared(request: Request, size: int) -> NDArray[np.uint8]:
-    return resize(filled(request), size)
+def filled_image(request: Request) -> NDArray[np.uint8]:
+    """The request's image with unobserved pixels filled.
 
-
-def filled(request: Request) -> NDArray[np.uint8]:
-    """The request's image with what was not observed filled in. Raises ImageError where image or mask is none."""
+    Raises:
+        ImageError: the image is not HxWx3 uint8, or the mask has another size.
+    """
     image, valid = request.image, request.valid
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise ImageError(f"an image must be HxWx3 uint8 with at least one pixel, not {image.shape} {image.dtype}")
@@ -54,7 +67,7 @@ def filled(request: Request) -> NDArray[np.uint8]:
 
 
 def fill_unobserved(image_HWC: NDArray[np.uint8], valid_HW: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Replace what was not observed, so that it neither looks like an object nor changes what is seen.
+    """Replace unobserved pixels, so that they neither look like an object nor change how the rest looks.
 
     The smallest rectangle around the valid pixels is mirrored outwards over the rest of the image (a thin strip of sea
     becomes sea, not a line in the void); invalid pixels inside that rectangle take the mean colour of the valid ones.

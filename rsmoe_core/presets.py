@@ -21,7 +21,7 @@ def tiny() -> ModelConfig:
         qformer=QFormerConfig(queries=4, hidden_size=16, layers=1, heads=2, intermediate_size=32),
         language=LanguageConfig(vocab_size=512, hidden_size=32, layers=2, heads=2, intermediate_size=48),
         lora=LoraSettings(rank=4, alpha=8),
-        decoding=DecodingConfig(prompt_tokens=16, draft_tokens=8, caption_tokens=10, beams=2),
+        decoding=DecodingConfig(prompt_tokens=16, draft_tokens=8, caption_tokens=10),
     )
 
 

@@ -42,7 +42,7 @@ class Number:
     @property
     def interval(self) -> tuple[int, int]:
         """The middle 90 % of the chances, and always what is answered."""
-        low, high = count_distribution.interval(self.distribution, _INTERVAL)
+        low, high = count_distribution.central_interval(self.distribution, _INTERVAL)
         return min(low, self.answer), max(high, self.answer)
 
     @property
@@ -72,11 +72,11 @@ def number_of(case: Evidence, thing: str) -> Number:
         doubtful=len(found) - len(sure),
         told=number,
         distribution=np.convolve(
-            count_distribution.with_common_error(
+            count_distribution.with_scale_error(
                 count_distribution.poisson_binomial(one.confidence for one in found),
                 max((one.log_count_std for one in found), default=0.0),
             ),
-            count_distribution.unlocated(number),
+            count_distribution.negative_binomial(number),
         ),
         per_tile=per_tile,
     )
@@ -88,7 +88,7 @@ def count(case: Evidence) -> Aggregate | None:
         return None
     number = number_of(case, case.thing)
     margin = max(0.5, _CLOSE * number.answer)
-    close = count_distribution.between(number.distribution, number.answer - margin, number.answer + margin)
+    close = count_distribution.probability_between(number.distribution, number.answer - margin, number.answer + margin)
     tiles = strongest_first(number.per_tile)
     return Aggregate(
         answer=str(number.answer),
@@ -140,7 +140,9 @@ def comparison(case: Evidence) -> Aggregate | None:
     if not any(one.finds(name) or name in one.answer.counts for one in case.spoken for name in names):
         return None  # nobody counted
     same = case.parsed.relation == "equal"
-    chance = (count_distribution.equal if same else count_distribution.more)(first.distribution, second.distribution)
+    chance = (count_distribution.probability_equal if same else count_distribution.probability_greater)(
+        first.distribution, second.distribution
+    )
     asked = f"as many as {names[1]}" if same else f"more {names[0]} than {names[1]}"
     both = {tile: first.per_tile.get(tile, 0) + more for tile, more in second.per_tile.items()}
     return Aggregate(

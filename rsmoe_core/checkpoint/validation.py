@@ -1,7 +1,7 @@
-"""Plain values → a configuration, with every fault of them told at once. Free of torch, so that it is cheap.
+"""Plain values → a configuration, reporting everything that is wrong with them at once. Free of torch at import.
 
-A configuration decides how much memory a model takes, so each of its numbers has limits, wide ones, that are looked
-at before anything is built.
+A configuration decides how much memory a model takes, so every number in it has limits, wide ones, which are checked
+before anything is built.
 """
 
 from __future__ import annotations
@@ -13,9 +13,15 @@ import re
 import types
 import typing
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from rsmoe_core.errors import ModelError
+from rsmoe_core.roles import EXPERTS, RESERVED_NAMES
+
+if TYPE_CHECKING:
+    from rsmoe_core.config import ModelConfig
 
 _LIMITS: dict[str, tuple[float, float]] = {
     "width": (0.01, 4096),
@@ -39,50 +45,61 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "prompt_tokens": (1, 8192),
     "draft_tokens": (1, 8192),
     "caption_tokens": (1, 8192),
-    "beams": (1, 64),
 }
-"""Smallest and largest number that each setting may be, or hold."""
-_LAYERS = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
-_RESERVED = {"router", "fusion", "base", "pad", "bos", "eos", "sep"}
-"""Names of other roles, and of marks in texts."""
-_MOST_EXPERTS = 16
-_LONGEST = 200
-_LONGEST_FILE = 2**20
+"""Smallest and largest value of each numeric setting, or of each entry of a list of numbers."""
+_MAY_BE_EMPTY = {"pretrained"}
+_LORA_TARGETS = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
+_MAX_EXPERTS = 16
+_MAX_LENGTH = 200
+"""Characters of a text, entries of a list or an object."""
+_MAX_DEPTH = 3
+"""Objects and lists inside each other in free-form settings."""
+_MAX_FILE_SIZE = 2**20
 """Bytes of a file of settings."""
-_KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+_TYPE_NAMES = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 
 
 def read_json(content: str) -> Any:
-    """JSON as it should be: no key twice, no NaN. Raises ValueError that says where it is not."""
+    """Parse JSON, strictly.
 
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    Raises:
+        ValueError: the content is not JSON, has a key twice in one object, holds NaN or an infinite number, or nests
+            too deeply.
+    """
+
+    def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if doubled := [key for key, number in Counter(key for key, _ in pairs).items() if number > 1]:
             raise ValueError(f"'{doubled[0]}' is there twice")
         return dict(pairs)
 
-    def refused(name: str) -> None:
+    def refuse_constant(name: str) -> None:
         raise ValueError(f"{name} is no number")
 
     try:
-        return json.loads(content, object_pairs_hook=once, parse_constant=refused)
+        return json.loads(content, object_pairs_hook=unique_keys, parse_constant=refuse_constant)
     except RecursionError:
         raise ValueError("lists in lists without end") from None
 
 
-def read_json_file(path: Path, longest: int = _LONGEST_FILE) -> Any:
-    """`read_json` of a file of at most `longest` bytes. Raises ValueError, also where the file cannot be read."""
+def read_json_file(path: Path, max_size: int = _MAX_FILE_SIZE) -> Any:
+    """Parse a JSON file as `read_json` does.
+
+    Raises:
+        ValueError: the file cannot be read, is larger than `max_size` bytes or is not strict JSON.
+    """
     try:
-        if path.stat().st_size > longest:
+        if path.stat().st_size > max_size:
             raise ValueError("far too long")
         return read_json(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ValueError(error.strerror) from error
 
 
-def built(cls: Any, values: Any, where: str, faults: list[str]) -> Any:
-    """Build the dataclass `cls` from nested plain values, tuples from lists; adds to the faults, one line each.
+def parse_config(cls: Any, values: Any, where: str, faults: list[str]) -> Any:
+    """Build the dataclass `cls` from nested plain values; lists become tuples.
 
-    What is built in spite of faults is not to be used.
+    What is wrong is appended to `faults`, one line each; the result must not be used if there are any. `where` is the
+    path of `cls` in the whole configuration.
     """
     if not isinstance(values, dict):
         faults.append(f"{where}: expected an object, found {type(values).__name__}")
@@ -90,58 +107,94 @@ def built(cls: Any, values: Any, where: str, faults: list[str]) -> Any:
     hints = typing.get_type_hints(cls)
     if unknown := sorted(str(key) for key in set(values) - set(hints)):
         faults.append(f"{where}: unknown settings {', '.join(unknown)} (was the model made by a newer rsmoe?)")
-    known = {}
+    settings = {}
     for name in (name for name in values if name in hints):
-        place = f"{where}.{name}" if where else name
+        path = f"{where}.{name}" if where else name
         if dataclasses.is_dataclass(hints[name]):
-            known[name] = built(hints[name], values[name], place, faults)
+            settings[name] = parse_config(hints[name], values[name], path, faults)
         else:
-            found = list(_faults(name, hints[name], values[name], place))
+            found = list(_setting_faults(name, hints[name], values[name], path))
             faults += found
             if not found:
-                known[name] = tuple(values[name]) if isinstance(values[name], list) else values[name]
-    return cls(**known)
+                settings[name] = tuple(values[name]) if isinstance(values[name], list) else values[name]
+    return cls(**settings)
 
 
-def _faults(name: str, hint: Any, value: Any, place: str) -> Iterator[str]:
+def _setting_faults(name: str, hint: Any, value: Any, path: str) -> Iterator[str]:
     """What is wrong with the value of one setting."""
-    if isinstance(hint, types.GenericAlias):
+    if typing.get_origin(hint) is Mapping:
+        if not (isinstance(value, dict) and _is_plain(value, _MAX_DEPTH)):
+            yield f"{path} is not an object of plain values"
+    elif isinstance(hint, types.GenericAlias):
         if not isinstance(value, list | tuple):
-            yield f"{place} is no list"
+            yield f"{path} is no list"
             return
-        if len(value) > _LONGEST:
-            yield f"{place} is longer than {_LONGEST}"
+        if len(value) > _MAX_LENGTH:
+            yield f"{path} is longer than {_MAX_LENGTH}"
             return
-        for one in value:
-            yield from _faults(name, typing.get_args(hint)[0], one, place)
+        for item in value:
+            yield from _setting_faults(name, typing.get_args(hint)[0], item, path)
     elif not (type(value) is hint or (hint is float and type(value) is int)):
-        yield f"{place} is not {_KINDS[hint]}: {repr(value)[:40]}"
-    elif hint is str and not (value.isprintable() and 0 < len(value) <= _LONGEST):
-        yield f"{place} is empty, too long or not printable"
+        yield f"{path} is not {_TYPE_NAMES[hint]}: {repr(value)[:40]}"
+    elif hint is str and not (value.isprintable() and (value or name in _MAY_BE_EMPTY) and len(value) <= _MAX_LENGTH):
+        yield f"{path} is empty, too long or not printable"
     elif name in _LIMITS:
-        least, most = _LIMITS[name]
-        if not (least <= value <= most and math.isfinite(value)):
-            yield f"{place} is {repr(value)[:40]}, not from {least:g} to {most:g}"
+        smallest, largest = _LIMITS[name]
+        if not (smallest <= value <= largest and math.isfinite(value)):
+            yield f"{path} is {repr(value)[:40]}, not from {smallest:g} to {largest:g}"
 
 
-def misfits(config: Any) -> Iterator[str]:
-    """What does not fit together in a `ModelConfig` whose settings are right by themselves."""
-    if config.vision.image_size % 32:
-        yield f"vision.image_size is {config.vision.image_size}, which is no multiple of 32"
+def _is_plain(value: Any, depth: int) -> bool:
+    """Whether a free-form value is a finite number, a printable text, a truth value, null, or a few of them."""
+    if isinstance(value, dict):
+        keys_are_plain = all(isinstance(key, str) and _is_plain(key, 0) for key in value)
+        return depth > 0 and keys_are_plain and _is_plain(list(value.values()), depth)
+    if isinstance(value, list | tuple):
+        return depth > 0 and len(value) <= _MAX_LENGTH and all(_is_plain(item, depth - 1) for item in value)
+    if isinstance(value, str):
+        return value.isprintable() and len(value) <= _MAX_LENGTH
+    return value is None or (isinstance(value, int | float) and math.isfinite(value))
+
+
+def inconsistencies(config: ModelConfig) -> Iterator[str]:
+    """What does not fit together in a configuration whose settings are each right by themselves."""
+    yield from _vision_faults(config)
     for part in ("qformer", "language"):
         size, heads = getattr(config, part).hidden_size, getattr(config, part).heads
         if size % heads or (part == "language" and size // heads % 2):
             yield f"{part}.hidden_size {size} cannot be shared by {heads} heads"
-    counting = config.detection
-    lengths = {len(counting.classes), len(counting.thresholds), len(counting.slopes), len(counting.log_count_stds)}
+    detection = config.detection
+    lengths = {len(detection.classes), len(detection.thresholds), len(detection.slopes), len(detection.log_count_stds)}
     if len(lengths) > 1:
-        yield "counting has not as many thresholds, slopes and log_count_stds as classes"
-    if len(set(counting.classes)) < len(counting.classes):
-        yield "counting.classes names one twice"
-    if not config.lora.targets or not set(config.lora.targets) <= _LAYERS:
-        yield f"lora.targets are not of: {', '.join(sorted(_LAYERS))}"
-    if not 0 < len(config.experts) <= _MOST_EXPERTS or len(set(config.experts)) < len(config.experts):
-        yield f"experts are not 1 to {_MOST_EXPERTS} different names"
-    for name in config.experts:
-        if not re.fullmatch(r"[a-z][a-z0-9_]{0,31}", name) or name in _RESERVED or "lora" in name:
-            yield f"experts: '{name}' is no name for one (small letters, digits and _; not {', '.join(_RESERVED)})"
+        yield "detection has not as many thresholds, slopes and log_count_stds as classes"
+    if len(set(detection.classes)) < len(detection.classes):
+        yield "detection.classes names one twice"
+    if not config.lora.targets or not set(config.lora.targets) <= _LORA_TARGETS:
+        yield f"lora.targets are not of: {', '.join(sorted(_LORA_TARGETS))}"
+    yield from _expert_faults(config.experts)
+
+
+def _vision_faults(config: ModelConfig) -> Iterator[str]:
+    from rsmoe_core.model.vision.base import find_encoder  # imports torch, which reading a configuration does not need
+
+    try:
+        faults = find_encoder(config.vision).check(config.vision)
+    except ModelError as error:
+        yield f"vision.encoder: {error}"
+    else:
+        yield from (f"vision.{fault}" for fault in faults)
+
+
+def _expert_faults(experts: tuple[str, ...]) -> Iterator[str]:
+    if not 0 < len(experts) <= _MAX_EXPERTS or len(set(experts)) < len(experts):
+        yield f"experts are not 1 to {_MAX_EXPERTS} different names"
+    reserved = ", ".join(sorted(RESERVED_NAMES))
+    for name in experts:
+        # Names of experts are also names of folders and of parts of weights' names.
+        if not re.fullmatch(r"[a-z][a-z0-9_]{0,31}", name) or name in RESERVED_NAMES or "lora" in name:
+            yield f"experts: '{name}' is not a valid name (small letters, digits and _; not {reserved})"
+        elif name not in EXPERTS:
+            yield (
+                f"experts: no expert '{name}' is registered; choose from: {', '.join(EXPERTS)};"
+                " or register it first (rsmoe_core.roles.register_expert)"
+            )

@@ -173,7 +173,11 @@ def _text_from_detections(
         return _yes_or_no(max(confidences[0], default=_MISSED))
     counts = [count_distribution.poisson_binomial(own) for own in confidences]
     if question.type == "comparison":
-        compare = count_distribution.equal if question.relation == "equal" else count_distribution.more
+        compare = (
+            count_distribution.probability_equal
+            if question.relation == "equal"
+            else count_distribution.probability_greater
+        )
         return _yes_or_no(compare(*counts))
     count = _count(detections[0])
     if question.type == "count":

@@ -1,10 +1,11 @@
-"""What was written of a picture + what the detectors find on it → the same words with the right numbers.
+"""Description + detections in its image → the same description with corrected amounts.
 
-    "Two ships are on the open sea." + five ships found → "Five ships are on the open sea."
+    "Two ships are on the open sea." + five ships detected → "Five ships are on the open sea."
 
-Vision tokens show that there are ships; how many of a few pixels each, they do not. So where the ground sample distance
-is known, and with it which detector to ask, amounts that were written are put right by what is found. Nothing else
-changes: what is not spoken of is not added, and what is not found stays, since detectors miss things.
+Vision tokens show that there are ships, but not how many there are of a few pixels each. So where the ground sample
+distance is known, and with it the right detector class, amounts in generated texts are replaced by the number of
+detections. Nothing else changes: objects that a text does not mention are not added, and amounts of objects without any
+detection stay, since detectors miss objects.
 """
 
 from __future__ import annotations
@@ -13,72 +14,77 @@ import dataclasses
 import re
 from collections import Counter
 from collections.abc import Callable
+from types import MappingProxyType
 
-from rsmoe_core.data.templates import amount, counted
 from rsmoe_core.inference.detection import Detectors
 from rsmoe_core.types import SURE, Description, Request
+from rsmoe_core.words.grammar import amount, counted
 from rsmoe_core.words.lexicon import ATTRIBUTES
 
-_THINGS = {"ship": "ship", "vessel": "ship", "boat": "ship", "airplane": "airplane", "plane": "airplane"}
-"""Words for things that are found one by one → what the detectors call them."""
-_ONE = ("a", "an", amount(1))
-_AMOUNTS = (*_ONE, *(amount(number) for number in range(2, 11)), "some", "several", "many")
+_LABELS = {"ship": "ship", "vessel": "ship", "boat": "ship", "airplane": "airplane", "plane": "airplane"}
+"""Names of countable objects in captions → the detectors' label for them."""
+_SINGULAR = ("a", "an", amount(1))
+_AMOUNTS = (*_SINGULAR, *(amount(number) for number in range(2, 11)), "some", "several", "many")
+_ROLES_WITHOUT_AMOUNTS = frozenset(("theme",))
+"""Experts whose drafts are left alone: a scene class has no amounts."""
 
-_NAME = re.compile(rf"\b({'|'.join(_THINGS)})s?\b", re.IGNORECASE)
+_NAME = re.compile(rf"\b({'|'.join(_LABELS)})s?\b", re.IGNORECASE)
 _PHRASE = re.compile(
     rf"\b(?P<there>there (?:is|are) )?\b(?P<amount>{'|'.join(_AMOUNTS)}) "
-    rf"(?P<look>(?:(?:{'|'.join(sorted(ATTRIBUTES))}) )*)"
-    rf"(?P<name>{'|'.join(_THINGS)})s?\b(?P<verb> (?:is|are)\b)?",
+    rf"(?P<attributes>(?:(?:{'|'.join(sorted(ATTRIBUTES))}) )*)"
+    rf"(?P<name>{'|'.join(_LABELS)})s?\b(?P<verb> (?:is|are)\b)?",
     re.IGNORECASE,
 )
 
 
-def with_detected_counts(said: Description, request: Request, detectors: Detectors) -> Description:
-    """The description with the amounts of what can be found one by one at the request's ground sample distance.
+def with_detected_counts(description: Description, request: Request, detectors: Detectors) -> Description:
+    """The description with the amounts of all objects that can be detected at the request's ground sample distance.
 
-    As it was said where that distance is not known.
+    Unchanged where that distance is not known.
     """
     if request.metres_per_pixel is None:
-        return said
-    known: dict[str, int] = {}
+        return description
+    counts: dict[str, int] = {}
 
-    def count(thing: str) -> int:
-        if thing not in known:
-            cls = detectors.class_for(thing, request.metres_per_pixel)
-            found = detectors.find(request, cls) if cls is not None else ()
-            known[thing] = sum(one.confidence >= SURE for one in found)
-        return known[thing]
+    def count(label: str) -> int:
+        if label not in counts:
+            class_name = detectors.class_for(label, request.metres_per_pixel)
+            found = detectors.detect(request, class_name) if class_name is not None else ()
+            counts[label] = sum(detection.confidence >= SURE for detection in found)
+        return counts[label]
 
-    return dataclasses.replace(
-        said,
-        caption=with_counts(said.caption, count),
-        objects=with_counts(said.objects, count),
-        relations=with_counts(said.relations, count),
-    )
+    drafts = {
+        role: draft
+        if role in _ROLES_WITHOUT_AMOUNTS
+        else dataclasses.replace(draft, text=with_counts(draft.text, count))
+        for role, draft in description.drafts.items()
+    }
+    caption = with_counts(description.caption, count)
+    return dataclasses.replace(description, caption=caption, drafts=MappingProxyType(drafts))
 
 
 def with_counts(text: str, count: Callable[[str], int]) -> str:
-    """A text in which the amount of each thing that it names once is put right.
+    """A text with the corrected amount of every object that it mentions exactly once.
 
-    `count` gives the number of a thing by its singular name, 0 where none was found or none can be; it is asked for
-    nothing but things of which the text gives an amount.
+    `count` gives the number of detections for a label, 0 where there are none or no detector applies. It is called only
+    for objects whose amount the text gives.
     """
-    named = Counter(_THINGS[name[1].lower()] for name in _NAME.finditer(text))
+    mentions = Counter(_LABELS[name[1].lower()] for name in _NAME.finditer(text))
 
-    def put_right(phrase: re.Match[str]) -> str:
-        thing = _THINGS[phrase["name"].lower()]
-        found = count(thing) if named[thing] == 1 else 0
-        return _phrase_with(found, phrase) if found else phrase[0]
+    def corrected(phrase: re.Match[str]) -> str:
+        label = _LABELS[phrase["name"].lower()]
+        number = count(label) if mentions[label] == 1 else 0
+        return _phrase_with(number, phrase) if number else phrase[0]
 
-    return _PHRASE.sub(put_right, text)
+    return _PHRASE.sub(corrected, text)
 
 
-def _phrase_with(found: int, phrase: re.Match[str]) -> str:
+def _phrase_with(number: int, phrase: re.Match[str]) -> str:
     """ "There is one white ship" with three found: "There are three white ships"."""
-    if found == 1 and phrase["amount"].lower() in _ONE:
+    if number == 1 and phrase["amount"].lower() in _SINGULAR:
         return phrase[0]
-    verb = "is" if found == 1 else "are"
-    things = counted(found, phrase["look"].lower() + phrase["name"].lower())
-    words = f"there {verb} {things}" if phrase["there"] else things
+    verb = "is" if number == 1 else "are"
+    objects = counted(number, phrase["attributes"].lower() + phrase["name"].lower())
+    words = f"there {verb} {objects}" if phrase["there"] else objects
     words += f" {verb}" if phrase["verb"] else ""
     return words[0].upper() + words[1:] if phrase[0][0].isupper() else words

@@ -1,7 +1,8 @@
 """patches_BPD → VisionTokens: the VLM encoder, an instruction-aware Q-Former (Dai et al. 2023, arXiv 2305.06500).
 
-The parameters have the names and the meaning that they have in transformers' InstructBlipQFormerModel, so weights can
-be exchanged with it. It is written out here because importing transformers takes longer than describing a small scene.
+The parameters of `encoder` have the names and the meaning that they have in transformers' InstructBlipQFormerModel, so
+weights can be exchanged with it. It is written out here because importing transformers takes longer than describing a
+small scene.
 
 Shapes: B images, P patches, D patch features, T instruction tokens, Q queries, S = Q + T, H hidden features, N heads.
 """
@@ -13,21 +14,23 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rsmoe_core.config import ModelConfig, QFormerConfig
+from rsmoe_core.model.vision.base import find_encoder
 
 _EPSILON = 1e-12
-_INIT = 0.02
+_INIT_STD = 0.02
 """Standard deviation of weights before training."""
 
 
 class QFormer(nn.Module):
-    """Learned queries look at patches and instruction, and become the language model's vision tokens."""
+    """Learned queries attend to patches and instruction, and become the language model's vision tokens."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         vision, qformer, language = config.vision, config.qformer, config.language
+        patches = find_encoder(vision).patches(vision)
         self.norm = nn.LayerNorm(vision.feature_size)
-        self.positions = nn.Parameter(torch.zeros(1, vision.grid**2, vision.feature_size))
-        self.queries = nn.Parameter(torch.empty(1, qformer.queries, qformer.hidden_size).normal_(std=_INIT))
+        self.positions = nn.Parameter(torch.zeros(1, patches, vision.feature_size))
+        self.queries = nn.Parameter(torch.empty(1, qformer.queries, qformer.hidden_size).normal_(std=_INIT_STD))
         self.encoder = _Encoder(qformer, vision.feature_size, language.vocab_size, language.max_length)
         self.project = nn.Linear(qformer.hidden_size, language.hidden_size)
 
@@ -35,14 +38,14 @@ class QFormer(nn.Module):
         """Patches and instruction ids (mask 1 = real token) → VisionTokens tokens_BQH."""
         queries_BQH = self.queries.expand(len(patches_BPD), -1, -1)
         mask_BS = F.pad(instruction_mask_BT.bool(), (queries_BQH.shape[1], 0), value=True)
-        encoded = self.encoder(queries_BQH, instruction_BT, mask_BS, self.norm(patches_BPD) + self.positions)
-        return self.project(encoded)
+        encoded_BQH = self.encoder(queries_BQH, instruction_BT, mask_BS, self.norm(patches_BPD) + self.positions)
+        return self.project(encoded_BQH)
 
 
 class _Encoder(nn.Module):
-    """Queries and instruction → queries that have seen patches and instruction."""
+    """Queries, instruction and patches → the queries after all layers."""
 
-    def __init__(self, config: QFormerConfig, patch_size: int, vocab_size: int, max_length: int) -> None:
+    def __init__(self, config: QFormerConfig, patch_features: int, vocab_size: int, max_length: int) -> None:
         super().__init__()
         self.embeddings = nn.ModuleDict(
             {
@@ -52,14 +55,14 @@ class _Encoder(nn.Module):
             }
         )
         self.dropout = nn.Dropout(config.dropout)
-        layers = [_Layer(config, patch_size, number) for number in range(config.layers)]
+        layers = [_Layer(config, patch_features, number) for number in range(config.layers)]
         self.encoder = nn.ModuleDict({"layer": nn.ModuleList(layers)})
-        self.apply(_start)
+        self.apply(_init_weights)
 
     def forward(self, queries_BQH: Tensor, instruction_BT: Tensor, mask_BS: Tensor, patches_BPD: Tensor) -> Tensor:
-        places_T = torch.arange(instruction_BT.shape[1], device=instruction_BT.device)
+        positions_T = torch.arange(instruction_BT.shape[1], device=instruction_BT.device)
         words_BTH = self.embeddings["word_embeddings"](instruction_BT) + self.embeddings["position_embeddings"](
-            places_T
+            positions_T
         )
         x_BSH = self.dropout(self.embeddings["layernorm"](torch.cat([queries_BQH, words_BTH], dim=1)))
         for layer in self.encoder["layer"].children():
@@ -68,21 +71,23 @@ class _Encoder(nn.Module):
 
 
 class _Layer(nn.Module):
-    """All look at all; the queries then look at the patches; queries and words have a perceptron each."""
+    """Self-attention of queries and instruction, cross-attention from queries to patches, one feed-forward for each."""
 
-    def __init__(self, config: QFormerConfig, patch_size: int, number: int) -> None:
+    def __init__(self, config: QFormerConfig, patch_features: int, number: int) -> None:
         super().__init__()
         self.attention = _Attention(config, config.hidden_size)
-        self.looks = number % config.cross_attention_every == 0
-        if self.looks:
-            self.crossattention = _Attention(config, patch_size)
-        self.intermediate, self.output = _widening(config), _Back(config.intermediate_size, config)
-        self.intermediate_query, self.output_query = _widening(config), _Back(config.intermediate_size, config)
+        self.has_cross_attention = number % config.cross_attention_every == 0
+        if self.has_cross_attention:
+            self.crossattention = _Attention(config, patch_features)
+        self.intermediate = _up_projection(config)
+        self.output = _ResidualProjection(config.intermediate_size, config)
+        self.intermediate_query = _up_projection(config)
+        self.output_query = _ResidualProjection(config.intermediate_size, config)
 
     def forward(self, x_BSH: Tensor, mask_B11S: Tensor, patches_BPD: Tensor, queries: int) -> Tensor:
         x_BSH = self.attention(x_BSH, x_BSH, mask_B11S)
         x_BQH, x_BTH = x_BSH[:, :queries], x_BSH[:, queries:]
-        if self.looks:
+        if self.has_cross_attention:
             x_BQH = self.crossattention(x_BQH, patches_BPD, None)
         x_BQH = self.output_query(F.gelu(self.intermediate_query["dense"](x_BQH)), x_BQH)
         x_BTH = self.output(F.gelu(self.intermediate["dense"](x_BTH)), x_BTH)
@@ -90,27 +95,27 @@ class _Layer(nn.Module):
 
 
 class _Attention(nn.Module):
-    """Attention with its residual connection and norm; keys and values may be of another size than the queries."""
+    """Attention with its residual connection and norm; keys and values may have another size than the queries."""
 
-    def __init__(self, config: QFormerConfig, seen_size: int) -> None:
+    def __init__(self, config: QFormerConfig, context_features: int) -> None:
         super().__init__()
         self.heads = config.heads
-        sizes = {"query": config.hidden_size, "key": seen_size, "value": seen_size}
+        sizes = {"query": config.hidden_size, "key": context_features, "value": context_features}
         self.attention = nn.ModuleDict({name: nn.Linear(size, config.hidden_size) for name, size in sizes.items()})
-        self.output = _Back(config.hidden_size, config)
+        self.output = _ResidualProjection(config.hidden_size, config)
 
-    def forward(self, x_BSH: Tensor, seen_BPD: Tensor, mask_B11P: Tensor | None) -> Tensor:
-        looking = {"query": x_BSH, "key": seen_BPD, "value": seen_BPD}
+    def forward(self, x_BSH: Tensor, context_BPD: Tensor, mask_B11P: Tensor | None) -> Tensor:
+        sources = {"query": x_BSH, "key": context_BPD, "value": context_BPD}
         q, k, v = (
             self.attention[name](source).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for name, source in looking.items()
+            for name, source in sources.items()
         )
-        found_BNSH = F.scaled_dot_product_attention(q, k, v, attn_mask=mask_B11P)
-        return self.output(found_BNSH.transpose(1, 2).flatten(2), x_BSH)
+        attended_BNSH = F.scaled_dot_product_attention(q, k, v, attn_mask=mask_B11P)
+        return self.output(attended_BNSH.transpose(1, 2).flatten(2), x_BSH)
 
 
-class _Back(nn.Module):
-    """Back to the hidden size, added to what was there before, and normed."""
+class _ResidualProjection(nn.Module):
+    """Projects to the hidden size, adds the residual, and normalises (post-norm)."""
 
     def __init__(self, size: int, config: QFormerConfig) -> None:
         super().__init__()
@@ -118,17 +123,18 @@ class _Back(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.LayerNorm = nn.LayerNorm(config.hidden_size, _EPSILON)
 
-    def forward(self, x: Tensor, before: Tensor) -> Tensor:
-        return self.LayerNorm(self.dropout(self.dense(x)) + before)
+    def forward(self, x: Tensor, residual: Tensor) -> Tensor:
+        return self.LayerNorm(self.dropout(self.dense(x)) + residual)
 
 
-def _widening(config: QFormerConfig) -> nn.ModuleDict:
+def _up_projection(config: QFormerConfig) -> nn.ModuleDict:
+    """The first layer of a feed-forward block."""
     return nn.ModuleDict({"dense": nn.Linear(config.hidden_size, config.intermediate_size)})
 
 
-def _start(module: nn.Module) -> None:
-    """Small random weights, no biases."""
+def _init_weights(module: nn.Module) -> None:
+    """Small random weights, zero biases."""
     if isinstance(module, nn.Linear | nn.Embedding):
-        nn.init.normal_(module.weight, std=_INIT)
+        nn.init.normal_(module.weight, std=_INIT_STD)
     if isinstance(module, nn.Linear):
         nn.init.zeros_(module.bias)

@@ -1,1 +1,1 @@
-"""pixels_BCHW → patches_BPD: image encoders."""
+"""pixels_BCHW → patches_BPD: image encoders and their registry."""

