@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import typer
 
@@ -50,6 +51,15 @@ def set_debug(enabled: bool) -> None:
 def shows_progress() -> bool:
     """Whether progress bars are shown: the run is not quiet, and stderr is a terminal."""
     return not _is_quiet() and sys.stderr.isatty()
+
+
+@contextmanager
+def progress_bar(total: int, unit: str) -> Iterator[Callable[[int], object]]:
+    """A function that advances a progress bar, which is shown if `shows_progress`."""
+    from tqdm import tqdm
+
+    with tqdm(total=total, unit=unit, disable=not shows_progress()) as bar:
+        yield bar.update
 
 
 def print_result(text: str) -> None:

@@ -1,10 +1,12 @@
-"""The `rsmoe` command: its subcommands, and how every refusal becomes one line and an exit code.
+"""The `rsmoe` command: its sub-commands, and how every error becomes one line and an exit code.
 
 0 done    1 error    2 usage    3 done, but some tiles failed    130 interrupted, by Ctrl-C or by SIGTERM
 """
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import logging
 import os
 import signal
@@ -16,19 +18,23 @@ import typer
 from typer.core import TyperGroup
 
 from rsmoe_cli import console, options
-from rsmoe_cli.commands import data, models
+from rsmoe_cli.commands import data, evaluate, models
 from rsmoe_cli.commands.ask import ask
 from rsmoe_cli.commands.bench import bench
 from rsmoe_cli.commands.caption import caption
-from rsmoe_cli.commands.evaluate import evaluate
 from rsmoe_cli.commands.finetune import finetune
 from rsmoe_cli.commands.train import train
-from rsmoe_cli.heaps import share_heaps
 from rsmoe_core.errors import RsmoeError, UsageError
+
+_GRACE = 2.0
+"""Seconds from an interruption to a forced exit, in case something blocks: a reader waiting for the network, say."""
+_M_ARENA_MAX = -8
+"""The option of mallopt for the number of arenas, from glibc's malloc.h."""
+_MAX_ARENAS = 2
 
 
 class _Group(TyperGroup):
-    """Turns refusals into exit codes, for the command line and for tests alike."""
+    """Turns errors into exit codes, for the command line and for tests alike."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -36,13 +42,13 @@ class _Group(TyperGroup):
         except RsmoeError as error:
             console.print_error(str(error))
             raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
-        except KeyboardInterrupt as stop:
-            console.print_error(str(stop) or "interrupted")
+        except KeyboardInterrupt as interrupt:
+            console.print_error(str(interrupt) or "interrupted")
             raise typer.Exit(console.INTERRUPTED) from None
         except (typer.Exit, typer.Abort, BrokenPipeError):
             raise
         except Exception as error:
-            if hasattr(error, "exit_code"):  # typer's own, about the command line
+            if hasattr(error, "exit_code"):  # typer's own errors, about the command line
                 raise
             console.print_error(f"unexpected {type(error).__name__}: {error}; run again with --debug and report it")
             raise typer.Exit(1) from None
@@ -68,7 +74,7 @@ def rsmoe(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Reads whole satellite and aerial scenes and writes, on the map, what is in them."""
+    """Describe satellite and aerial scenes: captions, answers and counts as map layers."""
     console.set_debug(debug)
     console.set_level(logging.ERROR if quiet else logging.DEBUG if verbose else logging.WARNING)
 
@@ -77,38 +83,44 @@ app.command()(caption)
 app.command()(ask)
 app.command()(train)
 app.command()(finetune)
-app.command()(evaluate)
 app.command()(bench)
+app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
 
 
-_PATIENCE = 2.0
-"""Seconds between an interruption and the end, if something does not let go: a reader waiting for the network, say."""
-
-
 def _interrupt(number: int, frame: object) -> NoReturn:
-    """Ends the work in good order, and in any case soon."""
+    """Ends the work in good order, and exits in any case soon."""
 
-    def give_up() -> None:
-        console.print_error("interrupted; what was finished before is kept")
+    def force_exit() -> None:
+        console.print_error("interrupted; finished work is kept")
         os._exit(console.INTERRUPTED)
 
-    timer = threading.Timer(_PATIENCE, give_up)
+    timer = threading.Timer(_GRACE, force_exit)
     timer.daemon = True
     timer.start()
     raise KeyboardInterrupt
+
+
+def limit_malloc_arenas() -> None:
+    """Let all threads allocate from two arenas; call it before there are threads.
+
+    By default glibc gives each thread an arena, which keeps the memory that its threads have freed. With many readers
+    and workers that was a good part of all memory. Has no effect with other C libraries.
+    """
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _MAX_ARENAS)
 
 
 def main() -> None:
     """Entry point of the `rsmoe` script."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
-    share_heaps()
+    limit_malloc_arenas()
     try:
         app()
     except SystemExit as end:
-        if end.code == console.INTERRUPTED:  # without waiting for threads, which Python itself would do
+        if end.code == console.INTERRUPTED:  # without waiting for threads, as Python itself would
             sys.stdout.flush()
             os._exit(console.INTERRUPTED)
         raise

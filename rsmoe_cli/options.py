@@ -1,4 +1,4 @@
-"""Options that several commands share, named once."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import Annotated
 import typer
 
 from rsmoe_cli import console
+from rsmoe_cli.formats.registry import suffixes
 from rsmoe_core.errors import UsageError
 
 
-def _settings(context: typer.Context, path: Path | None) -> None:
-    """Take the file's values as defaults, so that a flag on the command line still wins."""
+def _load_config(context: typer.Context, path: Path | None) -> None:
+    """Use the values of the file as defaults, so that an option on the command line takes precedence."""
     if path is None:
         return
     import tomllib
@@ -21,7 +22,7 @@ def _settings(context: typer.Context, path: Path | None) -> None:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: cannot be read as TOML ({error}); write one 'flag = value' a line") from error
+        raise UsageError(f"{path}: cannot be read as TOML ({error}); write one 'option = value' a line") from error
     named = {
         option.removeprefix("--"): parameter.name
         for parameter in context.command.params
@@ -29,7 +30,7 @@ def _settings(context: typer.Context, path: Path | None) -> None:
         if option.startswith("--") and option != "--config"
     }
     if unknown := sorted(set(values) - set(named)):
-        raise UsageError(f"{path}: no flag '{unknown[0]}'; choose from: {', '.join(sorted(named))}")
+        raise UsageError(f"{path}: no option '{unknown[0]}'; choose from: {', '.join(sorted(named))}")
     context.default_map = {named[key]: value for key, value in values.items()}
 
 
@@ -59,7 +60,7 @@ Scenes = Annotated[
         show_default=False,
     ),
 ]
-Out = Annotated[Path, typer.Option("-o", "--out", help="Map to write: .gpkg, .geojson, .fgb or .parquet.")]
+Out = Annotated[Path, typer.Option("-o", "--out", help=f"Output file: {suffixes()}.")]
 Model = Annotated[str, typer.Option(help="Built-in name or model folder.")]
 ModelName = Annotated[
     str,
@@ -67,38 +68,45 @@ ModelName = Annotated[
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, ...")]
 AdaptiveBatchSize = Annotated[
-    int | None, typer.Option(min=1, help="Images given to the model at once; by default what suits it.")
+    int | None, typer.Option(min=1, help="Images per batch; by default chosen by speed and memory.")
 ]
-Bands = Annotated[str | None, typer.Option(metavar="R,G,B", help="Band numbers to draw, such as 3,2,1; or one band.")]
+Bands = Annotated[
+    str | None, typer.Option(metavar="R,G,B", help="Bands to use as red, green and blue, such as 3,2,1; or one band.")
+]
 Stretch = Annotated[
-    str, typer.Option(metavar="auto|none|LOW,HIGH", help="Percentiles of the valid pixels drawn black and white.")
+    str, typer.Option(metavar="auto|none|LOW,HIGH", help="Percentiles of the valid pixels that become black and white.")
 ]
 TileSize = Annotated[
     str | None,
     typer.Option(
         metavar="PIXELS|METRESm",
-        help="Side of a tile, such as 224 or 500m; by default about what the model sees, so that it fits the scene.",
+        help="Side of a tile, such as 224 or 500m; by default close to the input size of the model.",
     ),
 ]
-Epochs = Annotated[int | None, typer.Option(min=1, help="Instead of the phases' own number of epochs.")]
+Epochs = Annotated[int | None, typer.Option(min=1, help="Epochs of each phase, instead of its default.")]
 Patience = Annotated[
-    int | None, typer.Option(min=1, help="End a phase after so many epochs without a better validation score.")
+    int | None, typer.Option(min=1, help="End a phase after this many epochs without a better validation score.")
 ]
 Accumulate = Annotated[
-    int, typer.Option(min=1, help="Go through each step's pictures in so many parts, of which one is in memory.")
+    int, typer.Option(min=1, help="Gradient accumulation: parts of each batch, of which one is in memory at a time.")
 ]
-Views = Annotated[int, typer.Option(min=1, help="Views of each picture: itself and random others.")]
-Holdout = Annotated[float, typer.Option(min=0.0, max=0.5, help="Share of picture series kept to choose by.")]
-Seed = Annotated[int, typer.Option(min=0, help="Decides every random choice.")]
+Views = Annotated[int, typer.Option(min=1, help="Views of each image: the image itself and random augmentations.")]
+Holdout = Annotated[float, typer.Option(min=0.0, max=0.5, help="Share of image groups in the validation split.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of all random numbers.")]
 Precision = Annotated[str, typer.Option(help="auto (measured), bf16 or fp32.")]
 Config = Annotated[
     Path | None,
     typer.Option(
-        dir_okay=False, is_eager=True, callback=_settings, help="TOML file of flags, such as: epochs = 3; flags win."
+        dir_okay=False,
+        is_eager=True,
+        callback=_load_config,
+        help="TOML file of options, such as: epochs = 3; options on the command line take precedence.",
     ),
 ]
 Overlap = Annotated[int, typer.Option(min=0, help="Pixels that neighbouring tiles share.")]
-DstCrs = Annotated[str | None, typer.Option(metavar="CRS", help="CRS of the footprints in a GeoPackage.")]
+DstCrs = Annotated[
+    str | None, typer.Option(metavar="CRS", help="CRS of the footprints; GeoJSON is always in longitude and latitude.")
+]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace an output that exists, and the journal of an earlier run.")
 ]
@@ -108,8 +116,10 @@ RetryFailed = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object on stdout.")]
 AllowExternal = Annotated[
     bool,
-    typer.Option("--allow-external", help="Let a scene name files outside of its own folder, and the network."),
+    typer.Option("--allow-external", help="Allow a scene to refer to files outside its folder, and to the network."),
 ]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", callback=_quiet, help="Say nothing but errors.")]
-Verbose = Annotated[bool, typer.Option("-v", "--verbose", callback=_verbose, help="Say more, libraries included.")]
-Debug = Annotated[bool, typer.Option("--debug", callback=_debug, help="Show where in the program an error arose.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", callback=_quiet, help="Print errors only.")]
+Verbose = Annotated[
+    bool, typer.Option("-v", "--verbose", callback=_verbose, help="Print more messages, including those of libraries.")
+]
+Debug = Annotated[bool, typer.Option("--debug", callback=_debug, help="Print a traceback with each error.")]

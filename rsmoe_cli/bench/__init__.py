@@ -1,1 +1,1 @@
-"""`rsmoe bench`: the loops that others run, and the comparison with them."""
+"""`rsmoe bench`: the speed of `rsmoe caption` beside that of baseline loops on the same weights."""

@@ -1,11 +1,11 @@
-"""The loops that others run, on the same weights: what `rsmoe caption` is measured against.
+"""Baselines of `rsmoe bench`: straightforward loops over transformers' `generate`, on the same weights.
 
-    one-by-one   the whole raster read, then one tile per call of transformers' `generate`
+    one-by-one   the whole raster is read first, then each call of `generate` gets one tile
     batches      the same, with 32 tiles per call
 
-In both, the router, one expert after another, and fusion have a `generate` of their own, for which peft switches to the
-adapter. `one-by-one-merged` and `batches-merged` have a copy of the language model with the adapter merged for each
-instead, which is the fastest that transformers has to offer. All leave blank tiles out.
+In both, router, experts and fusion each call `generate`, and peft switches to the adapter of the role before.
+`one-by-one-merged` and `batches-merged` have a copy of the language model for each role instead, with the adapter
+merged, which is the fastest way that transformers offers. All loops leave out blank tiles.
 
     python -m rsmoe_cli.bench.baselines one-by-one SCENE -o OUT.gpkg --model nano --tile-size 224
 """
@@ -21,7 +21,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rsmoe_cli.bench.run import Run
+from rsmoe_cli.bench.measure import Run
 
 if TYPE_CHECKING:
     from rsmoe_cli.raster.scene import Scene
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from rsmoe_core.engine import Engine
 
 LOOPS = {"one-by-one": (1, False), "batches": (32, False), "one-by-one-merged": (1, True), "batches-merged": (32, True)}
-"""Tiles at a time, and whether adapters are merged."""
+"""Loop → tiles per call, and whether adapters are merged."""
 
 
 def main() -> None:
-    """Captions a scene and prints a `Run` as JSON."""
+    """Caption a scene and print a `Run` as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("loop", choices=LOOPS)
     parser.add_argument("scene")
@@ -41,26 +41,27 @@ def main() -> None:
     parser.add_argument("--model", default="nano")
     parser.add_argument("--tile-size", type=int, required=True)
     arguments = parser.parse_args()
-    run = caption(arguments.loop, arguments.scene, arguments.out, arguments.model, arguments.tile_size)
+    run = caption_scene(arguments.loop, arguments.scene, arguments.out, arguments.model, arguments.tile_size)
     print(json.dumps(dataclasses.asdict(run)))
 
 
-def caption(loop: str, path: str, out: Path, model: str, tile_size: int) -> Run:
-    """Captions a scene by one of the loops; the clock runs from the first read to the written file."""
+def caption_scene(loop: str, path: str, out: Path, model: str, tile_size: int) -> Run:
+    """Caption a scene by one of the loops; the clock runs from the first read to the written file."""
     from rsmoe_cli.raster.scene import open_scene
 
-    at_a_time, merged = LOOPS[loop]
+    batch_size, merged = LOOPS[loop]
     engine, scene = load(model, merged), open_scene(path)
-    began = time.perf_counter()
+    start = time.perf_counter()
     tiles = whole_scene(scene, tile_size)
-    read = time.perf_counter() - began
-    first, said = 0.0, []
-    while batch := list(islice(tiles, at_a_time)):
-        words = engine.caption([tile.pixels for tile in batch], [tile.valid for tile in batch])
-        said += [(tile, description.caption) for tile, description in zip(batch, words, strict=True)]
-        first = first or time.perf_counter() - began
-    write(scene, said, out)
-    return Run(len(said), time.perf_counter() - began, waited=read, first=first)
+    read = time.perf_counter() - start
+    first = 0.0
+    captions: list[tuple[TileImage, str]] = []
+    while batch := list(islice(tiles, batch_size)):
+        described = engine.caption([tile.pixels for tile in batch], [tile.valid for tile in batch])
+        captions += [(tile, description.caption) for tile, description in zip(batch, described, strict=True)]
+        first = first or time.perf_counter() - start
+    write(scene, captions, out)
+    return Run(len(captions), time.perf_counter() - start, waited=read, first=first)
 
 
 def load(model: str, merged: bool) -> Engine:
@@ -82,7 +83,7 @@ def load(model: str, merged: bool) -> Engine:
 
 
 def whole_scene(scene: Scene, tile_size: int) -> Iterator[TileImage]:
-    """Reads the whole raster, then cuts out one tile after the other, without the blank ones."""
+    """Read the whole raster, then cut out one tile after the other, without the blank ones."""
     from rsmoe_cli.raster.dataset import open_dataset
     from rsmoe_cli.tiles.chunks import join, read_chunk
     from rsmoe_cli.tiles.grid import Grid
@@ -94,16 +95,16 @@ def whole_scene(scene: Scene, tile_size: int) -> Iterator[TileImage]:
     return (tile for tile in tiles if isinstance(tile, TileImage) and tile.valid_pixels)
 
 
-def write(scene: Scene, said: list[tuple[TileImage, str]], out: Path) -> None:
-    """All captions at once, with their footprints in the scene's reference system."""
+def write(scene: Scene, captions: list[tuple[TileImage, str]], out: Path) -> None:
+    """Write all captions at once, with their footprints in the scene's reference system."""
     import geopandas
 
     from rsmoe_cli.raster.georeference import Footprints
 
     crs = scene.georeference.crs
     footprints = Footprints(scene.georeference, crs)
-    words = {"tile_id": [tile.tile.id for tile, _ in said], "caption": [text for _, text in said]}
-    frame = geopandas.GeoDataFrame(words, geometry=[footprints.of(tile.tile.rect) for tile, _ in said], crs=crs)
+    columns = {"tile_id": [tile.tile.id for tile, _ in captions], "caption": [text for _, text in captions]}
+    frame = geopandas.GeoDataFrame(columns, geometry=[footprints.of(tile.tile.rect) for tile, _ in captions], crs=crs)
     frame.to_file(out, driver="GPKG")
 
 

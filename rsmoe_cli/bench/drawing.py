@@ -1,4 +1,4 @@
-"""Large scenes to measure on, drawn block by block, so that any size is made in the memory of a small one."""
+"""Synthetic scenes of any size to measure on, drawn block by block in little memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from PIL import Image
 from rasterio.windows import Window
 
 _BANDS = ("blue", "green", "red", "nir")
-_GROUNDS = {
+_LAND_COVER = {
     -0.5: (900, 700, 420, 220),
     -0.3: (1100, 1000, 800, 500),
     -0.2: (1500, 1800, 2100, 2500),
@@ -23,28 +23,28 @@ _GROUNDS = {
     1.2: (900, 1100, 1500, 2200),
     2.0: (1800, 1900, 2000, 2300),
 }
-"""Height of the relief → reflectances of deep sea, shallow sea, sand, meadow, forest, bare soil and town."""
+"""Height of the relief → reflectances in each band: deep sea, shallow sea, sand, meadow, forest, bare soil, town."""
 _CELL = 40
 """Pixels between two points of the relief."""
 _GRAIN_SIDE = 1024
 """Pixels after which the grain repeats."""
 _EDGE = (0.45, 0.15)
-"""Where the swath begins in the first and in the last row, as shares of the width; 30 % of the scene lie before it."""
+"""Where the swath begins in the first and in the last row, as shares of the width; 30 % of the scene lie left of it."""
 
 
 def big_scene(path: Path | str, side: int, seed: int = 0, **profile: Any) -> str:
-    """Writes a scene of `side` x `side` pixels in the manner of Sentinel-2, and gives its name.
+    """Write a scene of `side` x `side` pixels that resembles Sentinel-2; returns its path as text.
 
     Coast, fields and towns in four 16-bit bands (blue, green, red, near infrared) with nodata 0 left of a slanting
-    swath edge: 30 % of the pixels. Blocks of 512 pixels, deflate; `profile` overrides how the file is laid out, such
-    as `tiled=False` for strips.
+    swath edge: 30 % of the pixels. Blocks of 512 pixels, deflate; `profile` overrides creation options, such as
+    `tiled=False` for strips.
     """
     generator = np.random.default_rng(seed)
     relief, grain = _smooth(generator, -(-side // _CELL) + 1, 1.6), _smooth(generator, _GRAIN_SIDE, 1.0)
     layout = {"tiled": True, "blockxsize": 512, "blockysize": 512, "compress": "deflate", "predictor": 2, "zlevel": 1}
-    place = {"crs": "EPSG:32631", "transform": Affine(10, 0, 500_000, 0, -10, 4_900_000), "nodata": 0}
+    georeference = {"crs": "EPSG:32631", "transform": Affine(10, 0, 500_000, 0, -10, 4_900_000), "nodata": 0}
     shape = {"width": side, "height": side, "count": len(_BANDS), "dtype": "uint16"}
-    options = {**shape, **place, **layout, "num_threads": "all_cpus", "bigtiff": "if_safer", **profile}
+    options = {**shape, **georeference, **layout, "num_threads": "all_cpus", "bigtiff": "if_safer", **profile}
     with rasterio.open(path, "w", driver="GTiff", **options) as dataset:
         dataset.descriptions = _BANDS
         for _, window in dataset.block_windows(1):
@@ -53,7 +53,7 @@ def big_scene(path: Path | str, side: int, seed: int = 0, **profile: Any) -> str
 
 
 def _smooth(generator: np.random.Generator, side: int, steepness: float) -> NDArray[np.float32]:
-    """SIDExSIDE noise with mean 0 and deviation 1 that repeats; steeper noise is smoother."""
+    """SIDExSIDE noise with mean 0 and standard deviation 1 that tiles seamlessly; steeper noise is smoother."""
     frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side))
     frequency[0, 0] = np.inf
     noise = np.fft.irfft2(np.fft.rfft2(generator.standard_normal((side, side))) / frequency**steepness, (side, side))
@@ -68,8 +68,8 @@ def _draw(window: Window, side: int, relief: NDArray[np.float32], grain: NDArray
     height = np.asarray(Image.fromarray(relief).resize((len(cols), len(rows)), Image.Resampling.BILINEAR, box))
     texture = grain[np.ix_(rows % _GRAIN_SIDE, cols % _GRAIN_SIDE)]
     height, light = height + texture / 16, np.maximum(1 + texture / 8, 0.2)
-    grounds = np.array(list(_GROUNDS.values()), np.float32).T
-    values = np.stack([np.interp(height, list(_GROUNDS), band) * light for band in grounds]).astype(np.uint16)
+    reflectances = np.array(list(_LAND_COVER.values()), np.float32).T
+    values = np.stack([np.interp(height, list(_LAND_COVER), band) * light for band in reflectances]).astype(np.uint16)
     first, last = _EDGE
     values[:, cols < side * (first + (last - first) * (rows[:, None] + 0.5) / side)] = 0
     return values

@@ -1,4 +1,4 @@
-"""`rsmoe evaluate`: score a model, or what any program said, on annotated pictures."""
+"""`rsmoe evaluate`: score a model, or the predictions of any program, on annotated images."""
 
 from __future__ import annotations
 
@@ -10,211 +10,243 @@ import typer
 from rsmoe_cli import console, options
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from rsmoe_cli.reports import Report
     from rsmoe_core.data.base import Dataset, Sample
     from rsmoe_core.engine import Engine
+    from rsmoe_core.inference.ablations import Ablation
     from rsmoe_core.types import Description
 
-_OF_MODELS = ("model", "device", "batch_size", "predictions", "ablate")
-_OF_CAPTIONS = ("tokenizer", "spice", "sheet", "ablate")
-_EXCLUDED = {
-    "ask": ("predictions", "ablate", *_OF_CAPTIONS, "captions", "scenes", "answers"),
-    "answers": (*_OF_MODELS, *_OF_CAPTIONS, "captions", "scenes"),
-    "captions": _OF_MODELS,
-    "scenes": _OF_CAPTIONS,
-}
-"""Option → the options that mean nothing beside it."""
+app = typer.Typer(help="Score a model, or the predictions of any program, on annotated images.", no_args_is_help=True)
+
+Data = Annotated[Path, typer.Option(help="Folder of annotated images.", show_default=False)]
+Split = Annotated[str, typer.Option(help="Split of the data set.")]
+CaptionPredictions = Annotated[
+    Path | None,
+    typer.Option(
+        "--predictions",
+        metavar="FILE",
+        help="Score these captions instead of a model's: JSON lines of image, caption, optionally theme, confidence.",
+    ),
+]
+AnswerPredictions = Annotated[
+    Path | None,
+    typer.Option(
+        "--predictions",
+        metavar="FILE",
+        help="Score these answers instead of a model's: JSON lines of image, question, answer, optionally confidence.",
+    ),
+]
+SavePredictions = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        dir_okay=False,
+        help="Write the caption, drafts and prompts of each image (JSON lines), which --predictions reads.",
+    ),
+]
+Limit = Annotated[int | None, typer.Option(min=2, help="Score only this many images, the first ones.")]
+Markdown = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", dir_okay=False, help="Write all tables to a .md, with how they were made."),
+]
+
+_MODEL_OPTIONS = ("model", "device", "precision", "batch_size", "ablate", "save_predictions")
+"""Options without meaning where the predictions are given."""
 
 
-def evaluate(
+@app.callback()
+def evaluate() -> None:
+    """Score a model, or the predictions of any program, on annotated images."""
+
+
+@app.command()
+def captions(
     context: typer.Context,
-    data: Annotated[Path, typer.Option(help="Folder of annotated pictures.", show_default=False)],
-    split: Annotated[str, typer.Option(help="Which split of it.")] = "test",
+    data: Data,
+    split: Split = "test",
     model: options.Model = "nano",
-    ask: Annotated[
-        bool, typer.Option("--ask", help="Score the model's answers to the questions about the pictures.")
-    ] = False,
-    answers: Annotated[
-        Path | None,
-        typer.Option(help="Score these answers to the questions: JSON lines of image, question, answer, confidence."),
-    ] = None,
-    captions: Annotated[
-        Path | None, typer.Option(help="Score these captions instead of a model's: JSON lines of image, caption.")
-    ] = None,
-    scenes: Annotated[
-        bool, typer.Option("--scenes", help="Score which kinds of place are named, in a set without captions too.")
-    ] = False,
     device: options.Device = "auto",
     precision: options.Precision = "fp32",
     batch_size: options.AdaptiveBatchSize = None,
-    tokenizer: Annotated[str, typer.Option(help="How words are told apart: simple, or ptb (needs Java).")] = "simple",
+    predictions: CaptionPredictions = None,
+    save_predictions: SavePredictions = None,
+    limit: Limit = None,
+    tokenizer: Annotated[
+        str, typer.Option(help="How captions are split into words: simple, or ptb (needs Java).")
+    ] = "simple",
     spice: Annotated[
-        bool, typer.Option("--spice", help="SPICE too: takes minutes, and needs Java and Stanford CoreNLP.")
+        bool, typer.Option("--spice", help="Compute SPICE too: takes minutes, and needs Java and Stanford CoreNLP.")
     ] = False,
-    limit: Annotated[int | None, typer.Option(min=2, help="Score the first so many pictures only.")] = None,
-    predictions: Annotated[
-        Path | None,
-        typer.Option(dir_okay=False, help="Write what router, experts and fusion said of each picture (JSON lines)."),
-    ] = None,
-    sheet: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="Draw the best and the worst pictures to a .png or .jpg.")
-    ] = None,
     ablate: Annotated[
-        bool, typer.Option("--ablate", help="Score the model without each of its parts too: one table of all.")
+        bool, typer.Option("--ablate", help="Score the model without each of its parts too, in one table.")
     ] = False,
-    markdown: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="Write the tables to a .md, with how they were made.")
+    sheet: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", dir_okay=False, help="Draw the best and the worst images to a .png or .jpg."),
     ] = None,
+    markdown: Markdown = None,
     json: options.Json = False,
 ) -> None:
-    """Caption the pictures of a data set and print BLEU, ROUGE-L, CIDEr, and METEOR where Java exists.
-
-    Or score its answers to questions, answers or captions that any program wrote, or the kinds of place that are named.
-    """
-    import json as json_format
-
-    from rsmoe_cli.atomic import atomic_write
-    from rsmoe_core.data.formats.registry import read_dataset
-    from rsmoe_core.evaluation.captions import usable
+    """Score captions against reference captions: BLEU, ROUGE-L, CIDEr, and METEOR where Java exists."""
+    from rsmoe_cli.reports import caption_report
+    from rsmoe_core.evaluation.captions import evaluate_captions
+    from rsmoe_core.inference.ablations import FULL_MODEL, ablations
     from rsmoe_core.metrics.captions import check_metrics
 
     _check_options(context)
-    _check_files([answers, captions], {"--predictions": predictions, "--sheet": sheet, "--markdown": markdown})
-    if not (answers or scenes or ask):
-        check_metrics(tokenizer, spice=spice)
-    dataset = read_dataset(data)
-    _tell_left_out(dataset.problems)
-    place = f"{data.name}, {split}"
-    source: dict[str, str]
-    if ask:
+    _check_sheet(sheet)
+    check_metrics(tokenizer, spice=spice)
+    dataset = _read_dataset(data)
+    samples = dataset.captioned(split)[:limit]
+    described: dict[str, list[Description]]
+    if predictions is not None:
+        source = {"predictions": str(predictions)}
+        described = {FULL_MODEL.name: _read_captions(predictions, dataset, split, samples)}
+    else:
         engine = _load(model, device, precision, batch_size)
         source = {"model": engine.name, "revision": engine.revision}
-        report = _of_asking(engine, dataset, split, limit, f"{model} on {place}")
-    elif answers is not None:
-        source = {"answers": str(answers)}
-        report = _of_answers(answers, dataset, split, limit, f"{answers.name} on {place}")
-    else:
-        samples = (usable(dataset, split, "scene_class") if scenes else dataset.captioned(split))[:limit]
-        if captions is not None:
-            source, described = {"captions": str(captions)}, {"whole": _read(captions, dataset, split, samples)}
-        else:
-            engine = _load(model, device, precision, batch_size)
-            source = {"model": engine.name, "revision": engine.revision}
-            described = _describe(engine, samples, ablate)
-        if predictions is not None:
-            atomic_write(predictions, _predictions(samples, described["whole"]))
-        title = f"{captions.name if captions else model} on {place}"
-        if scenes:
-            report = _of_places(dataset, samples, described["whole"], title)
-        else:
-            report = _of_captions(dataset, samples, described, title, tokenizer, spice, sheet)
-    if markdown is not None:
-        made_by = f"{'; '.join(f'{what} {which}' for what, which in source.items())}; rsmoe {_version()}"
-        atomic_write(markdown, report.document([f"```console\n{_command(context)}\n```", made_by]))
-    if json:
-        typer.echo(json_format.dumps({**source, "data": str(data), "split": split, **report.figures}, indent=2))
-    else:
-        console.print_result(report.shown())
-
-
-def _of_answers(answers: Path, dataset: Dataset, split: str, limit: int | None, title: str) -> Report:
-    from rsmoe_cli.reports import answer_report
-    from rsmoe_core.evaluation.answers import evaluate_answers
-    from rsmoe_core.evaluation.captions import usable
-    from rsmoe_core.evaluation.predictions import read_answers
-
-    samples = usable(dataset, split, "questions")[:limit]
-    saved = read_answers(answers, dataset, split)
-    _tell_left_out(saved.problems)
-    return answer_report(evaluate_answers(dataset, samples, saved.said), title, len(saved.problems))
-
-
-def _of_asking(engine: Engine, dataset: Dataset, split: str, limit: int | None, title: str) -> Report:
-    from tqdm import tqdm
-
-    from rsmoe_cli.reports import answer_report
-    from rsmoe_core.evaluation.answers import ask_samples, evaluate_answers
-    from rsmoe_core.evaluation.captions import usable
-
-    samples = usable(dataset, split, "questions")[:limit]
-    questions = sum(len(sample.questions) for sample in samples)
-    with tqdm(total=questions, unit="question", disable=not console.shows_progress()) as bar:
-        said = ask_samples(samples, engine.ask, engine.batch_size, bar.update)
-    return answer_report(evaluate_answers(dataset, samples, said), title, 0)
-
-
-def _of_places(dataset: Dataset, samples: Sequence[Sample], said: Sequence[Description], title: str) -> Report:
-    from rsmoe_cli.reports import scene_report
-    from rsmoe_core.evaluation.scenes import evaluate_scenes
-
-    return scene_report(evaluate_scenes(dataset, samples, said), title)
-
-
-def _of_captions(
-    dataset: Dataset,
-    samples: Sequence[Sample],
-    described: Mapping[str, Sequence[Description]],
-    title: str,
-    tokenizer: str,
-    spice: bool,
-    sheet: Path | None,
-) -> Report:
-    from rsmoe_cli.reports import caption_report
-    from rsmoe_core.evaluation.captions import score
-
-    results = {name: score(dataset, samples, said, tokenizer, spice) for name, said in described.items()}
+        described = _describe(engine, samples, ablations(engine.experts) if ablate else (FULL_MODEL,))
+    _save(save_predictions, samples, described[FULL_MODEL.name])
+    results = {
+        name: evaluate_captions(dataset, samples, descriptions, tokenizer, spice)
+        for name, descriptions in described.items()
+    }
     if sheet is not None:
         from rsmoe_core.evaluation.contact_sheet import contact_sheet
 
-        captions = [said.caption for said in described["whole"]]
-        contact_sheet(samples, captions, results["whole"].cider).save(sheet)
-    return caption_report(results, title)
+        texts = [description.caption for description in described[FULL_MODEL.name]]
+        contact_sheet(samples, texts, results[FULL_MODEL.name].cider).save(sheet)
+    _output(context, caption_report(results, _title(context)), source)
+
+
+@app.command()
+def answers(
+    context: typer.Context,
+    data: Data,
+    split: Split = "test",
+    model: options.Model = "nano",
+    device: options.Device = "auto",
+    precision: options.Precision = "fp32",
+    batch_size: options.AdaptiveBatchSize = None,
+    predictions: AnswerPredictions = None,
+    limit: Limit = None,
+    markdown: Markdown = None,
+    json: options.Json = False,
+) -> None:
+    """Score answers to the questions about the images: accuracy by question type, errors of counts, calibration."""
+    from rsmoe_cli.reports import answer_report
+    from rsmoe_core.evaluation.answers import evaluate_answers
+    from rsmoe_core.evaluation.predictions import read_answers
+    from rsmoe_core.evaluation.run import ask_samples, samples_with
+
+    _check_options(context)
+    dataset = _read_dataset(data)
+    samples = samples_with(dataset, split, "questions")[:limit]
+    problems: Sequence[str] = ()
+    if predictions is not None:
+        source = {"predictions": str(predictions)}
+        read = read_answers(predictions, dataset, split)
+        given, problems = read.values, read.problems
+        _print_left_out(problems)
+    else:
+        engine = _load(model, device, precision, batch_size)
+        source = {"model": engine.name, "revision": engine.revision}
+        with console.progress_bar(sum(len(sample.questions) for sample in samples), "question") as advance:
+            given = ask_samples(engine, samples, advance)
+    report = answer_report(evaluate_answers(dataset, samples, given), _title(context), len(problems))
+    _output(context, report, source)
+
+
+@app.command()
+def scenes(
+    context: typer.Context,
+    data: Data,
+    split: Split = "test",
+    model: options.Model = "nano",
+    device: options.Device = "auto",
+    precision: options.Precision = "fp32",
+    batch_size: options.AdaptiveBatchSize = None,
+    predictions: CaptionPredictions = None,
+    save_predictions: SavePredictions = None,
+    limit: Limit = None,
+    markdown: Markdown = None,
+    json: options.Json = False,
+) -> None:
+    """Score how often themes and captions name the scene class of an image; needs no reference captions."""
+    from rsmoe_cli.reports import scene_report
+    from rsmoe_core.evaluation.run import samples_with
+    from rsmoe_core.evaluation.scenes import evaluate_scenes
+    from rsmoe_core.inference.ablations import FULL_MODEL
+
+    _check_options(context)
+    dataset = _read_dataset(data)
+    samples = samples_with(dataset, split, "scene_class")[:limit]
+    if predictions is not None:
+        source = {"predictions": str(predictions)}
+        descriptions = _read_captions(predictions, dataset, split, samples)
+    else:
+        engine = _load(model, device, precision, batch_size)
+        source = {"model": engine.name, "revision": engine.revision}
+        descriptions = _describe(engine, samples, (FULL_MODEL,))[FULL_MODEL.name]
+    _save(save_predictions, samples, descriptions)
+    _output(context, scene_report(evaluate_scenes(dataset, samples, descriptions), _title(context)), source)
 
 
 def _check_options(context: typer.Context) -> None:
-    """Refuse an option that would be passed over beside another one."""
+    """Refuse, before any work is done, options that would be ignored and files that cannot be read or written.
+
+    Raises:
+        UsageError: there is such an option or file.
+    """
     from rsmoe_core.errors import UsageError
 
-    for mode, excluded in _EXCLUDED.items():
-        if _given(context, mode):
-            for name in excluded:
-                if _given(context, name):
-                    flag = f"--{name.replace('_', '-')}"
-                    raise UsageError(f"{flag} has no meaning with --{mode}; leave out one of them")
-
-
-def _given(context: typer.Context, name: str) -> bool:
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
-
-
-def _check_files(read: Sequence[Path | None], written: Mapping[str, Path | None]) -> None:
-    from rsmoe_core.errors import UsageError
-
-    for path in read:
-        if path is not None and not path.is_file():
-            raise UsageError(f"no file {path}; give one with a JSON object a line")
-    for option, path in written.items():
+    predictions = context.params["predictions"]
+    if predictions is not None:
+        for name in _MODEL_OPTIONS:
+            if _is_given(context, name):
+                flag = f"--{name.replace('_', '-')}"
+                raise UsageError(f"{flag} has no meaning with --predictions; leave out one of them")
+        if not predictions.is_file():
+            raise UsageError(f"no file {predictions}; give one with a JSON object a line")
+    for name in ("save_predictions", "sheet", "markdown"):
+        path = context.params.get(name)
         if path is not None and not path.parent.is_dir():
-            raise UsageError(f"no folder {path.parent}; create it first, or give another {option}")
-    sheet = written["--sheet"]
+            raise UsageError(f"no folder {path.parent}; create it first, or give another --{name.replace('_', '-')}")
+
+
+def _check_sheet(sheet: Path | None) -> None:
+    from rsmoe_core.errors import UsageError
+
     if sheet is not None and sheet.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise UsageError(f"{sheet}: a contact sheet is a .png or .jpg; give another --sheet")
 
 
-def _tell_left_out(problems: Sequence[str]) -> None:
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _read_dataset(folder: Path) -> Dataset:
+    from rsmoe_core.data.formats.registry import read_dataset
+
+    dataset = read_dataset(folder)
+    _print_left_out(dataset.problems)
+    return dataset
+
+
+def _read_captions(path: Path, dataset: Dataset, split: str, samples: Sequence[Sample]) -> list[Description]:
+    from rsmoe_core.evaluation.predictions import descriptions_of, read_captions
+
+    predictions = read_captions(path, dataset, split)
+    _print_left_out(predictions.problems)
+    return descriptions_of(samples, predictions, path)
+
+
+def _print_left_out(problems: Sequence[str]) -> None:
     for problem in console.shortened(problems):
         console.print_note(f"left out: {problem}")
-
-
-def _read(captions: Path, dataset: Dataset, split: str, samples: Sequence[Sample]) -> list[Description]:
-    from rsmoe_core.evaluation.predictions import read_captions, said_of
-
-    saved = read_captions(captions, dataset, split)
-    _tell_left_out(saved.problems)
-    return said_of(samples, saved, captions)
 
 
 def _load(model: str, device: str, precision: str, batch_size: int | None) -> Engine:
@@ -226,48 +258,57 @@ def _load(model: str, device: str, precision: str, batch_size: int | None) -> En
     return engine
 
 
-def _describe(engine: Engine, samples: Sequence[Sample], ablate: bool) -> dict[str, list[Description]]:
-    """Ablation of the model → what it says of each picture; the whole model first."""
-    from tqdm import tqdm
+def _describe(
+    engine: Engine, samples: Sequence[Sample], ablation_list: Sequence[Ablation]
+) -> dict[str, list[Description]]:
+    """Name of the ablation → its description of each image."""
+    from rsmoe_core.evaluation.run import describe_samples
 
-    from rsmoe_core.evaluation.captions import describe_samples
-    from rsmoe_core.inference.ablations import FULL_MODEL, ablations
-
-    ablation_list = ablations(engine.experts) if ablate else (FULL_MODEL,)
-    with tqdm(total=len(samples), unit="picture", disable=not console.shows_progress()) as bar:
-        described = describe_samples(engine, samples, ablation_list, bar.update)
-    return {ablation.name: said for ablation, said in zip(ablation_list, described, strict=True)}
+    with console.progress_bar(len(samples), "image") as advance:
+        described = describe_samples(engine, samples, ablation_list, advance)
+    return {ablation.name: descriptions for ablation, descriptions in zip(ablation_list, described, strict=True)}
 
 
-def _predictions(samples: Sequence[Sample], described: Sequence[Description]) -> str:
-    """One JSON object a line: what router, experts and fusion said of a picture, and what people did."""
+def _save(path: Path | None, samples: Sequence[Sample], descriptions: Sequence[Description]) -> None:
+    from rsmoe_cli.atomic import atomic_write
+    from rsmoe_core.evaluation.predictions import caption_lines
+
+    if path is not None:
+        atomic_write(path, caption_lines(samples, descriptions))
+
+
+def _title(context: typer.Context) -> str:
+    values = context.params
+    predicted_by = values["predictions"].name if values["predictions"] else values["model"]
+    return f"{predicted_by} on {values['data'].name}, {values['split']}"
+
+
+def _output(context: typer.Context, report: Report, source: dict[str, str]) -> None:
+    """Print the report, or its figures as JSON, and write it to the Markdown file, if there is one."""
     import json
+    from importlib.metadata import version
 
-    rows = (
-        {
-            "image": sample.image.name,
-            **vars(said),
-            "prompts": dict(said.prompts),
-            "references": list(sample.captions),
-        }
-        for sample, said in zip(samples, described, strict=True)
-    )
-    return "".join(f"{json.dumps(row)}\n" for row in rows)
+    from rsmoe_cli.atomic import atomic_write
+
+    values = context.params
+    if values["markdown"] is not None:
+        made_by = "; ".join(f"{name} {value}" for name, value in source.items())
+        provenance = [f"```console\n{_command_line(context)}\n```", f"{made_by}; rsmoe {version('rsmoe')}"]
+        atomic_write(values["markdown"], report.markdown(provenance))
+    if values["json"]:
+        figures = {**source, "data": str(values["data"]), "split": values["split"], **report.figures}
+        typer.echo(json.dumps(figures, indent=2))
+    else:
+        console.print_result(report.text())
 
 
-def _command(context: typer.Context) -> str:
-    """The command line, with the options that were given."""
+def _command_line(context: typer.Context) -> str:
+    """The command, with the options that were given."""
     import shlex
 
-    words = ["rsmoe", "evaluate"]
+    words = ["rsmoe", "evaluate", str(context.info_name)]
     for parameter in context.command.params:
-        if parameter.name is not None and _given(context, parameter.name):
+        if parameter.name is not None and _is_given(context, parameter.name):
             value = context.params[parameter.name]
             words += [parameter.opts[0]] if value is True else [parameter.opts[0], str(value)]
     return shlex.join(words)
-
-
-def _version() -> str:
-    from importlib.metadata import version
-
-    return version("rsmoe")

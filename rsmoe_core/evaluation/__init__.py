@@ -1,1 +1,1 @@
-"""Model, or another program's predictions, + annotated images → scores."""
+"""Annotated images + an engine, or the predictions of any program → scores."""

@@ -1,139 +1,121 @@
-"""Engine + annotated pictures → scores, with an interval and a trivial baseline beside them."""
+"""Captions of annotated images → scores, with intervals and beside those of a trivial baseline. Free of torch."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rsmoe_core.data.base import Dataset, Sample, read_image
+from rsmoe_core.data.base import Dataset, Sample
 from rsmoe_core.errors import DataError
-from rsmoe_core.inference.ablations import FULL_MODEL, Ablation
 from rsmoe_core.metrics.calibration import spearman
 from rsmoe_core.metrics.captions import score_captions
 from rsmoe_core.metrics.intervals import interval_95
-from rsmoe_core.types import Description, Request
+from rsmoe_core.types import Description
 
-if TYPE_CHECKING:  # scoring what is on disk already needs no torch
-    from rsmoe_core.engine import Engine
-
-# These are means over pictures and can be resampled; BLEU is one figure of the whole corpus.
 _MEANS = ("ROUGE-L", "CIDEr", "SPICE")
+"""Metrics that are means over images, so that images can be resampled; BLEU is defined for the corpus only."""
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """How an engine did on one split."""
+class CaptionEvaluation:
+    """How well the images of one split were described."""
 
-    pictures: int
+    images: int
     tokenizer: str
     scores: dict[str, float]
     """Metric → score of the fused captions."""
     interval_95: dict[str, tuple[float, float]]
-    """Bootstrap over pictures (1,000 resamples, seed 0), for the metrics that are means over pictures."""
+    """Bootstrap over images (1,000 resamples, seed 0), for the metrics that are means over images."""
     baseline: dict[str, float]
-    """The same scores for one sentence said of every picture: the commonest of the training split."""
+    """The same scores for one caption given to every image: the most frequent one of the training split."""
     baseline_caption: str
     unique_captions: int
-    """How many different captions there are; few of them mean that the model says the usual thing."""
+    """Number of different captions; a low one shows that the model repeats a few common captions."""
     theme_accuracy: float | None
-    """Of the pictures with an annotated kind of place, the share whose theme draft is just that; None if none has, or
-    if no theme was said."""
-    confidence_order: float | None
-    """How well the confidence puts the better captions first: its rank correlation (Spearman) with CIDEr, -1 to 1; None
-    where not every caption has one, or where all are equal."""
-    by_scene: dict[str, dict[str, float]]
-    """Kind of place → number of its pictures, theme accuracy, and the metrics that are means over pictures."""
-    by_agreement: dict[str, dict[str, float]]
-    """Number of different sentences that a picture has → number of such pictures, and the metrics that are means over
-    pictures. One sentence that is repeated is easy to hit or to miss; what several people agree on is neither."""
+    """Share of the images with an annotated scene class whose theme draft equals it; None if no image has one, or there
+    are no theme drafts."""
+    confidence_rank_correlation: float | None
+    """Rank correlation (Spearman) of the captions' confidence with their CIDEr, -1 to 1; None where not every caption
+    has a confidence, or where all are equal."""
+    by_scene_class: dict[str, dict[str, float]]
+    """Scene class → number of its images, theme accuracy, and the metrics that are means over images."""
+    by_unique_references: dict[str, dict[str, float]]
+    """Number of different reference captions of an image → number of such images, and the metrics that are means over
+    images. Images with one repeated reference are all or nothing; several references make the score steadier."""
     cider: NDArray[np.float64] = field(repr=False, compare=False)
-    """CIDEr of each picture, in order."""
+    """CIDEr of each image, in order."""
 
 
-def usable(dataset: Dataset, split: str, annotation: Literal["questions", "scene_class"]) -> tuple[Sample, ...]:
-    """The samples of a split that have what is to be scored against. Raises DataError where there are none."""
-    chosen = tuple(sample for sample in dataset.split(split) if getattr(sample, annotation))
-    if not chosen:
-        raise DataError(
-            f"{dataset.root}: no picture in split '{split}' has a {annotation.removesuffix('s')}; "
-            "choose another split or another data set"
-        )
-    return chosen
-
-
-def describe_samples(
-    engine: Engine,
-    samples: Sequence[Sample],
-    ablation_list: Sequence[Ablation] = (FULL_MODEL,),
-    progress: Callable[[int], object] = lambda done: None,
-) -> list[list[Description]]:
-    """What each ablation of the engine says of each picture; `progress` gets the size of each finished batch."""
-    described: list[list[Description]] = [[] for _ in ablation_list]
-    for first in range(0, len(samples), engine.batch_size):
-        batch = samples[first : first + engine.batch_size]
-        more = engine.compare([Request(read_image(sample.image)) for sample in batch], ablation_list)
-        for so_far, new in zip(described, more, strict=True):
-            so_far += new
-        progress(len(batch))
-    return described
-
-
-def score(
+def evaluate_captions(
     dataset: Dataset,
     samples: Sequence[Sample],
-    said: Sequence[Description],
+    descriptions: Sequence[Description],
     tokenizer: str = "simple",
     spice: bool = False,
-) -> Evaluation:
-    """Score what was said of each sample against its annotations. Raises DataError for fewer than two samples."""
+) -> CaptionEvaluation:
+    """Score the description of each sample against its annotations.
+
+    Raises:
+        DataError: there are fewer than two samples.
+        UsageError: a metric cannot be computed here, see `score_captions`.
+    """
     if len(samples) < 2:
-        raise DataError("CIDEr weighs words by their spread over pictures; give at least two pictures")
-    captions, references = [text.caption for text in said], [sample.captions for sample in samples]
+        raise DataError("CIDEr weights words by their rarity over images; give at least two images")
+    captions, references = [text.caption for text in descriptions], [sample.captions for sample in samples]
     scored = score_captions(captions, references, tokenizer, spice=spice)
     means = {name: scored.per_image[name] for name in _MEANS if name in scored.per_image}
-    commonest = _commonest_caption(dataset)
-    baseline = score_captions([commonest] * len(samples), references, tokenizer, spice=spice)
-    known = np.array([sample.scene_class is not None for sample in samples])
-    right = np.array([sample.scene_class == text.theme for sample, text in zip(samples, said, strict=True)])
-    has_themes = any(text.theme for text in said)
-    # Pictures whose kind of place is not annotated stand under `unknown`, where no theme is right.
-    scenes = [sample.scene_class or "unknown" for sample in samples]
-    voices = [str(len(sample.unique_captions)) for sample in samples]
-    return Evaluation(
-        pictures=len(samples),
+    baseline_caption = _most_frequent_caption(dataset)
+    baseline = score_captions([baseline_caption] * len(samples), references, tokenizer, spice=spice)
+    theme_accuracy, by_class = _theme_accuracy(samples, descriptions)
+    # Images without an annotated scene class are listed as `unknown`, where no theme is right.
+    classes = [sample.scene_class or "unknown" for sample in samples]
+    return CaptionEvaluation(
+        images=len(samples),
         tokenizer=tokenizer,
         scores=scored.corpus,
         interval_95={name: interval_95(values) for name, values in means.items()},
         baseline=baseline.corpus,
-        baseline_caption=commonest,
+        baseline_caption=baseline_caption,
         unique_captions=len(set(captions)),
-        theme_accuracy=float(right[known].mean()) if has_themes and known.any() else None,
-        confidence_order=_order([text.confidence for text in said], means["CIDEr"]),
-        by_scene=_by(scenes, {"theme_accuracy": right, **means} if has_themes else means),
-        by_agreement=_by(voices, means),
+        theme_accuracy=theme_accuracy,
+        confidence_rank_correlation=_rank_correlation(descriptions, means["CIDEr"]),
+        by_scene_class=_means_by(classes, {**by_class, **means}),
+        by_unique_references=_means_by([str(len(sample.unique_captions)) for sample in samples], means),
         cider=means["CIDEr"],
     )
 
 
-def _order(confidence: Sequence[float], cider: NDArray[np.float64]) -> float | None:
-    return None if np.isnan(confidence).any() else spearman(confidence, cider)
+def _theme_accuracy(
+    samples: Sequence[Sample], descriptions: Sequence[Description]
+) -> tuple[float | None, dict[str, NDArray[np.bool_]]]:
+    """Share of right theme drafts, and under `theme_accuracy` which are right; None and nothing without any draft."""
+    themes = [description.draft("theme") for description in descriptions]
+    if not any(themes):
+        return None, {}
+    annotated = np.array([sample.scene_class is not None for sample in samples])
+    right = np.array([sample.scene_class == theme for sample, theme in zip(samples, themes, strict=True)])
+    return float(right[annotated].mean()) if annotated.any() else None, {"theme_accuracy": right}
 
 
-def _by(groups: Sequence[str], per_image: Mapping[str, NDArray]) -> dict[str, dict[str, float]]:
-    """Group → number of its pictures, and the mean of each figure over them."""
-    member = np.array(groups)
+def _rank_correlation(descriptions: Sequence[Description], cider: NDArray[np.float64]) -> float | None:
+    confidences = [text.confidence for text in descriptions if text.confidence is not None]
+    return spearman(confidences, cider) if len(confidences) == len(descriptions) else None
+
+
+def _means_by(groups: Sequence[str], per_image: Mapping[str, NDArray]) -> dict[str, dict[str, float]]:
+    """Group → number of its images, and the mean of each figure over them."""
+    group_N = np.array(groups)
     return {
-        group: {"pictures": int((member == group).sum())}
-        | {name: float(values[member == group].mean()) for name, values in per_image.items()}
+        group: {"images": int((group_N == group).sum())}
+        | {name: float(values[group_N == group].mean()) for name, values in per_image.items()}
         for group in sorted(set(groups))
     }
 
 
-def _commonest_caption(dataset: Dataset) -> str:
-    known = [s for s in dataset.samples if s.split == "train" and s.captions] or dataset.samples
-    return Counter(caption for sample in known for caption in sample.captions).most_common(1)[0][0]
+def _most_frequent_caption(dataset: Dataset) -> str:
+    train = [s for s in dataset.samples if s.split == "train" and s.captions] or dataset.samples
+    return Counter(caption for sample in train for caption in sample.captions).most_common(1)[0][0]

@@ -1,10 +1,11 @@
-"""Answers and captions that some program wrote, one JSON object a line → what the evaluations score.
+"""Predictions as JSON lines: those of any program → what the evaluations score, and those of a model → a file.
 
     {"image": "1.jpg", "question": "are there trees?", "answer": "yes", "confidence": 0.9}
     {"image": "1.jpg", "caption": "Many trees are near a pond.", "theme": "pond", "confidence": 0.4}
 
-`image` is the picture's file name, or its path in the data set's folder where several pictures have that name. `theme`
-and `confidence` may be left out, and anything else may be there. A line that cannot be used is reported by its number.
+`image` is the image's file name, or its path in the data set's folder where several images have that name. `theme` and
+`confidence` are optional; what a model wrote has `drafts` by role instead of a `theme`. Other keys are ignored. A line
+that cannot be used is reported with its number.
 """
 
 from __future__ import annotations
@@ -20,72 +21,99 @@ from typing import Any, Generic, TypeVar
 from rsmoe_core.data.base import Dataset, Sample
 from rsmoe_core.data.formats.common import Collector, lines
 from rsmoe_core.errors import DataError
-from rsmoe_core.evaluation.answers import Answer, Asked
-from rsmoe_core.types import Description
+from rsmoe_core.evaluation.answers import QuestionKey
+from rsmoe_core.types import Answer, Description, Generation
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
-class Saved(Generic[Key, Value]):
-    """What a file says."""
+class Predictions(Generic[Key, Value]):
+    """The content of a file of predictions."""
 
-    said: dict[Key, Value]
+    values: dict[Key, Value]
     problems: tuple[str, ...]
     """One line for each line of the file that cannot be used."""
 
 
-def read_answers(path: Path, dataset: Dataset, split: str) -> Saved[Asked, Answer]:
-    """The answers to questions about the pictures of a split. Raises DataError where the file is no text."""
-    find = _detectors(dataset, split)
+def read_answers(path: Path, dataset: Dataset, split: str) -> Predictions[QuestionKey, Answer]:
+    """The answers to questions about the images of a split.
 
-    def answer(row: dict) -> tuple[Asked, Answer]:
-        sample, question = find(row["image"]), _plain(_text(row, "question"))
+    Raises:
+        DataError: the file is not text.
+    """
+    find = _sample_finder(dataset, split)
+
+    def parse(row: dict) -> tuple[QuestionKey, Answer]:
+        sample, question = find(row["image"]), _normalised(_text(row, "question"))
         if all(known.text != question for known in sample.questions):
-            raise ValueError(f"'{question}' is not asked of {sample.image.name}")
-        return (sample.image, question), (_text(row, "answer"), _confidence(row))
+            raise ValueError(f"'{question}' is not a question about {sample.image.name}")
+        return (sample.image, question), Answer(_text(row, "answer"), _confidence(row))
 
-    return _read(path, dataset, answer)
-
-
-def read_captions(path: Path, dataset: Dataset, split: str) -> Saved[Path, Description]:
-    """What is said of the pictures of a split; confidence is NaN where none is given. DataError where it is no text."""
-    find = _detectors(dataset, split)
-
-    def caption(row: dict) -> tuple[Path, Description]:
-        confidence = _confidence(row)
-        known = math.nan if confidence is None else confidence
-        theme = _plain(_text(row, "theme")) if "theme" in row else ""
-        return find(row["image"]).image, Description(_text(row, "caption"), theme, "", "", known)
-
-    return _read(path, dataset, caption)
+    return _read(path, dataset, parse)
 
 
-def said_of(samples: Sequence[Sample], captions: Saved[Path, Description], path: Path) -> list[Description]:
-    """What the file says of each of the samples. Raises DataError where it says nothing of some."""
-    if missing := [sample.image.name for sample in samples if sample.image not in captions.said]:
+def read_captions(path: Path, dataset: Dataset, split: str) -> Predictions[Path, Description]:
+    """The captions of the images of a split, with themes and confidences where the file has them.
+
+    Raises:
+        DataError: the file is not text.
+    """
+    find = _sample_finder(dataset, split)
+
+    def parse(row: dict) -> tuple[Path, Description]:
+        return find(row["image"]).image, Description(_text(row, "caption"), _drafts(row), _confidence(row))
+
+    return _read(path, dataset, parse)
+
+
+def descriptions_of(
+    samples: Sequence[Sample], captions: Predictions[Path, Description], path: Path
+) -> list[Description]:
+    """The description of each sample, in order.
+
+    Raises:
+        DataError: the file `path` has none of some samples.
+    """
+    if missing := [sample.image.name for sample in samples if sample.image not in captions.values]:
         raise DataError(
-            f"{path}: no caption for {len(missing)} of {len(samples)} pictures, such as {missing[0]}; "
-            "write a line for each picture of the split"
+            f"{path}: no caption for {len(missing)} of {len(samples)} images, such as {missing[0]}; "
+            "write a line for each image of the split"
         )
-    return [captions.said[sample.image] for sample in samples]
+    return [captions.values[sample.image] for sample in samples]
 
 
-def _read(path: Path, dataset: Dataset, parse: Callable[[dict], tuple[Key, Value]]) -> Saved[Key, Value]:
-    found: dict[Key, Value] = {}
+def caption_lines(samples: Sequence[Sample], descriptions: Sequence[Description]) -> str:
+    """The content of a file that `read_captions` reads: all that router, experts and fusion wrote about each image."""
+    rows = (
+        {
+            "image": sample.image.name,
+            "caption": description.caption,
+            "confidence": description.confidence,
+            "drafts": {role: draft.text for role, draft in description.drafts.items()},
+            "prompts": dict(description.prompts),
+            "references": list(sample.captions),
+        }
+        for sample, description in zip(samples, descriptions, strict=True)
+    )
+    return "".join(f"{json.dumps(row)}\n" for row in rows)
+
+
+def _read(path: Path, dataset: Dataset, parse: Callable[[dict], tuple[Key, Value]]) -> Predictions[Key, Value]:
+    values: dict[Key, Value] = {}
     collector = Collector(dataset.root)
-    for place, line in lines(path):
-        with collector.reading(place):
+    for location, line in lines(path):
+        with collector.reading(location):
             key, value = parse(json.loads(line))
-            if key in found:
-                raise ValueError("says again what an earlier line says; the first one counts")
-            found[key] = value
-    return Saved(found, collector.dataset().problems)
+            if key in values:
+                raise ValueError("repeats an earlier line; the first one counts")
+            values[key] = value
+    return Predictions(values, collector.dataset().problems)
 
 
-def _detectors(dataset: Dataset, split: str) -> Callable[[Any], Sample]:
-    """Finds a picture of the split by its file name or path."""
+def _sample_finder(dataset: Dataset, split: str) -> Callable[[Any], Sample]:
+    """A function that finds a sample of the split by the file name or path of its image."""
     samples = dataset.split(split)
     names = Counter(sample.image.name for sample in samples)
     known = {sample.image.name: sample for sample in samples if names[sample.image.name] == 1}
@@ -96,21 +124,30 @@ def _detectors(dataset: Dataset, split: str) -> Callable[[Any], Sample]:
         if name in known:
             return known[name]
         if name in names:
-            raise ValueError(f"{names[name]} pictures are called '{name}'; give the path in the folder")
-        raise ValueError(f"no picture '{name}' in split '{split}'")
+            raise ValueError(f"{names[name]} images are called '{name}'; give the path in the folder")
+        raise ValueError(f"no image '{name}' in split '{split}'")
 
     return find
 
 
+def _drafts(row: dict) -> dict[str, Generation]:
+    texts = row.get("drafts") or {}
+    drafts = {role: Generation(_text(texts, role)) for role in texts}
+    source = row if "theme" in row else texts
+    if "theme" in source:
+        drafts["theme"] = Generation(_normalised(_text(source, "theme")))
+    return drafts
+
+
 def _text(row: dict, name: str) -> str:
-    """A text; a number counts as one, as answers are often written so."""
+    """A text; numbers are accepted, as answers are often written so."""
     if isinstance(value := row[name], bool) or not isinstance(value, str | int | float):
         raise ValueError(f"{name} is not a text: {value!r}")
     return str(value)
 
 
-def _plain(text: str) -> str:
-    """As data sets are read: lower case and single spaces."""
+def _normalised(text: str) -> str:
+    """Lower case and single spaces, like the texts of data sets."""
     return " ".join(text.lower().split())
 
 
@@ -119,5 +156,5 @@ def _confidence(row: dict) -> float | None:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise ValueError(f"confidence is no number from 0 to 1: {value!r}")
+        raise ValueError(f"confidence is not a number from 0 to 1: {value!r}")
     return float(value)

@@ -1,7 +1,7 @@
-"""What was said of pictures with an annotated kind of place → how often it was named, class by class. Free of torch.
+"""Descriptions of images with an annotated scene class → how often the class was named, class by class. Free of torch.
 
-For data sets with scene classes and no captions: a model that has never seen them may know the places by other names,
-so `rsmoe_core.words.scene_classes` says which names are equal.
+For data sets with scene classes and no captions. A model that was never trained on a data set may use other names for
+its classes; `rsmoe_core.words.scene_classes` defines which names are equal.
 """
 
 from __future__ import annotations
@@ -16,70 +16,76 @@ from numpy.typing import NDArray
 from rsmoe_core.data.base import Dataset, Sample
 from rsmoe_core.metrics.intervals import interval_95
 from rsmoe_core.types import Description
-from rsmoe_core.words.scene_classes import accepted, names_place, same_place
+from rsmoe_core.words.scene_classes import accepted_names, mentions_scene_class, same_scene_class
 
 
 @dataclass(frozen=True)
 class SceneScore:
-    """How often a kind of place was named."""
+    """How often a scene class was named."""
 
-    pictures: int
+    images: int
     theme: float | None
-    """Share of its pictures whose theme is one of its names; None where no theme was said of any picture."""
+    """Share of its images whose theme draft is one of its names; None where there are no theme drafts."""
     caption: float
-    """Share of its pictures in whose caption one of its names occurs."""
+    """Share of its images whose caption contains one of its names."""
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """A kind of place that was taken for another one."""
+    """A scene class that was taken for another one."""
 
-    scene: str
-    said: str
-    """The theme; empty where none was said."""
-    pictures: int
+    scene_class: str
+    prediction: str
+    """The theme draft; empty where there is none."""
+    images: int
 
 
 @dataclass(frozen=True)
 class SceneEvaluation:
-    """How often the kinds of places of one split were named."""
+    """How often the scene classes of one split were named."""
 
     overall: SceneScore
     interval_95: dict[str, tuple[float, float]]
-    """`theme` and `caption` → bootstrap over pictures (1,000 resamples, seed 0)."""
+    """`theme` and `caption` → bootstrap over images (1,000 resamples, seed 0)."""
     baseline: float
-    """Share of the pictures that are of the commonest kind of place of the training split."""
-    baseline_scene: str
+    """Share of the images that belong to the most frequent class of the training split."""
+    baseline_class: str
     classes: dict[str, SceneScore]
-    names: dict[str, tuple[str, ...]]
-    """Kind of place → the names that are right for it."""
+    accepted_names: dict[str, tuple[str, ...]]
+    """Scene class → the names that are right for it."""
     mistakes: tuple[Mistake, ...]
-    """Wrong themes, commonest first."""
+    """Wrong themes, most frequent first."""
 
 
-def evaluate_scenes(dataset: Dataset, samples: Sequence[Sample], said: Sequence[Description]) -> SceneEvaluation:
-    """Score what was said of samples that all have a scene, of which there is at least one."""
-    classes = sorted({sample.scene_class for sample in dataset.samples if sample.scene_class})
-    scenes = [sample.scene_class or "" for sample in samples]
-    told = list(zip(scenes, said, strict=True))
-    named = {"caption": np.array([names_place(scene, text.caption, classes) for scene, text in told])}
+def evaluate_scenes(
+    dataset: Dataset, samples: Sequence[Sample], descriptions: Sequence[Description]
+) -> SceneEvaluation:
+    """Score the descriptions of samples that all have a scene class, of which there is at least one."""
+    all_classes = sorted({sample.scene_class for sample in dataset.samples if sample.scene_class})
+    truth = [sample.scene_class or "" for sample in samples]
+    pairs = list(zip(truth, descriptions, strict=True))
+    right = {"caption": np.array([mentions_scene_class(true, d.caption, all_classes) for true, d in pairs])}
     wrong: Counter[tuple[str, str]] = Counter()
-    if any(text.theme for text in said):
-        named["theme"] = np.array([same_place(scene, text.theme.lower(), classes) for scene, text in told])
-        wrong.update((s, text.theme) for (s, text), right in zip(told, named["theme"], strict=True) if not right)
-    usual = Counter(s.scene_class for s in dataset.samples if s.split == "train" and s.scene_class) or Counter(scenes)
-    commonest = usual.most_common(1)[0][0]
+    themes = [description.draft("theme") for description in descriptions]
+    if any(themes):
+        right["theme"] = np.array(
+            [same_scene_class(true, theme.lower(), all_classes) for true, theme in zip(truth, themes, strict=True)]
+        )
+        wrong.update((true, theme) for true, theme, hit in zip(truth, themes, right["theme"], strict=True) if not hit)
+    train = Counter(s.scene_class for s in dataset.samples if s.split == "train" and s.scene_class) or Counter(truth)
+    most_frequent = train.most_common(1)[0][0]
+    classes = sorted(set(truth))
     return SceneEvaluation(
-        overall=_score(named, np.ones(len(samples), dtype=bool)),
-        interval_95={name: interval_95(right) for name, right in named.items()},
-        baseline=scenes.count(commonest) / len(scenes),
-        baseline_scene=commonest,
-        classes={scene: _score(named, np.array(scenes) == scene) for scene in sorted(set(scenes))},
-        names={scene: tuple(sorted(accepted(scene, classes))) for scene in sorted(set(scenes))},
-        mistakes=tuple(Mistake(scene, theme, pictures) for (scene, theme), pictures in wrong.most_common()),
+        overall=_score(right, np.ones(len(samples), dtype=bool)),
+        interval_95={name: interval_95(hits) for name, hits in right.items()},
+        baseline=truth.count(most_frequent) / len(truth),
+        baseline_class=most_frequent,
+        classes={name: _score(right, np.array(truth) == name) for name in classes},
+        accepted_names={name: tuple(sorted(accepted_names(name, all_classes))) for name in classes},
+        mistakes=tuple(Mistake(true, theme, images) for (true, theme), images in wrong.most_common()),
     )
 
 
-def _score(named: dict[str, NDArray[np.bool_]], chosen: NDArray[np.bool_]) -> SceneScore:
-    theme = float(named["theme"][chosen].mean()) if "theme" in named else None
-    return SceneScore(int(chosen.sum()), theme, float(named["caption"][chosen].mean()))
+def _score(right: dict[str, NDArray[np.bool_]], chosen: NDArray[np.bool_]) -> SceneScore:
+    theme = float(right["theme"][chosen].mean()) if "theme" in right else None
+    return SceneScore(int(chosen.sum()), theme, float(right["caption"][chosen].mean()))

@@ -47,7 +47,7 @@ def test_flags_may_stand_in_a_file_and_the_command_line_wins(rsmoe: Cli, karpath
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("epoch = 3", "no flag 'epoch'; choose from: accumulate, backbone"), ("epochs 3", "as TOML")],
+    [("epoch = 3", "no option 'epoch'; choose from: accumulate, backbone"), ("epochs 3", "as TOML")],
 )
 def test_a_file_that_is_not_understood_is_refused(rsmoe: Cli, text: str, message: str) -> None:
     Path("train.toml").write_text(text)

@@ -176,7 +176,7 @@ def test_what_does_not_let_go_is_left_behind(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert stderr == "error: interrupted; what was finished before is kept\n"
+    assert stderr == "error: interrupted; finished work is kept\n"
 
 
 def test_other_settings_or_another_scene_are_refused(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
