@@ -19,16 +19,16 @@ def samples(folder: Path) -> list[Sample]:
     return found
 
 
-def test_the_best_stand_left_and_the_worst_right(tmp_path: Path) -> None:
-    sheet = contact_sheet(samples(tmp_path), ["a field ."] * 3, np.array([0.1, 2.0, 1.0]), each=2)
+def test_the_best_are_on_the_left_and_the_worst_on_the_right(tmp_path: Path) -> None:
+    sheet = contact_sheet(samples(tmp_path), ["a field ."] * 3, np.array([0.1, 2.0, 1.0]), rows=2)
     pixels = np.asarray(sheet)
     half = sheet.width // 2
-    rows = (60, sheet.height // 2 + 60)
-    assert [tuple(pixels[row, 60]) for row in rows] == [GREEN, BLUE]
-    assert [tuple(pixels[row, half + 60]) for row in rows] == [RED, BLUE]
-    assert (pixels[:160, 190:half] < 128).any(), "words beside the picture"
+    heights = (60, sheet.height // 2 + 60)
+    assert [tuple(pixels[row, 60]) for row in heights] == [GREEN, BLUE]
+    assert [tuple(pixels[row, half + 60]) for row in heights] == [RED, BLUE]
+    assert (pixels[:160, 190:half] < 128).any(), "text beside the image"
 
 
-def test_a_few_pictures_are_enough(tmp_path: Path) -> None:
+def test_a_few_images_are_enough(tmp_path: Path) -> None:
     sheet = contact_sheet(samples(tmp_path)[:1], [""], np.array([0.0]))
     assert sheet.height < 200

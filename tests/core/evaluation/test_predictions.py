@@ -9,7 +9,8 @@ import pytest
 
 from rsmoe_core.data.base import Dataset, Question, Sample
 from rsmoe_core.errors import DataError
-from rsmoe_core.evaluation.predictions import read_answers, read_captions, said_of
+from rsmoe_core.evaluation.predictions import caption_lines, descriptions_of, read_answers, read_captions
+from rsmoe_core.types import Answer, Description, Generation
 
 TREES = "are there trees?"
 
@@ -23,7 +24,7 @@ def dataset(tmp_path: Path) -> Dataset:
 
 def write(folder: Path, *rows: Any) -> Path:
     """A file with the rows as JSON, or as they are."""
-    path = folder / "said.jsonl"
+    path = folder / "predictions.jsonl"
     path.write_text("\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows), encoding="utf-8")
     return path
 
@@ -38,9 +39,9 @@ def test_answers_are_found_by_picture_and_question(dataset: Dataset) -> None:
     )
     found = read_answers(path, dataset, "test")
     assert found.problems == ()
-    assert found.said == {
-        (dataset.root / "a.png", TREES): ("yes", 0.5),
-        (dataset.root / "two/b.png", TREES): ("3", None),
+    assert found.values == {
+        (dataset.root / "a.png", TREES): Answer("yes", 0.5),
+        (dataset.root / "two/b.png", TREES): Answer("3", None),
     }
 
 
@@ -50,18 +51,18 @@ def test_answers_are_found_by_picture_and_question(dataset: Dataset) -> None:
         ("nonsense", "Expecting value"),
         ({"image": "a.png", "answer": "yes"}, "has no 'question'"),
         (answer("a.png", answer=True), "answer is not a text: True"),
-        (answer("a.png", confidence=1.5), "confidence is no number from 0 to 1: 1.5"),
-        (answer("a.png", confidence="high"), "confidence is no number from 0 to 1: 'high'"),
-        (answer("a.png", question="Why?"), "'why?' is not asked of a.png"),
-        (answer("b.png"), "2 pictures are called 'b.png'; give the path in the folder"),
-        (answer("c.png"), "no picture 'c.png' in split 'test'"),
-        (answer("one/b.png"), "says again what an earlier line says"),
+        (answer("a.png", confidence=1.5), "confidence is not a number from 0 to 1: 1.5"),
+        (answer("a.png", confidence="high"), "confidence is not a number from 0 to 1: 'high'"),
+        (answer("a.png", question="Why?"), "'why?' is not a question about a.png"),
+        (answer("b.png"), "2 images are called 'b.png'; give the path in the folder"),
+        (answer("c.png"), "no image 'c.png' in split 'test'"),
+        (answer("one/b.png"), "repeats an earlier line; the first one counts"),
     ],
 )
 def test_a_line_that_cannot_be_used_is_named(dataset: Dataset, row: Any, problem: str) -> None:
     path = write(dataset.root, answer("one/b.png", answer="no"), row)
     found = read_answers(path, dataset, "test")
-    assert found.said == {(dataset.root / "one/b.png", TREES): ("no", None)}
+    assert found.values == {(dataset.root / "one/b.png", TREES): Answer("no", None)}
     (reported,) = found.problems
     assert reported.startswith(f"{path}:2: {problem}")
 
@@ -74,12 +75,32 @@ def test_captions_may_have_themes_and_confidences(dataset: Dataset) -> None:
         {"image": "two/b.png", "caption": None},
     )
     found = read_captions(path, dataset, "test")
-    first, second = found.said.values()
-    assert (first.caption, first.theme, first.confidence) == ("A pond.", "park", 0.25)
-    assert (second.caption, second.theme) == ("", "")
-    assert math.isnan(second.confidence)
+    first, second = found.values.values()
+    assert first == Description("A pond.", {"theme": Generation("park")}, 0.25)
+    assert second == Description("", {}, None)
     assert found.problems == (f"{path}:3: caption is not a text: None",)
     samples = dataset.split("test")
-    assert said_of(samples[:2], found, path) == [first, second]
-    with pytest.raises(DataError, match=r"no caption for 1 of 3 pictures, such as b\.png; write a line for each"):
-        said_of(samples, found, path)
+    assert descriptions_of(samples[:2], found, path) == [first, second]
+    with pytest.raises(DataError, match=r"no caption for 1 of 3 images, such as b\.png; write a line for each"):
+        descriptions_of(samples, found, path)
+
+
+def test_saved_captions_are_read_back_with_all_drafts(dataset: Dataset) -> None:
+    samples = [sample for sample in dataset.samples if sample.image.name != "b.png"]
+    drafts = {"theme": Generation("pond", 0.5, 1), "objects": Generation("two ducks")}
+    described = [Description("A pond.", drafts, 0.75, {"theme": "name it"}), Description("A road.")]
+    path = write(dataset.root, caption_lines(samples, described).rstrip())
+    first, second = map(json.loads, path.read_text().splitlines())
+    assert first == {
+        "image": "a.png",
+        "caption": "A pond.",
+        "confidence": 0.75,
+        "drafts": {"theme": "pond", "objects": "two ducks"},
+        "prompts": {"theme": "name it"},
+        "references": [],
+    }
+    assert (second["image"], second["confidence"], second["references"]) == ("c.png", None, ["a pond ."])
+    found = read_captions(path, dataset, "test")
+    [read] = found.values.values()
+    assert read == Description("A pond.", {"theme": Generation("pond"), "objects": Generation("two ducks")}, 0.75)
+    assert found.problems == (f"{path}:2: no image 'c.png' in split 'test'",)
