@@ -241,7 +241,7 @@ def _read(source: str | Path, name: str) -> dict[str, Any]:
     from transformers.utils import cached_file
 
     try:
-        values = read_json_file(Path(cached_file(str(source), name)))
+        values = read_json_file(Path(str(cached_file(str(source), name))))
     except (OSError, ValueError) as error:
         raise ModelError(f"{source}: {name} cannot be read ({str(error).splitlines()[0]}); check the name") from error
     if not isinstance(values, dict):
