@@ -13,7 +13,7 @@ from tests.tiny import write_karpathy
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keeps expected warnings of libraries out of the report; the program itself tells the user in its own words."""
+    """Keep expected warnings of libraries out of the report; the program itself reports them in its own words."""
     for text in (
         "'crs' was not provided",
         "More than one layer found",
@@ -42,11 +42,11 @@ def coastal_town() -> ModuleType:
 
 @pytest.fixture
 def no_java(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leaves METEOR out, whose Java program takes many seconds to start."""
+    """Leave METEOR out, whose Java program takes many seconds to start."""
     monkeypatch.setattr("rsmoe_core.metrics.captions.shutil.which", lambda program: None)
 
 
 @pytest.fixture
 def karpathy_folder(tmp_path: Path) -> Path:
-    """Forty small annotated pictures of four classes; see `tests.tiny.write_karpathy`."""
-    return write_karpathy(tmp_path / "pictures")
+    """Forty small annotated images of four classes; see `tests.tiny.write_karpathy`."""
+    return write_karpathy(tmp_path / "images")

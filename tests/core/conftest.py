@@ -1,4 +1,4 @@
-"""A tiny model, and pictures to show it."""
+"""A tiny model, and images to describe. Models of session scope are only read."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rsmoe_core.checkpoint.load import save_model
+from rsmoe_core.engine import Engine, load
 from rsmoe_core.model.rsmoe import RSMoE
 from tests.tiny import SENTENCES, make_tiny
 
@@ -16,7 +17,14 @@ __all__ = ["SENTENCES", "make_tiny"]
 
 @pytest.fixture(scope="session")
 def tiny_model() -> RSMoE:
+    """In the form for training."""
     return make_tiny()
+
+
+@pytest.fixture(scope="session")
+def tiny_stage_1() -> RSMoE:
+    """Without experts, in the form for training."""
+    return make_tiny(experts=False)
 
 
 @pytest.fixture(scope="session")
@@ -26,9 +34,14 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory, tiny_model: RSMoE) -> 
     return folder
 
 
+@pytest.fixture(scope="session")
+def tiny_engine(tiny_folder: Path) -> Engine:
+    return load(tiny_folder, device="cpu")
+
+
 @pytest.fixture
 def images() -> list[np.ndarray]:
-    """Seven pictures of different sizes and contents."""
+    """Seven images of different sizes and contents."""
     rng = np.random.default_rng(0)
     sizes = [(64, 64), (64, 64), (50, 80), (64, 64), (31, 33), (100, 100), (64, 64)]
     return [(rng.random((h, w, 3)) * rng.integers(40, 255)).astype(np.uint8) for h, w in sizes]

@@ -1,50 +1,34 @@
 from __future__ import annotations
 
 import pytest
-import torch
 
-from rsmoe_core.model import experts
-from rsmoe_core.model.language.decoder import Generation
-from rsmoe_core.model.language.generation import write
-from rsmoe_core.model.rsmoe import RSMoE
-
-PROMPTS = [{name: f"{name} of picture {number}" for name in ("theme", "objects", "relations")} for number in "ab"]
+from rsmoe_core.model.experts import draft, without_repeats
+from rsmoe_core.model.language.base import Turn
+from rsmoe_core.roles import DEFAULT_EXPERTS
+from rsmoe_core.types import Generation
+from tests.core.fakes import FakeBackend
 
 
-def test_every_expert_answers_its_own_prompt_for_its_own_picture(
-    monkeypatch: pytest.MonkeyPatch, tiny_model: RSMoE
-) -> None:
-    tokenizer = tiny_model.tokenizer
-
-    def write(_language, _codec, tokens, prompts, *, max_tokens, roles):
-        pictures = ["ab"[int(picture)] for picture in tokens[:, 0, 0]]
-        answers = [
-            f"{role} reads {prompt} and sees {p}" for role, prompt, p in zip(roles, prompts, pictures, strict=True)
-        ]
-        return [Generation(tuple(tokenizer.encode(answer)), 1.0) for answer in answers]
-
-    monkeypatch.setattr(experts, "write", write)
-    tokens = torch.tensor([0.0, 1.0])[:, None, None].expand(2, 4, 32)
-    drafts = experts.draft(tiny_model.language, tokenizer, tokens, PROMPTS, 8)
-    for picture, own in zip("ab", drafts, strict=True):
-        assert own == {
-            name: f"{name} reads {name} of picture {picture} and sees {picture}" for name in tiny_model.config.experts
-        }
+def echo(image: int, turn: Turn) -> str:
+    return f"{turn.role} reads {turn.prompt} of image {image}"
 
 
-def test_one_batch_says_what_each_expert_says_alone(tiny_model: RSMoE) -> None:
-    tokens = torch.randn(2, 4, 32)
-    drafts = experts.draft(tiny_model.language, tiny_model.tokenizer, tokens, PROMPTS, 8)
-    for image, prompts in enumerate(PROMPTS):
-        for name, prompt in prompts.items():
-            (said,) = write(
-                tiny_model.language, tiny_model.tokenizer, tokens[[image]], [prompt], max_tokens=8, roles=[name]
-            )
-            assert drafts[image][name] == experts.without_repeats(tiny_model.tokenizer.decode(said.ids))
+def test_every_expert_answers_its_own_prompt_about_its_own_image() -> None:
+    backend = FakeBackend(dict.fromkeys(DEFAULT_EXPERTS, echo), confidence=0.5)
+    prompts = [{"theme": "name it", "objects": "count"}, {}, {"relations": "compare", "theme": "what"}]
+    drafts = draft(backend, [70, 80, 90], [2, 0, 1], prompts, 8)
+    texts = [{name: one.text for name, one in own.items()} for own in drafts]
+    assert texts == [
+        {"theme": "theme reads name it of image 90", "objects": "objects reads count of image 90"},
+        {},
+        {"relations": "relations reads compare of image 80", "theme": "theme reads what of image 80"},
+    ]
+    assert drafts[0]["theme"] == Generation("theme reads name it of image 90", 0.5, 7)
+    assert backend.max_tokens == [8], "all experts generate in one batch"
 
 
 @pytest.mark.parametrize(
-    ("written", "kept"),
+    ("text", "once"),
     [
         ("a pond, some trees, a pond", "a pond, some trees"),
         ("trees near sea; trees near sea", "trees near sea"),
@@ -53,5 +37,5 @@ def test_one_batch_says_what_each_expert_says_alone(tiny_model: RSMoE) -> None:
         ("", ""),
     ],
 )
-def test_a_phrase_is_said_once(written: str, kept: str) -> None:
-    assert experts.without_repeats(written) == kept
+def test_a_repeated_phrase_is_dropped(text: str, once: str) -> None:
+    assert without_repeats(Generation(text, 0.25, 9)) == Generation(once, 0.25, 9)

@@ -1,34 +1,30 @@
 from __future__ import annotations
 
-import torch
+import numpy as np
 
-from rsmoe_core.model.fusion import fuse, fusion_prompt
-from rsmoe_core.model.rsmoe import RSMoE
+from rsmoe_core.engine import Engine
+from rsmoe_core.model.fusion import fuse
+from rsmoe_core.model.language.base import Turn
+from rsmoe_core.roles import FUSION
+from rsmoe_core.types import Generation, Request
+from tests.core.fakes import FakeBackend
 
-DRAFTS = {"relations": "trees near a pond", "theme": "park"}
-
-
-def test_the_prompt_holds_instruction_and_drafts_in_the_experts_order(tiny_model: RSMoE) -> None:
-    prompt = fusion_prompt(tiny_model.tokenizer, "describe", DRAFTS)
-    assert prompt == "describe <theme> park <relations> trees near a pond"
-    assert fusion_prompt(tiny_model.tokenizer, "describe", {}).strip() == "describe"
+DRAFTS = {"relations": Generation("trees near a pond"), "theme": Generation("park")}
 
 
-def test_pictures_are_fused_each_by_itself(tiny_model: RSMoE) -> None:
-    language, tokenizer, tokens = tiny_model.language, tiny_model.tokenizer, torch.randn(2, 4, 32)
-    instructions, drafts = ["describe the picture"] * 2, [DRAFTS, {"objects": "many buildings and some green trees"}]
-    together = fuse(language, tokenizer, tokens, instructions, drafts, max_tokens=8, beams=2)
-    for image in range(2):
-        (alone,) = fuse(
-            language, tokenizer, tokens[[image]], ["describe the picture"], [drafts[image]], max_tokens=8, beams=2
-        )
-        assert together[image].ids == alone.ids
-
-
-def test_drafts_are_read(tiny_model: RSMoE) -> None:
-    language, tokenizer, tokens = tiny_model.language, tiny_model.tokenizer, torch.randn(1, 4, 32)
-    said = [
-        fuse(language, tokenizer, tokens, ["describe"], [drafts], max_tokens=8, beams=1)[0]
-        for drafts in (DRAFTS, {"objects": "many airplanes"})
+def test_fusion_reads_instruction_and_drafts() -> None:
+    backend = FakeBackend({FUSION: lambda image, turn: f"{turn.prompt} {image}"}, confidence=0.5)
+    fused = fuse(backend, [7, 8], [1, 0], ["describe", "name"], [DRAFTS, {}], 12)
+    assert fused == [Generation("describe 8", 0.5, 2), Generation("name 7", 0.5, 2)]
+    assert backend.turns == [
+        Turn(1, FUSION, "describe", {"relations": "trees near a pond", "theme": "park"}),
+        Turn(0, FUSION, "name", {}),
     ]
-    assert said[0] != said[1]
+    assert backend.max_tokens == [12]
+
+
+def test_drafts_change_what_the_native_model_generates(tiny_engine: Engine, images: list[np.ndarray]) -> None:
+    encoded = tiny_engine.backend.encode([Request(images[0])])
+    drafts = [DRAFTS, {"objects": Generation("many airplanes")}]
+    fused = fuse(tiny_engine.backend, encoded, [0, 0], ["describe"] * 2, drafts, 8)
+    assert fused[0].text != fused[1].text

@@ -2,10 +2,15 @@ from __future__ import annotations
 
 import torch
 
-from rsmoe_core.model.rsmoe import build
-from tests.core.conftest import make_tiny
+from rsmoe_core.checkpoint.inference import for_inference
+from rsmoe_core.model.language.base import Turn
+from rsmoe_core.model.language.native import NativeBackend
+from rsmoe_core.model.rsmoe import RSMoE, build
+from rsmoe_core.roles import BASE, all_roles
+from tests.tiny import make_tiny, randomise_adapters
 
 INSTRUCTIONS = ["describe the picture", "name the kind of place , and describe the picture"]
+PATCHES = 4
 
 
 def test_a_model_is_built_alike_from_the_same_seed() -> None:
@@ -16,34 +21,26 @@ def test_a_model_is_built_alike_from_the_same_seed() -> None:
 
 
 @torch.inference_mode()
-def test_vision_tokens_do_not_depend_on_the_pictures_beside() -> None:
-    model = make_tiny()
-    patches = torch.randn(2, model.config.vision.grid**2, model.config.vision.feature_size)
-    tokens = model.encode(patches, INSTRUCTIONS)
-    assert tokens.shape == (2, model.config.qformer.queries, model.config.language.hidden_size)
+def test_vision_tokens_do_not_depend_on_the_other_images_in_the_batch(tiny_model: RSMoE) -> None:
+    patches = torch.randn(2, PATCHES, tiny_model.config.vision.feature_size)
+    tokens = tiny_model.encode(patches, INSTRUCTIONS)
+    assert tokens.shape == (2, tiny_model.config.qformer.queries, tiny_model.config.language.hidden_size)
     for image in range(2):
-        alone = model.encode(patches[[image]], [INSTRUCTIONS[image]])
+        alone = tiny_model.encode(patches[[image]], [INSTRUCTIONS[image]])
         assert torch.allclose(tokens[[image]], alone, atol=1e-6)
 
 
-def test_experts_leave_the_stage_1_answer_as_it_was() -> None:
+def test_experts_leave_the_language_model_without_adapters_as_it_was() -> None:
     model = make_tiny(experts=False)
     assert not model.has_experts
     tokens = torch.randn(2, 4, 32)
-    before = model.answer(tokens, INSTRUCTIONS)
+    turns = [Turn(image, BASE, text) for image, text in enumerate(INSTRUCTIONS)]
+    before = NativeBackend(for_inference(model)).generate(tokens, turns, 10)
     model.add_experts()
-    with torch.no_grad():
-        for name, parameter in model.language.named_parameters():
-            if "lora_" in name:
-                parameter.normal_()
+    randomise_adapters(model)
     assert model.has_experts
-    assert [w.ids for w in model.eval().answer(tokens, INSTRUCTIONS)] == [w.ids for w in before]
+    assert NativeBackend(for_inference(model.eval())).generate(tokens, turns, 10) == before
 
 
-def test_lengths_keep_to_the_configuration() -> None:
-    model = make_tiny()
-    tokens, limits = torch.randn(2, 4, 32), model.config.decoding
-    prompts, drafts = model.ask_experts(tokens, INSTRUCTIONS)
-    assert all(set(own) == set(model.config.experts) for own in [*prompts, *drafts])
-    for beams in (None, 1):
-        assert all(0 < len(w.ids) <= limits.caption_tokens for w in model.fuse(tokens, INSTRUCTIONS, drafts, beams))
+def test_a_model_has_the_roles_of_its_experts(tiny_model: RSMoE) -> None:
+    assert tiny_model.roles == all_roles(tiny_model.config.experts)

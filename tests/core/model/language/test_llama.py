@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from copy import deepcopy
+from typing import Any
 
 import pytest
 import torch
@@ -10,12 +11,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rsmoe_core.model import lora
-from rsmoe_core.model.language.generation import LanguageModel, write
-from rsmoe_core.model.language.llama import answer_loss
+from rsmoe_core.model.language.decoder import DecodedSequence
+from rsmoe_core.model.language.llama import TransformersDecoders, answer_loss
 from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.roles import BASE
-from rsmoe_core.training.examples import Row, pack
-from tests.core.conftest import SENTENCES, make_tiny
+from rsmoe_core.training.examples import TrainingExample, pack
+from tests.tiny import SENTENCES, language_models, make_tiny
 
 QUERIES = 4
 PROMPTS = ("describe the picture", "name", "name the kind of place , and then describe the picture", "describe")
@@ -26,12 +27,23 @@ def vision_tokens(model: RSMoE, images: int, seed: int = 0) -> Tensor:
     return torch.randn(images, QUERIES, model.config.language.hidden_size, generator=generator)
 
 
+def example(prompt: str, answer: str, weight: float = 1.0) -> TrainingExample:
+    return TrainingExample(BASE, prompt, answer, weight)
+
+
+EXAMPLES = [
+    [example(PROMPTS[0], SENTENCES[0], 0.8), example(PROMPTS[1], SENTENCES[1], 0.2), example(PROMPTS[2], "trees", 0.5)],
+    [example(PROMPTS[3], SENTENCES[3])],
+]
+"""Of two images."""
+
+
 @pytest.fixture(scope="module")
-def schooled() -> RSMoE:
-    """A bare language model that has learned to answer each prompt with one of the sentences, and to stop."""
+def trained() -> RSMoE:
+    """A stage-1 model that has learned to answer each prompt with one of the sentences, and to stop."""
     model = make_tiny(experts=False)
     tokens = vision_tokens(model, 4)
-    rows = pack(model.tokenizer, [[Row(None, p, s, 1.0)] for p, s in zip(PROMPTS, SENTENCES, strict=True)])
+    rows = pack(model.tokenizer, [[example(p, s)] for p, s in zip(PROMPTS, SENTENCES, strict=True)])
     optimiser = torch.optim.AdamW(model.language.parameters(), lr=0.01)
     for _ in range(60):
         optimiser.zero_grad()
@@ -40,8 +52,10 @@ def schooled() -> RSMoE:
     return model.eval()
 
 
-def with_random_experts(schooled: RSMoE) -> RSMoE:
-    model = deepcopy(schooled)
+@pytest.fixture(scope="module")
+def with_experts(trained: RSMoE) -> RSMoE:
+    """The same language model with random adapters."""
+    model = deepcopy(trained)
     model.add_experts()
     torch.manual_seed(0)
     with torch.no_grad():
@@ -50,9 +64,20 @@ def with_random_experts(schooled: RSMoE) -> RSMoE:
     return model.eval()
 
 
-def log_probabilities(
-    language: LanguageModel, tokens_QH: Tensor, prompt: Sequence[int], answer: Sequence[int]
-) -> Tensor:
+def generate(
+    model: RSMoE, decoders: TransformersDecoders, rows: Sequence[int], roles: Sequence[str], limit: int, seed: int = 1
+) -> list[DecodedSequence]:
+    prompts = [model.tokenizer.prompt_ids(PROMPTS[row]) for row in rows]
+    return decoders.generate(
+        vision_tokens(model, 4, seed)[list(rows)], prompts, [roles[row] for row in rows], limit, model.tokenizer.eos
+    )
+
+
+def transformers_decoders(model: RSMoE) -> TransformersDecoders:
+    return TransformersDecoders(language_models(model), model.tokenizer.pad)
+
+
+def log_probabilities(language: Any, tokens_QH: Tensor, prompt: Sequence[int], answer: Sequence[int]) -> Tensor:
     """Of each token of the answer, by one plain pass over vision tokens, prompt and answer."""
     ids = torch.tensor([[*prompt, *answer]])
     inputs = torch.cat([tokens_QH[None], language.get_input_embeddings()(ids)], dim=1)
@@ -61,107 +86,86 @@ def log_probabilities(
     return before.gather(1, torch.tensor(answer)[:, None])[:, 0]
 
 
-ROWS = [
-    [
-        Row(None, PROMPTS[0], SENTENCES[0], 0.8),
-        Row(None, PROMPTS[1], SENTENCES[1], 0.2),
-        Row(None, PROMPTS[2], "trees", 0.5),
-    ],
-    [Row(None, PROMPTS[3], SENTENCES[3], 1.0)],
-]
-
-
 @torch.no_grad()
-def test_packed_rows_are_read_as_if_each_stood_alone() -> None:
-    model = make_tiny(experts=False)
-    tokens = vision_tokens(model, 2)
-    packed = answer_loss(model.language, tokens, pack(model.tokenizer, ROWS), dropout=0.0)
+def test_packed_rows_are_read_as_if_each_stood_alone(tiny_stage_1: RSMoE) -> None:
+    model, tokens = tiny_stage_1, vision_tokens(tiny_stage_1, 2)
+    packed = answer_loss(model.language, tokens, pack(model.tokenizer, EXAMPLES), dropout=0.0)
     losses = weights = 0.0
-    for image, own in enumerate(ROWS):
-        for row in own:
-            answer = [*model.tokenizer.encode(row.answer), model.tokenizer.eos]
-            found = log_probabilities(model.language, tokens[image], model.tokenizer.prompt_ids(row.prompt), answer)
-            alone = answer_loss(model.language, tokens[image : image + 1], pack(model.tokenizer, [[row]]), dropout=0.0)
+    for image, of_image in enumerate(EXAMPLES):
+        for one in of_image:
+            answer = [*model.tokenizer.encode(one.answer), model.tokenizer.eos]
+            found = log_probabilities(model.language, tokens[image], model.tokenizer.prompt_ids(one.prompt), answer)
+            alone = answer_loss(model.language, tokens[image : image + 1], pack(model.tokenizer, [[one]]), dropout=0.0)
             assert alone.item() == pytest.approx(-found.mean().item(), abs=1e-5)
-            losses += -found.sum().item() * row.weight
-            weights += len(answer) * row.weight
+            losses += -found.sum().item() * one.weight
+            weights += len(answer) * one.weight
     assert packed.item() == pytest.approx(losses / weights, abs=1e-5)
 
 
-def test_packed_rows_teach_what_rows_alone_teach() -> None:
+def test_packed_rows_have_the_gradient_of_the_same_rows_alone() -> None:
     model = make_tiny(experts=False)
     tokens = vision_tokens(model, 2)
 
-    def gradient(rows: list[list[Row]], images: list[int]) -> Tensor:
+    def gradient(examples: list[list[TrainingExample]], images: list[int]) -> Tensor:
         model.zero_grad()
-        answer_loss(model.language, tokens[images], pack(model.tokenizer, rows), dropout=0.0).backward()
+        answer_loss(model.language, tokens[images], pack(model.tokenizer, examples), dropout=0.0).backward()
         return torch.cat([p.grad.flatten() for p in model.language.parameters()])
 
-    together = gradient(ROWS, [0, 1])
-    apart = gradient([[row] for own in ROWS for row in own], [0, 0, 0, 1])
+    together = gradient(EXAMPLES, [0, 1])
+    apart = gradient([[one] for of_image in EXAMPLES for one in of_image], [0, 0, 0, 1])
     assert together.norm() > 0.1
     assert torch.allclose(together, apart, atol=1e-5)
 
 
 def test_dropout_acts_in_training_only() -> None:
     model = make_tiny(experts=False)
-    tokens, rows = vision_tokens(model, 2), pack(model.tokenizer, ROWS)
-    plain = answer_loss(model.language, tokens, rows, dropout=0.0)
-    assert torch.equal(answer_loss(model.language, tokens, rows, dropout=0.5), plain)
+    tokens, rows = vision_tokens(model, 2), pack(model.tokenizer, EXAMPLES)
+    without = answer_loss(model.language, tokens, rows, dropout=0.0)
+    assert torch.equal(answer_loss(model.language, tokens, rows, dropout=0.5), without)
     model.language.train()
-    assert not torch.equal(answer_loss(model.language, tokens, rows, dropout=0.5), plain)
+    assert not torch.equal(answer_loss(model.language, tokens, rows, dropout=0.5), without)
 
 
-def test_the_language_model_learns(schooled: RSMoE) -> None:
-    written = write(schooled.language, schooled.tokenizer, vision_tokens(schooled, 4), PROMPTS, max_tokens=40)
-    assert [schooled.tokenizer.decode(w.ids) for w in written] == list(SENTENCES)
-    assert all(w.confidence > 0.5 for w in written)
+def test_the_language_model_learns(trained: RSMoE) -> None:
+    generated = generate(trained, transformers_decoders(trained), range(4), [BASE] * 4, limit=40, seed=0)
+    assert [trained.tokenizer.decode(sequence.ids) for sequence in generated] == list(SENTENCES)
+    assert all(sequence.confidence > 0.5 for sequence in generated)
 
 
-@pytest.mark.parametrize("beams", [1, 2, 3])
-@pytest.mark.parametrize("experts", [False, True])
-def test_what_a_row_says_does_not_depend_on_the_rows_beside_it(schooled: RSMoE, beams: int, experts: bool) -> None:
-    model = with_random_experts(schooled) if experts else schooled
-    tokens = vision_tokens(model, 4, seed=1)
-    roles = ["router", "objects", BASE, "fusion"] if experts else None
+@pytest.mark.parametrize("roles", [[BASE] * 4, ["router", "objects", BASE, "fusion"]], ids=["stage 1", "experts"])
+def test_a_text_does_not_depend_on_the_other_rows(trained: RSMoE, with_experts: RSMoE, roles: list[str]) -> None:
+    model = trained if set(roles) == {BASE} else with_experts
+    decoders = transformers_decoders(model)
 
-    def say(rows: list[int]) -> list[tuple[tuple[int, ...], float]]:
-        chosen = [roles[row] for row in rows] if roles else None
-        prompts = [PROMPTS[row] for row in rows]
-        written = write(
-            model.language, model.tokenizer, tokens[rows], prompts, max_tokens=12, beams=beams, roles=chosen
-        )
-        return [(w.ids, pytest.approx(w.confidence, rel=1e-4)) for w in written]
+    def generated(rows: list[int]) -> list[tuple[tuple[int, ...], float]]:
+        sequences = generate(model, decoders, rows, roles, limit=12)
+        return [(sequence.ids, pytest.approx(sequence.confidence, rel=1e-4)) for sequence in sequences]
 
-    alone = [say([row])[0] for row in range(4)]
+    alone = [generated([row])[0] for row in range(4)]
     assert len({ids for ids, _ in alone}) == 4
     assert len({len(ids) for ids, _ in alone}) > 1, "some should stop earlier than others"
-    assert say([0, 1, 2, 3]) == alone
-    assert say([3, 1]) == [alone[3], alone[1]]
+    assert generated([0, 1, 2, 3]) == alone
+    assert generated([3, 1]) == [alone[3], alone[1]]
 
 
-@pytest.mark.parametrize("beams", [1, 3])
-def test_confidence_is_the_geometric_mean_of_the_probabilities(schooled: RSMoE, beams: int) -> None:
-    language, tokenizer, tokens = schooled.language, schooled.tokenizer, vision_tokens(schooled, 4, seed=1)
-    limit = 12
-    written = write(language, tokenizer, tokens, PROMPTS, max_tokens=limit, beams=beams)
-    lengths = [len(w.ids) for w in written]
-    assert min(lengths) < limit, "one of them should stop by itself"
+def test_confidence_is_the_geometric_mean_of_the_probabilities(trained: RSMoE) -> None:
+    tokenizer, limit = trained.tokenizer, 12
+    generated = generate(trained, transformers_decoders(trained), range(4), [BASE] * 4, limit)
+    assert min(len(sequence.ids) for sequence in generated) < limit, "one of them should stop by itself"
     with torch.no_grad():
-        for said, prompt, tokens_QH in zip(written, PROMPTS, tokens, strict=True):
-            answer = [*said.ids, tokenizer.eos][:limit]
-            found = log_probabilities(language, tokens_QH, tokenizer.prompt_ids(prompt), answer)
-            assert said.confidence == pytest.approx(math.exp(found.mean()), rel=1e-3)
+        for sequence, prompt, tokens_QH in zip(generated, PROMPTS, vision_tokens(trained, 4, seed=1), strict=True):
+            answer = [*sequence.ids, tokenizer.eos][:limit]
+            found = log_probabilities(trained.language, tokens_QH, tokenizer.prompt_ids(prompt), answer)
+            assert sequence.confidence == pytest.approx(math.exp(found.mean()), rel=1e-3)
 
 
-def test_greedy_text_takes_the_likeliest_token_each_time(schooled: RSMoE) -> None:
-    model, tokens = schooled, vision_tokens(schooled, 1, seed=1)
-    (written,) = write(model.language, model.tokenizer, tokens, PROMPTS[:1], max_tokens=6)
-    embed = model.language.get_input_embeddings()
-    said: list[int] = []
+def test_each_token_is_the_most_likely_one(trained: RSMoE) -> None:
+    (generated,) = generate(trained, transformers_decoders(trained), [0], [BASE], limit=6)
+    embed, tokens = trained.language.get_input_embeddings(), vision_tokens(trained, 4, seed=1)[:1]
+    chosen: list[int] = []
     with torch.no_grad():
         for _ in range(6):
-            ids = torch.tensor([[*model.tokenizer.prompt_ids(PROMPTS[0]), *said]])
-            logits = model.language(inputs_embeds=torch.cat([tokens, embed(ids)], dim=1)).logits[0, -1]
-            said.append(int(F.softmax(logits, dim=-1).argmax()))
-    assert written.ids == tuple(said)
+            ids = torch.tensor([[*trained.tokenizer.prompt_ids(PROMPTS[0]), *chosen]])
+            logits = trained.language(inputs_embeds=torch.cat([tokens, embed(ids)], dim=1)).logits[0, -1]
+            chosen.append(int(F.softmax(logits, dim=-1).argmax()))
+    assert generated.ids == tuple(chosen)

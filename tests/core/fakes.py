@@ -1,0 +1,47 @@
+"""A backend without any network, to test what is above the `Backend` seam."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from rsmoe_core.model.language.base import Turn
+from rsmoe_core.types import Generation, Request
+
+Text = str | Callable[[int, Turn], str]
+"""What a role generates: always the same, or a function of what the image was encoded to and of the turn."""
+
+
+@dataclass
+class FakeBackend:
+    """Generates canned texts by role, and records every call. An image is encoded to its first value."""
+
+    texts: Mapping[str, Text]
+    confidence: float | None = None
+    encoded: list[int] = field(default_factory=list)
+    turns: list[Turn] = field(default_factory=list)
+    max_tokens: list[int] = field(default_factory=list)
+    name: str = "fake"
+    revision: str = "1"
+    device: str = "cpu"
+    dtype: str = "float32"
+    image_size: int = 32
+    batch_sizes: tuple[int, int] = (4, 4)
+    threads: int = 1
+
+    def encode(self, requests: Sequence[Request]) -> list[int]:
+        self.encoded += [len(requests)]
+        return [int(request.image.flat[0]) for request in requests]
+
+    def generate(self, encoded: list[int], turns: Sequence[Turn], max_tokens: int) -> list[Generation]:
+        self.turns += turns
+        self.max_tokens.append(max_tokens)
+        texts = [self._text(encoded[turn.image], turn) for turn in turns]
+        return [Generation(text, self.confidence, len(text.split())) for text in texts]
+
+    def turns_of(self, role: str) -> list[Turn]:
+        return [turn for turn in self.turns if turn.role == role]
+
+    def _text(self, image: int, turn: Turn) -> str:
+        text = self.texts[turn.role]
+        return text if isinstance(text, str) else text(image, turn)
