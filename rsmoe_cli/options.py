@@ -61,6 +61,9 @@ Scenes = Annotated[
     ),
 ]
 Out = Annotated[Path, typer.Option("-o", "--out", help=f"Output file: {suffixes()}.")]
+OptionalOut = Annotated[
+    Path | None, typer.Option("-o", "--out", help=f"Also write what the answers are based on: {suffixes()}.")
+]
 Model = Annotated[str, typer.Option(help="Built-in name or model folder.")]
 ModelName = Annotated[
     str,
