@@ -1,4 +1,4 @@
-"""`rsmoe data`: turn labelled material into a folder that `rsmoe train --data` reads, and see what is in one."""
+"""`rsmoe data`: turn labelled data into a folder that `rsmoe train --data` reads, and inspect such folders."""
 
 from __future__ import annotations
 
@@ -9,96 +9,96 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rsmoe_cli import console, options
+from rsmoe_core.data.formats.registry import format_names
 
 if TYPE_CHECKING:
     from rsmoe_core.data.base import Dataset, Sample
-    from rsmoe_core.data.summary import Summary
+    from rsmoe_core.data.summary import DatasetSummary
 
-app = typer.Typer(help="Prepare pictures to learn from, and look into them.", no_args_is_help=True)
+app = typer.Typer(help="Prepare annotated images for training, and inspect them.", no_args_is_help=True)
 
-PORTS = "ports"
-"""What `prepare` takes beside the formats: satellite scenes, which are no annotated pictures yet."""
+Source = Annotated[Path, typer.Argument(metavar="SRC", help="Folder with the data.", show_default=False)]
+Target = Annotated[
+    Path, typer.Option("--out", "-o", help="New folder for images and annotations.jsonl.", show_default=False)
+]
 
-_MOST_SCENES = 12
+_MAX_CLASSES = 12
+"""Question types or scene classes that are listed."""
 
 
 @app.callback()
 def data() -> None:
-    """Prepare pictures to learn from, and look into them."""
+    """Prepare annotated images for training, and inspect them."""
 
 
 @app.command()
 def prepare(
-    layout: Annotated[
-        str,
-        typer.Argument(
-            metavar="FORMAT",
-            help="plain, nwpu, karpathy, rsicap, rsieval, rsvqa, vrsbench, boxes, ucm or rsivqa; or ports for "
-            "satellite scenes NAME.tif with NAME.vessels.json.",
-            show_default=False,
-        ),
+    name: Annotated[
+        str, typer.Argument(metavar="FORMAT", help=f"One of: {', '.join(format_names())}.", show_default=False)
     ],
-    source: Annotated[Path, typer.Argument(metavar="SRC", help="Folder that holds the data.", show_default=False)],
-    out: Annotated[Path, typer.Option("--out", "-o", help="New folder for pictures and annotations.jsonl.")],
-    leave_out: Annotated[
-        list[str] | None, typer.Option(help="ports: one that goes to the split val; may be given several times.")
-    ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(help="ports: which windows are cut; with --colours: which are borrowed.", show_default="0"),
-    ] = None,
-    scenes: Annotated[
+    source: Source,
+    out: Target,
+    scene_classes: Annotated[
         Path | None,
-        typer.Option(
-            help="Kinds of place that somebody saw. boxes: CSV with the columns image, scene and maybe split; ports: "
-            "JSON with a map of the ground of each scene."
-        ),
+        typer.Option(metavar="FILE", help="Only for boxes: CSV with the columns image, scene_class and maybe split."),
     ] = None,
     colours: Annotated[
         Path | None,
         typer.Option(
             metavar="DATA",
-            help="Not for ports: folder of annotated pictures; grey ones take the colours of those of like places.",
+            help="Folder of annotated images; grey images get colours from its images of the same scene class.",
         ),
     ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="With --colours: seed of the choice of colours.", show_default="0")
+    ] = None,
 ) -> None:
-    """Turn a data set of a known format, or scenes of ports, into a folder that rsmoe train reads."""
+    """Turn a data set of a known format into a folder that rsmoe train reads."""
+    from rsmoe_cli.prepare.convert import prepare as prepare_dataset
     from rsmoe_core.errors import UsageError
 
-    if scenes is not None and layout not in ("boxes", PORTS):
-        raise UsageError(f"--scenes is for boxes and {PORTS} only; leave it out for {layout}")
-    if layout == PORTS:
-        if colours is not None:
-            raise UsageError(f"--colours is for grey pictures; leave it out for {PORTS}")
-        from rsmoe_cli.prepare.ports import prepare_ports
-
-        count = prepare_ports(
-            source, out, seed=seed or 0, leave_out=tuple(leave_out or ()), scenes=scenes, say=console.print_note
+    if name not in format_names():
+        raise UsageError(
+            f"no format '{name}'; choose from: {', '.join(format_names())}; for scenes of ports use rsmoe data ports"
         )
-    else:
-        from rsmoe_cli.prepare.convert import prepare as prepare_dataset
-        from rsmoe_core.data.formats.registry import FORMATS
+    if scene_classes is not None and name != "boxes":
+        raise UsageError(f"--scene-classes is for the format boxes only; leave it out for {name}")
+    if seed is not None and colours is None:
+        raise UsageError("--seed has no meaning without --colours; leave it out")
+    dataset = prepare_dataset(name, source, out, scene_classes, colours=colours, seed=seed or 0)
+    for line in console.shortened(dataset.problems):
+        console.print_note(f"left out: {line}")
+    console.print_note(f"{len(dataset.samples)} images in {out}")
 
-        if layout not in FORMATS:
-            raise UsageError(f"no format '{layout}'; choose from: {', '.join((*FORMATS, PORTS))}")
-        if leave_out or (seed is not None and colours is None):
-            raise UsageError(
-                f"--leave-out is for {PORTS} only, --seed for {PORTS} and --colours; leave them out for {layout}"
-            )
-        dataset = prepare_dataset(layout, source, out, scenes, colours=colours, seed=seed or 0)
-        for line in console.shortened(dataset.problems):
-            console.print_note(f"left out: {line}")
-        count = len(dataset.samples)
-    console.print_note(f"{count} pictures in {out}")
+
+@app.command()
+def ports(
+    source: Source,
+    out: Target,
+    leave_out: Annotated[
+        list[str] | None, typer.Option(metavar="PORT", help="Port for the split val; may be given several times.")
+    ] = None,
+    land_cover: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="JSON with a land-cover map of each scene, or of some.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the choice of windows.")] = 0,
+) -> None:
+    """Cut satellite scenes of ports, NAME.tif with ships in NAME.vessels.json, into images for rsmoe train."""
+    from rsmoe_cli.prepare.ports import prepare_ports
+
+    count = prepare_ports(
+        source, out, seed=seed, leave_out=tuple(leave_out or ()), scenes=land_cover, say=console.print_note
+    )
+    console.print_note(f"{count} images in {out}")
 
 
 @app.command()
 def inspect(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of annotated pictures.", show_default=False)],
-    samples: Annotated[int, typer.Option(min=0, help="Pictures of each split to show.")] = 1,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of annotated images.", show_default=False)],
+    samples: Annotated[int, typer.Option(min=0, help="Images of each split to show.")] = 1,
     json: options.Json = False,
 ) -> None:
-    """Print what is in a folder of annotated pictures: counts, splits, samples and problems."""
+    """Print what is in a folder of annotated images: counts, splits, samples and problems."""
     import dataclasses
     import json as json_format
 
@@ -115,32 +115,32 @@ def inspect(
         content["samples"] = [plain.row(dataset.root, sample) for sample in shown]
         typer.echo(json_format.dumps(content, indent=2))
     else:
-        _print_tables(summary, f"{folder}: {name}")
-        for line in _described(dataset, shown):
+        _print_summary(summary, f"{folder}: {name}")
+        for line in _sample_lines(dataset, shown):
             console.print_result(line)
         for line in console.shortened(summary.problems):
             console.print_result(f"problem: {line}")
 
 
-def _print_tables(summary: Summary, title: str) -> None:
+def _print_summary(summary: DatasetSummary, title: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("split", "pictures", "captions", "questions", title=console.printable(title))
+    table = Table("split", "images", "captions", "questions", title=console.printable(title))
     for split, counts in summary.splits.items():
-        table.add_row(split, f"{counts.pictures:,}", f"{counts.captions:,}", f"{counts.questions:,}")
+        table.add_row(split, f"{counts.images:,}", f"{counts.captions:,}", f"{counts.questions:,}")
     Console(markup=False).print(table)
     shortest, longest = summary.sides
     typer.echo(f"sides: {shortest} to {longest} px")
-    for name, counted in (("questions", summary.questions), ("scenes", summary.scenes)):
+    for name, counted in (("questions", summary.questions), ("scene classes", summary.scene_classes)):
         if counted:
-            listed = [f"{what} {count:,}" for what, count in counted.items()]
-            rest = [f"{len(listed) - _MOST_SCENES} more"] if len(listed) > _MOST_SCENES else []
-            console.print_result(f"{name}: {', '.join(listed[:_MOST_SCENES] + rest)}")
+            listed = [f"{item} {count:,}" for item, count in counted.items()]
+            rest = [f"{len(listed) - _MAX_CLASSES} more"] if len(listed) > _MAX_CLASSES else []
+            console.print_result(f"{name}: {', '.join(listed[:_MAX_CLASSES] + rest)}")
     typer.echo(f"problems: {len(summary.problems):,}")
 
 
-def _described(dataset: Dataset, samples: Sequence[Sample]) -> Iterator[str]:
+def _sample_lines(dataset: Dataset, samples: Sequence[Sample]) -> Iterator[str]:
     """Samples for people to read."""
     for sample in samples:
         yield f"\n{sample.split}: {sample.image.relative_to(dataset.root)}" + (

@@ -1,4 +1,4 @@
-"""`rsmoe models`: which models there are, and what is in one."""
+"""`rsmoe models`: list models, show one, or merge its adapters."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from rsmoe_cli import console, options
 if TYPE_CHECKING:
     from rsmoe_core.checkpoint.catalogue import ModelSummary
 
-app = typer.Typer(help="List models, look into one, or merge its adapters.", no_args_is_help=True)
+app = typer.Typer(help="List models, show one, or merge its adapters.", no_args_is_help=True)
 
 
 @app.callback()
 def models() -> None:
-    """List models, look into one, or merge its adapters."""
+    """List models, show one, or merge its adapters."""
 
 
 @app.command("list")
 def list_models(json: options.Json = False) -> None:
-    """Print the models that ship inside the package."""
+    """Print the built-in models."""
     import json as json_format
 
     from rsmoe_core.checkpoint.catalogue import built_in_models, summarise
@@ -43,7 +43,7 @@ def list_models(json: options.Json = False) -> None:
 
 @app.command()
 def show(model: options.ModelName, json: options.Json = False) -> None:
-    """Print a model's parts, its configuration and the head of its card."""
+    """Print a model's parts, its configuration and the start of its card."""
     import json as json_format
 
     from rsmoe_core.checkpoint.catalogue import summarise
@@ -61,11 +61,11 @@ def show(model: options.ModelName, json: options.Json = False) -> None:
         f"{summary.name}: {_megabytes(summary.size)}, revision {summary.revision}, in {summary.folder}"
     )
     table = Table("part", "parameters")
-    for part, count in {**summary.parts, "together": summary.parameters}.items():
+    for part, count in {**summary.parts, "all": summary.parameters}.items():
         table.add_row(part, f"{count:,}")
     Console(markup=False).print(table)
     for name, value in config.items():
-        console.print_result(f"{name}: {_plain(value)}")
+        console.print_result(f"{name}: {_readable(value)}")
     if summary.card:
         console.print_result(f"\n{summary.card}")
 
@@ -76,17 +76,17 @@ def export(
     out: Annotated[Path, typer.Option("--out", "-o", help="New model folder.", show_default=False)],
     half: Annotated[bool, typer.Option("--half", help="Store matrices in float16.")] = False,
 ) -> None:
-    """Merge each adapter into a full copy of the language model, and prove that the model says the same."""
+    """Merge each adapter into a full copy of the language model, and check that the captions stay the same."""
     from rsmoe_cli.atomic import atomic_folder
     from rsmoe_core.checkpoint.catalogue import find_model
     from rsmoe_core.checkpoint.export import export_merged
 
     with atomic_folder(out) as folder:
-        said = export_merged(find_model(model), folder, half=half)
-    for text in said:
-        console.print_note(f"both say: {text.caption}")
+        descriptions = export_merged(find_model(model), folder, half=half)
+    for description in descriptions:
+        console.print_note(f"both forms: {description.caption}")
     console.print_note(
-        f"{len(said)} pictures: the same prompts, drafts and captions, merged and unmerged; written to {out}"
+        f"{len(descriptions)} images: the same prompts, drafts and captions, merged and unmerged; written to {out}"
     )
 
 
@@ -105,8 +105,8 @@ def _megabytes(size: int) -> str:
     return f"{size / 1e6:.1f} MB"
 
 
-def _plain(value: object) -> str:
-    """A value of the configuration for people to read."""
+def _readable(value: object) -> str:
+    """A value of the configuration, for people to read."""
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_plain(part)}" for name, part in value.items())
+        return ", ".join(f"{name} {_readable(part)}" for name, part in value.items())
     return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -1,4 +1,4 @@
-"""Text from models, data sets and files goes where it belongs, and nowhere is it obeyed."""
+"""Text from models, data sets and files is never interpreted: not by a terminal, a table or an output format."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ NASTY = (
 
 
 @pytest.mark.parametrize("out", ["out.geojson", "out.gpkg", "out.fgb"])
-def test_a_caption_comes_back_letter_for_letter(
+def test_a_caption_is_stored_unchanged(
     rsmoe: Cli, engine: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str
 ) -> None:
-    monkeypatch.setattr(engine, "describe", lambda asked: [Description(NASTY, "", "", "", 0.5) for _ in asked])
+    monkeypatch.setattr(engine, "describe", lambda requests: [Description(NASTY, confidence=0.5) for _ in requests])
     rgb(tmp_path / "a.tif")
     result = rsmoe("caption", "a.tif", "-o", out, "--tile-size", "32")
     assert result.exit_code == 0, result.stderr
@@ -38,11 +38,11 @@ def test_a_caption_comes_back_letter_for_letter(
     assert "\x1b" not in result.stderr
 
 
-def test_a_data_set_cannot_write_on_the_terminal(rsmoe: Cli, tmp_path: Path) -> None:
+def test_a_data_set_cannot_control_the_terminal(rsmoe: Cli, tmp_path: Path) -> None:
     root = tmp_path / "[bold]set"
     root.mkdir()
     rgb(root / "a.tif")
-    row = {"image": "a.tif", "split": "train", "captions": [NASTY], "scene": NASTY}
+    row = {"image": "a.tif", "split": "train", "captions": [NASTY], "scene_class": NASTY}
     lost = {"image": f"{NASTY}.png", "split": "train", "captions": ["a road"]}
     (root / "annotations.jsonl").write_text("\n".join(map(json.dumps, (row, lost))))
     result = rsmoe("data", "inspect", root.name, "--samples", "1")
@@ -53,7 +53,7 @@ def test_a_data_set_cannot_write_on_the_terminal(rsmoe: Cli, tmp_path: Path) -> 
     assert "<script>" in result.output
 
 
-def test_a_model_card_cannot_write_on_the_terminal(rsmoe: Cli, tmp_path: Path) -> None:
+def test_a_model_card_cannot_control_the_terminal(rsmoe: Cli, tmp_path: Path) -> None:
     save_model(make_tiny(), tmp_path / "[bold]model")
     (tmp_path / "[bold]model" / "README.md").write_text(NASTY)
     result = rsmoe("models", "show", "[bold]model")
@@ -62,13 +62,13 @@ def test_a_model_card_cannot_write_on_the_terminal(rsmoe: Cli, tmp_path: Path) -
     assert "<script>" in result.output
 
 
-def test_a_cell_of_a_table_stays_one(tmp_path: Path) -> None:
+def test_a_table_cell_is_escaped(tmp_path: Path) -> None:
     lines = Table("t", ("what",), (("a | b\n# c <img src=x> [d](e) `f`",),)).markdown().splitlines()
     assert len(lines) == 5
     assert lines[-1].strip("| ") == "a \\| b # c \\<img src=x> \\[d\\](e) \\`f\\`"
 
 
-def test_a_name_that_is_no_text_is_refused_in_one_line(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
+def test_a_file_name_that_is_not_text_is_an_error_of_one_line(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
     rgb(tmp_path / "a.tif")
     name = os.fsdecode(b"\xff.tif")
     os.rename(tmp_path / "a.tif", tmp_path / name)

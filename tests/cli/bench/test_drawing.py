@@ -9,7 +9,7 @@ import rasterio
 from rsmoe_cli.bench.drawing import big_scene
 
 
-def test_a_large_scene_lacks_the_ground_left_of_its_swath(tmp_path: Path) -> None:
+def test_a_drawn_scene_is_empty_left_of_its_swath(tmp_path: Path) -> None:
     with rasterio.open(big_scene(tmp_path / "a.tif", 700)) as dataset:
         values = dataset.read()
         assert (dataset.count, dataset.nodata, dataset.block_shapes[0]) == (4, 0, (512, 512))

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,9 +14,7 @@ Cli = Callable[..., Result]
 
 
 def test_a_drawn_scene_is_captioned_and_measured(rsmoe: Cli, tmp_path: Path) -> None:
-    model = make_tiny()
-    model.config = replace(model.config, decoding=replace(model.config.decoding, beams=1))  # starts sooner
-    save_model(model, tmp_path / "tiny")
+    save_model(make_tiny(), tmp_path / "tiny")
     done = rsmoe(
         "bench", "--model", "tiny", "--side", "256", "--tile-size", "64", "--rounds", "1", "--loop", "rsmoe", "--json"
     )
@@ -31,7 +28,7 @@ def test_a_drawn_scene_is_captioned_and_measured(rsmoe: Cli, tmp_path: Path) -> 
     assert 0 < figures["efficiencies"][0] < 1
 
 
-def test_what_cannot_be_measured_is_refused(rsmoe: Cli) -> None:
+def test_unknown_loops_and_missing_scenes_are_errors(rsmoe: Cli) -> None:
     unknown = rsmoe("bench", "--side", "256", "--loop", "faster")
     assert (unknown.exit_code, "one-by-one" in unknown.stderr) == (2, True)
     missing = rsmoe("bench", "missing.tif")
