@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from rsmoe_core.config import ModelConfig
+from rsmoe_core.config import DetectionConfig, ModelConfig
 from rsmoe_core.errors import ModelError, UsageError
 from rsmoe_core.presets import PRESETS, preset
 
@@ -19,9 +19,9 @@ def test_an_unknown_preset_names_those_that_exist():
         preset("huge")
 
 
-def test_a_folder_from_before_the_merged_form_shares_its_base():
+def test_missing_settings_take_their_defaults():
     values = preset("tiny").to_dict()
-    del values["share_base"]
+    del values["share_base"], values["vision"]["encoder"]
     assert ModelConfig.from_dict(values) == preset("tiny")
 
 
@@ -32,3 +32,13 @@ def test_unknown_settings_are_named():
         ModelConfig.from_dict(values)
     with pytest.raises(ModelError, match="expected an object"):
         ModelConfig.from_dict([])  # type: ignore[arg-type]
+
+
+def test_a_calibration_replaces_that_of_one_class():
+    config = DetectionConfig().with_classes(("ship", "tree")).with_classes(("tree", "airplane"))
+    assert config.classes == ("ship", "tree", "airplane")
+    calibrated = config.calibrated("tree", 0.7, 2.0, 0.1)
+    assert calibrated.thresholds == (0.3, 0.7, 0.3)
+    assert calibrated.slopes == (1.0, 2.0, 1.0)
+    assert calibrated.log_count_stds == (0.5, 0.1, 0.5)
+    assert calibrated.classes == config.classes

@@ -12,21 +12,21 @@ def test_auto_finds_a_device_that_works() -> None:
 
 
 @pytest.mark.parametrize("name", ["toaster", "cuda:99"])
-def test_a_device_that_is_not_there_is_refused(name: str) -> None:
+def test_an_unusable_device_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match="try --device cpu"):
         devices.find_device(name)
 
 
 @pytest.mark.parametrize(("asked", "bf16"), [("bf16", True), ("fp32", False)])
-def test_what_is_asked_for_is_not_measured(monkeypatch: pytest.MonkeyPatch, asked: str, bf16: bool) -> None:
-    monkeypatch.setattr(devices, "_product_seconds", lambda dtype, device: pytest.fail("measured"))
+def test_a_given_precision_is_not_measured(monkeypatch: pytest.MonkeyPatch, asked: str, bf16: bool) -> None:
+    monkeypatch.setattr(devices, "_matmul_seconds", lambda dtype, device: pytest.fail("measured"))
     assert devices.uses_bf16(asked) is bf16
 
 
 @pytest.mark.parametrize(("seconds", "bf16"), [(0.5, True), (2.0, False)])
-def test_auto_takes_the_quicker(monkeypatch: pytest.MonkeyPatch, seconds: float, bf16: bool) -> None:
+def test_auto_takes_the_faster_one(monkeypatch: pytest.MonkeyPatch, seconds: float, bf16: bool) -> None:
     measured = {torch.bfloat16: seconds, torch.float32: 1.0}
-    monkeypatch.setattr(devices, "_product_seconds", lambda dtype, device: measured[dtype])
+    monkeypatch.setattr(devices, "_matmul_seconds", lambda dtype, device: measured[dtype])
     assert devices.uses_bf16("auto") is bf16
 
 
@@ -34,6 +34,6 @@ def test_auto_really_measures() -> None:
     assert devices.uses_bf16("auto") in (True, False)
 
 
-def test_other_words_are_refused() -> None:
+def test_other_precisions_are_refused() -> None:
     with pytest.raises(UsageError, match="no precision 'fp8'; choose one of: auto, bf16, fp32"):
         devices.uses_bf16("fp8")

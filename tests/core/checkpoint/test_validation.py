@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from rsmoe_core.checkpoint.validation import read_json, read_json_file
 from rsmoe_core.config import ModelConfig
 from rsmoe_core.errors import ModelError
 from rsmoe_core.presets import preset
+from rsmoe_core.roles import EXPERTS
 
 
 def changed(**places: Any) -> dict[str, Any]:
@@ -24,7 +26,7 @@ def changed(**places: Any) -> dict[str, Any]:
     return values
 
 
-def test_all_faults_are_told_at_once() -> None:
+def test_all_faults_are_reported_at_once() -> None:
     values = changed(vision__width="wide", language__layers=10**9, qformer__queries=True, decoding=[], colour=1)
     with pytest.raises(ModelError) as refused:
         ModelConfig.from_dict(values)
@@ -52,13 +54,20 @@ def test_all_faults_are_told_at_once() -> None:
         {"experts": []},
         {"experts": ["theme", "theme"]},
         {"experts": [f"e{n}" for n in range(17)]},
-        {"counting__sights": ["ship"]},
-        {"counting__thresholds": [float("nan")]},
+        {"detection__classes": ["ship"]},
+        {"detection__thresholds": [float("nan")]},
         {"name": "\x1b[31m"},
+        {"name": ""},
+        {"vision__encoder": "resnet"},
+        {"vision__options": []},
+        {"vision__options": {"a": {"b": {"c": {"d": 1}}}}},
+        {"vision__options": {"a": float("inf")}},
+        {"vision__options": {"a": "\x1b[31m"}},
+        {"vision__options": {"a": 1}},
         {"share_base": 1},
     ],
 )
-def test_what_cannot_be_built_is_refused(places: dict[str, Any]) -> None:
+def test_a_configuration_that_cannot_be_built_is_refused(places: dict[str, Any]) -> None:
     with pytest.raises(ModelError):
         ModelConfig.from_dict(changed(**places))
 
@@ -66,22 +75,30 @@ def test_what_cannot_be_built_is_refused(places: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "name", ["../../etc", "a/b", "/etc", "..", "", "a\0b", "A", "a.b", "router", "lora_a", "x" * 33, "é", "a\n"]
 )
-def test_an_expert_is_called_by_nothing_that_leads_out_of_a_folder(name: str) -> None:
+def test_a_name_of_an_expert_cannot_be_a_path(name: str) -> None:
     with pytest.raises(ModelError, match="experts"):
         ModelConfig.from_dict(changed(experts=["theme", name]))
 
 
+def test_an_expert_has_to_be_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = changed(experts=["theme", "colours"])
+    with pytest.raises(ModelError, match=r"no expert 'colours' is registered; choose from: theme, objects.*register"):
+        ModelConfig.from_dict(values)
+    monkeypatch.setitem(EXPERTS, "colours", dataclasses.replace(EXPERTS["theme"], name="colours"))
+    assert ModelConfig.from_dict(values).experts == ("theme", "colours")
+
+
 @pytest.mark.parametrize("text", ['{"a": 1, "a": 2}', '{"a": NaN}', "[-Infinity]", "[" * 100_000, "", '{"a": 1'])
-def test_json_is_read_as_it_should_be_written(text: str) -> None:
+def test_json_is_read_strictly(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - the parser has its own words
         read_json(text)
 
 
-def test_a_file_of_settings_has_a_bearable_length(tmp_path: Path) -> None:
+def test_the_size_of_a_file_of_settings_is_limited(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text('{"a": 1}')
     assert read_json_file(path) == {"a": 1}
     with pytest.raises(ValueError, match="far too long"):
-        read_json_file(path, longest=4)
+        read_json_file(path, max_size=4)
     with pytest.raises(ValueError, match="No such file"):
         read_json_file(tmp_path / "b.json")

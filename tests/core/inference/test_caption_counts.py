@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from rsmoe_core.inference.caption_counts import with_counts, with_detected_counts
-from rsmoe_core.types import Description, Detection, Request
+from rsmoe_core.types import Description, Detection, Generation, Request
 
 IMAGE = np.zeros((20, 20, 3), np.uint8)
 
 
 @pytest.mark.parametrize(
-    ("said", "found", "right"),
+    ("text", "found", "corrected"),
     [
         ("Two ships are on the open sea.", 5, "Five ships are on the open sea."),
         ("Two ships are on the open sea.", 1, "One ship is on the open sea."),
@@ -23,12 +23,12 @@ IMAGE = np.zeros((20, 20, 3), np.uint8)
         ("One ship is on the water.", 1, "One ship is on the water."),
     ],
 )
-def test_an_amount_that_was_written_is_put_right(said: str, found: int, right: str) -> None:
-    assert with_counts(said, lambda thing: found if thing == "ship" else 0) == right
+def test_an_amount_is_corrected(text: str, found: int, corrected: str) -> None:
+    assert with_counts(text, lambda label: found if label == "ship" else 0) == corrected
 
 
 @pytest.mark.parametrize(
-    "said",
+    "text",
     [
         "",
         "It is a piece of open sea.",
@@ -38,56 +38,63 @@ def test_an_amount_that_was_written_is_put_right(said: str, found: int, right: s
         "Many buildings are in a dense residential area.",
     ],
 )
-def test_words_without_one_amount_of_a_thing_stay(said: str) -> None:
-    assert with_counts(said, lambda thing: 7) == said
+def test_a_text_without_one_amount_of_an_object_does_not_change(text: str) -> None:
+    assert with_counts(text, lambda label: 7) == text
 
 
-def test_what_is_not_found_stays_in_the_words() -> None:
-    assert with_counts("Two airplanes are in an airport.", lambda thing: 0) == "Two airplanes are in an airport."
+def test_amounts_of_objects_without_detections_stay() -> None:
+    assert with_counts("Two airplanes are in an airport.", lambda label: 0) == "Two airplanes are in an airport."
 
 
-def test_each_thing_has_its_own_number() -> None:
+def test_each_object_has_its_own_number() -> None:
     numbers = {"ship": 3, "airplane": 2}
-    assert with_counts("a plane and two ships", lambda thing: numbers[thing]) == "two planes and three ships"
+    assert with_counts("a plane and two ships", lambda label: numbers[label]) == "two planes and three ships"
 
 
-class Harbour:
-    """Stands for a detectors that sees three ships, one of them doubtful, from 5 to 20 metres per pixel."""
+class FakeDetectors:
+    """Detects three ships, one of them doubtful, from 5 to 20 metres per pixel."""
 
     def __init__(self) -> None:
-        self.looks = 0
+        self.calls = 0
 
-    def class_for(self, thing: str, metres_per_pixel: float | None) -> str | None:
-        return "distant ship" if thing == "ship" and 5 <= (metres_per_pixel or 0) < 20 else None
+    def class_for(self, label: str, metres_per_pixel: float | None) -> str | None:
+        return "distant ship" if label == "ship" and 5 <= (metres_per_pixel or 0) < 20 else None
 
-    def find(self, request: Request, name: str) -> tuple[Detection, ...]:
-        self.looks += 1
+    def detect(self, request: Request, class_name: str) -> tuple[Detection, ...]:
+        self.calls += 1
         return tuple(Detection("ship", 1, 1, confidence, 1) for confidence in (0.9, 0.7, 0.4))
 
 
-SAID = Description("One ship is in a port.", "port", "many ships, an airplane", "one ship in port", 0.5)
+def description(caption: str, **drafts: str) -> Description:
+    return Description(caption, {role: Generation(text, 0.25, 3) for role, text in drafts.items()}, 0.5)
 
 
-def test_caption_and_drafts_agree_and_the_picture_is_looked_at_once() -> None:
-    detectors = Harbour()
-    right = with_detected_counts(SAID, Request(IMAGE, metres_per_pixel=10.0), detectors)  # type: ignore[arg-type]
-    assert (right.caption, right.objects, right.relations) == (
+HARBOUR = description(
+    "One ship is in a port.", theme="one ship port", objects="many ships, an airplane", relations="one ship in port"
+)
+
+
+def test_caption_and_drafts_agree_and_detection_runs_once() -> None:
+    detectors = FakeDetectors()
+    corrected = with_detected_counts(HARBOUR, Request(IMAGE, metres_per_pixel=10.0), detectors)  # type: ignore[arg-type]
+    assert corrected == description(
         "Two ships are in a port.",
-        "two ships, an airplane",
-        "two ships in port",
+        theme="one ship port",  # a scene class, whatever its words
+        objects="two ships, an airplane",
+        relations="two ships in port",
     )
-    assert (right.theme, right.confidence, detectors.looks) == ("port", 0.5, 1)
+    assert detectors.calls == 1
 
 
 @pytest.mark.parametrize("metres", [None, 1.0, 30.0])
-def test_without_a_sight_at_that_distance_nothing_changes(metres: float | None) -> None:
-    detectors = Harbour()
-    assert with_detected_counts(SAID, Request(IMAGE, metres_per_pixel=metres), detectors) == SAID  # type: ignore[arg-type]
-    assert detectors.looks == 0
+def test_nothing_changes_where_no_detector_class_applies(metres: float | None) -> None:
+    detectors = FakeDetectors()
+    assert with_detected_counts(HARBOUR, Request(IMAGE, metres_per_pixel=metres), detectors) == HARBOUR  # type: ignore[arg-type]
+    assert detectors.calls == 0
 
 
-def test_nothing_is_looked_for_that_is_not_spoken_of() -> None:
-    detectors = Harbour()
-    quiet = Description("Many buildings are in a city.", "city", "many buildings", "", 0.5)
-    assert with_detected_counts(quiet, Request(IMAGE, metres_per_pixel=10.0), detectors) == quiet  # type: ignore[arg-type]
-    assert detectors.looks == 0
+def test_detection_does_not_run_for_objects_that_are_not_mentioned() -> None:
+    detectors = FakeDetectors()
+    city = description("Many buildings are in a city.", theme="city", objects="many buildings", relations="")
+    assert with_detected_counts(city, Request(IMAGE, metres_per_pixel=10.0), detectors) == city  # type: ignore[arg-type]
+    assert detectors.calls == 0

@@ -5,6 +5,7 @@ import dataclasses
 import torch
 
 from rsmoe_core.model.qformer import QFormer
+from rsmoe_core.model.vision.base import find_encoder
 from rsmoe_core.presets import tiny
 
 CONFIG = tiny()
@@ -17,7 +18,7 @@ def qformer() -> QFormer:
 
 
 def patches(images: int = 2) -> torch.Tensor:
-    return torch.randn(images, CONFIG.vision.grid**2, CONFIG.vision.feature_size)
+    return torch.randn(images, find_encoder(CONFIG.vision).patches(CONFIG.vision), CONFIG.vision.feature_size)
 
 
 @torch.inference_mode()
@@ -27,23 +28,23 @@ def test_one_vision_token_for_each_query() -> None:
 
 
 @torch.inference_mode()
-def test_picture_instruction_and_place_matter() -> None:
-    model, seen = qformer(), patches()
-    tokens = model(seen, IDS, MASK)
+def test_image_instruction_and_position_matter() -> None:
+    model, patches_BPD = qformer(), patches()
+    tokens = model(patches_BPD, IDS, MASK)
     assert not torch.allclose(tokens, model(patches(), IDS, MASK), atol=1e-5)
-    assert torch.allclose(tokens, model(seen.flip(1), IDS, MASK), atol=1e-6), "no place is special before training"
+    assert torch.allclose(tokens, model(patches_BPD.flip(1), IDS, MASK), atol=1e-6), "no positions before training"
     torch.nn.init.normal_(model.positions)
-    assert not torch.allclose(model(seen, IDS, MASK), model(seen.flip(1), IDS, MASK), atol=1e-5)
+    assert not torch.allclose(model(patches_BPD, IDS, MASK), model(patches_BPD.flip(1), IDS, MASK), atol=1e-5)
     other = IDS.clone()
     other[:, 1] = 30
-    assert not torch.allclose(tokens, model(seen, other, MASK), atol=1e-5)
+    assert not torch.allclose(tokens, model(patches_BPD, other, MASK), atol=1e-5)
 
 
 @torch.inference_mode()
-def test_padding_and_neighbours_do_not_matter() -> None:
-    model, seen = qformer(), patches()
-    together = model(seen, IDS, MASK)
-    alone = model(seen[1:], IDS[1:, :3], MASK[1:, :3])
+def test_padding_and_the_rest_of_the_batch_do_not_matter() -> None:
+    model, patches_BPD = qformer(), patches()
+    together = model(patches_BPD, IDS, MASK)
+    alone = model(patches_BPD[1:], IDS[1:, :3], MASK[1:, :3])
     assert torch.allclose(together[1:], alone, atol=1e-6)
 
 
@@ -67,11 +68,11 @@ def test_it_is_the_q_former_of_instructblip() -> None:
         )
     ).eval()
     theirs.load_state_dict(ours.encoder.state_dict())
-    seen, queries = patches(), ours.queries.expand(2, -1, -1)
+    patches_BPD, queries = patches(), ours.queries.expand(2, -1, -1)
     expected = theirs(
         input_ids=IDS,
         attention_mask=torch.cat([MASK.new_ones(2, queries.shape[1]), MASK], dim=1),
         query_embeds=queries,
-        encoder_hidden_states=ours.norm(seen) + ours.positions,
+        encoder_hidden_states=ours.norm(patches_BPD) + ours.positions,
     ).last_hidden_state[:, : queries.shape[1]]
-    assert torch.allclose(ours(seen, IDS, MASK), ours.project(expected), atol=1e-5)
+    assert torch.allclose(ours(patches_BPD, IDS, MASK), ours.project(expected), atol=1e-5)

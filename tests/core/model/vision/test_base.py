@@ -106,7 +106,7 @@ def test_a_configuration_that_does_not_fit_its_encoder_is_refused() -> None:
 
 @pytest.mark.parametrize("name", ["resnet", "base", "../base", "os"])
 def test_an_unknown_encoder_is_refused_with_the_known_ones(name: str) -> None:
-    with pytest.raises(ModelError, match="choose one of: .*efficientnet_lite.*huggingface"):
+    with pytest.raises(ModelError, match=r"choose one of: .*efficientnet_lite.*huggingface"):
         find_encoder(VisionConfig(name))
 
 

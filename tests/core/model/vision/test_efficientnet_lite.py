@@ -58,7 +58,7 @@ def test_padding_is_same(height: int, width: int, kernel: int, stride: int, seed
     ],
     ids=["lite0", "lite2"],
 )
-def test_shape_is_the_published_one(
+def test_the_architecture_is_the_published_one(
     config: VisionConfig, channels: list[int], repeats: list[int], millions: float
 ) -> None:
     encoder = EfficientNetLite(config)
@@ -133,7 +133,7 @@ def test_weights_of_another_width_are_refused() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint\n", None], ids=["empty", "text", "missing"])
-def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path, content: bytes | None) -> None:
+def test_a_file_that_is_not_a_checkpoint_is_refused(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "weights.pth"
     if content is not None:
         path.write_bytes(content)
