@@ -13,7 +13,7 @@ from PIL import Image
 
 from rsmoe_cli.atomic import atomic_folder
 from rsmoe_core.data.base import Dataset, Sample, read_image
-from rsmoe_core.data.colorize import Lenders, is_grey
+from rsmoe_core.data.colorize import ReferenceImages, is_grey
 from rsmoe_core.data.formats import boxes, plain
 from rsmoe_core.data.formats.registry import read_dataset
 from rsmoe_core.errors import UsageError
@@ -33,20 +33,20 @@ def prepare(
     """
     with atomic_folder(target) as folder:
         dataset = read_dataset(source, name)
-        lenders = None if colours is None else Lenders(read_dataset(colours))
+        references = None if colours is None else ReferenceImages(read_dataset(colours))
         if scenes is not None:
             dataset = boxes.with_scenes(dataset, scenes)
         (folder / "images").mkdir()
-        samples, painted = [], 0
+        samples, colourised = [], 0
         names = unique_names(s.image for s in dataset.samples)
         for number, (sample, unique) in enumerate(zip(dataset.samples, names, strict=True)):
             image = folder / "images" / unique
-            if lenders is not None and _paint(sample, image, lenders, np.random.default_rng((seed, number))):
-                painted += 1
+            if references is not None and _colourise(sample, image, references, np.random.default_rng((seed, number))):
+                colourised += 1
             else:
                 _place(sample.image, image)
             samples.append(dataclasses.replace(sample, image=image))
-        if lenders is not None and not painted:
+        if references is not None and not colourised:
             raise UsageError(f"{source} has no grey picture that could take other colours; leave out --colours")
         plain.write(folder, samples)
     return dataset
@@ -72,12 +72,12 @@ def _place(image: Path, target: Path) -> None:
         shutil.copyfile(original, target)
 
 
-def _paint(sample: Sample, target: Path, lenders: Lenders, rng: np.random.Generator) -> bool:
+def _colourise(sample: Sample, target: Path, references: ReferenceImages, rng: np.random.Generator) -> bool:
     """Write a grey picture in borrowed colours; False, and nothing, where it has its own."""
     picture = read_image(sample.image)
     if not is_grey(picture):
         return False
     named = Image.registered_extensions().get(target.suffix.lower())
     written = named if named in Image.SAVE else "PNG"  # pictures are read whatever they are called
-    Image.fromarray(lenders.paint(picture, sample.scene_class, rng)).save(target, written, quality=95)
+    Image.fromarray(references.colourise(picture, sample.scene_class, rng)).save(target, written, quality=95)
     return True

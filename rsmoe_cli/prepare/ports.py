@@ -2,8 +2,8 @@
 
 A scene `NAME.tif` with blue, green, red and near-infrared bands has its ships in `NAME.vessels.json`:
 `{"bbox_xywh_px": [[x, y, width, height], ...]}`, in pixels of the scene. Random windows of several sizes are cut, drawn
-as `rsmoe caption` draws the scene, and described from their ships and either the kinds of ground that somebody saw
-there (`rsmoe_core.data.land_cover`) or, without a map of these, water and plants (`rsmoe_core.data.templates`). The
+as `rsmoe caption` draws the scene, and described from their ships and either a map of the
+land cover (`rsmoe_core.data.land_cover`) or, without one, water and vegetation (`rsmoe_core.data.templates`). The
 whole scenes are there too, without sentences but with every ship boxed, for the counter to learn from.
 """
 
@@ -25,9 +25,16 @@ from rsmoe_cli.raster.dataset import open_dataset, quiet_gdal
 from rsmoe_cli.raster.scene import open_scene, read_pixels
 from rsmoe_core.data.base import Boxes, Sample
 from rsmoe_core.data.formats import plain
-from rsmoe_core.data.land_cover import Ground, GroundMap, ground_scene, ground_sentences, read_ground_maps
-from rsmoe_core.data.templates import Shore, counted, shore_scene, shore_sentences
+from rsmoe_core.data.land_cover import (
+    LandCover,
+    LandCoverMap,
+    land_cover_scene_class,
+    land_cover_sentences,
+    read_land_cover_maps,
+)
+from rsmoe_core.data.templates import CoastWindow, coast_scene_class, coast_sentences
 from rsmoe_core.errors import UsageError
+from rsmoe_core.words.grammar import counted
 
 _WINDOW_SIDES = (64, 96, 160, 224, 320)
 _PICTURE_SIDE = 224
@@ -49,8 +56,8 @@ class _Port:
     """Centre x, centre y, width and height of each ship, in pixels of the scene."""
     metres_per_pixel: float | None
     """Ground sample distance."""
-    ground: GroundMap | None
-    """What kinds of ground somebody saw in it."""
+    land_cover: LandCoverMap | None
+    """Its land cover, if a map of it is given."""
 
     @property
     def ships_N2(self) -> NDArray[np.float64]:
@@ -69,13 +76,13 @@ def prepare_ports(
 ) -> int:
     """Cut windows of every port in `source` into the folder `target`; returns how many.
 
-    Ports named in `leave_out` get the split `val`, all others `train`. `scenes` is a file of maps of kinds of ground
+    Ports named in `leave_out` get the split `val`, all others `train`. `scenes` is a file of land-cover maps
     (`rsmoe_core.data.land_cover`), for all ports or some of them; `say` is told of those of other scenes. The folder
     appears whole or not at all. Raises OutputError where it holds something already, UsageError where a port to leave
     out is not there, SceneError where there is no labelled scene, one lacks a band, its labels cannot be read or its
     map is of another size, and DataError where the maps cannot be read.
     """
-    maps = {} if scenes is None else read_ground_maps(scenes)
+    maps = {} if scenes is None else read_land_cover_maps(scenes)
     paths = _labelled(source, leave_out)
     for name in sorted(maps.keys() - {path.stem for path in paths}):
         say(f"{scenes}: the map of {name} is left out, as there is no such port in {source}")
@@ -101,12 +108,12 @@ def _labelled(source: Path, leave_out: tuple[str, ...]) -> list[Path]:
     return scenes
 
 
-def _read(path: Path, ground: GroundMap | None) -> _Port:
+def _read(path: Path, land_cover: LandCoverMap | None) -> _Port:
     scene = open_scene(str(path))
-    if ground is not None and not ground.covers(scene.height, scene.width):
+    if land_cover is not None and not land_cover.covers(scene.height, scene.width):
         raise SceneError(
-            f"{path}: has {scene.height} x {scene.width} pixels, but the map of its ground {len(ground.rows)} x "
-            f"{len(ground.rows[0])} cells of {ground.cell}; give --scenes a map of this scene"
+            f"{path}: has {scene.height} x {scene.width} pixels, but its land-cover map {len(land_cover.rows)} x "
+            f"{len(land_cover.rows[0])} cells of {land_cover.cell}; give --scenes a map of this scene"
         )
     with quiet_gdal(), open_dataset(str(path)) as dataset:
         named = {(text or "").lower(): index for index, text in zip(dataset.indexes, dataset.descriptions, strict=True)}
@@ -117,7 +124,9 @@ def _read(path: Path, ground: GroundMap | None) -> _Port:
     brightness_HW = np.sqrt(infrared_HW.clip(min=0))
     water_HW = (brightness_HW < _otsu(brightness_HW)) & ~green_HW
     metres = scene.georeference.metres_per_pixel(scene.width, scene.height)
-    return _Port(path.stem, picture_HWC, water_HW, green_HW, _ships(path.with_suffix(".vessels.json")), metres, ground)
+    return _Port(
+        path.stem, picture_HWC, water_HW, green_HW, _ships(path.with_suffix(".vessels.json")), metres, land_cover
+    )
 
 
 def _ships(labels: Path) -> NDArray[np.float64]:
@@ -167,12 +176,12 @@ def _cut(port: _Port, target: Path, split: str, rng: np.random.Generator) -> Ite
 
 def _told(port: _Port, top: int, left: int, side: int, ships: int) -> tuple[str, list[str]]:
     """The kind of place that a window shows, and sentences about it."""
-    if port.ground is not None:
-        ground = Ground(port.ground.shares(top, left, side), ships)
-        return ground_scene(ground), ground_sentences(ground)
+    if port.land_cover is not None:
+        land_cover = LandCover(port.land_cover.shares(top, left, side), ships)
+        return land_cover_scene_class(land_cover), land_cover_sentences(land_cover)
     inside = (slice(top, top + side), slice(left, left + side))
-    shore = _measure(port.water_HW[inside], port.green_HW[inside], ships)
-    return shore_scene(shore), shore_sentences(shore)
+    window = _measure(port.water_HW[inside], port.green_HW[inside], ships)
+    return coast_scene_class(window), coast_sentences(window)
 
 
 def _whole(port: _Port, target: Path, split: str) -> Sample:
@@ -182,6 +191,6 @@ def _whole(port: _Port, target: Path, split: str) -> Sample:
     return Sample(image, split, (), group=port.name, boxes=marks, metres_per_pixel=port.metres_per_pixel)
 
 
-def _measure(water_HW: NDArray[np.bool_], green_HW: NDArray[np.bool_], ships: int) -> Shore:
+def _measure(water_HW: NDArray[np.bool_], green_HW: NDArray[np.bool_], ships: int) -> CoastWindow:
     land = max(1, int((~water_HW).sum()))
-    return Shore(water=float(water_HW.mean()), green=float(green_HW.sum() / land), ships=ships)
+    return CoastWindow(water=float(water_HW.mean()), vegetation=float(green_HW.sum() / land), ships=ships)

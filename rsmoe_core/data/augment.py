@@ -1,7 +1,7 @@
-"""Other views of a picture for which its sentences stay true.
+"""Augmentation: random views of an image for which its captions stay true.
 
-Turning, mirroring, moderate zoom, a coarser sensor, haze, colour and grey keep what is in a picture; turning and
-mirroring are left out where a sentence says left, right, top or bottom.
+Rotation, mirroring, moderate zoom, a coarser resolution, haze, colour and grey do not change what is in an image.
+Rotation and mirroring are left out if a caption says left, right, top or bottom.
 """
 
 from __future__ import annotations
@@ -21,34 +21,34 @@ _LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
 _SMALLEST_CROP = 0.75
 _COARSE_SHARE = 0.3
 _COARSEST = 0.28
-"""Side of the coarsest picture, as a share of the picture's own."""
+"""Side of the coarsest image, as a share of the original side."""
 
 
 @dataclass(frozen=True)
-class Change:
+class ColourJitter:
     """How far colours may change."""
 
     contrast: tuple[float, float]
-    """Least and largest factor."""
+    """Smallest and largest factor."""
     brightness: float
-    """Most that is added or taken away, of the whole range."""
+    """Largest value added or subtracted, as a share of the whole range."""
     haze: float
-    """Most that is white, 0-1."""
+    """Largest share of white, 0-1."""
 
 
-SLIGHT = Change((0.75, 1.3), 0.08, 0.15)
-"""Single things stay visible."""
-STRONG = Change((0.5, 1.3), 0.12, 0.2)
-"""A place stays the same."""
+SLIGHT = ColourJitter((0.75, 1.3), 0.08, 0.15)
+"""Small objects stay visible; for detection."""
+STRONG = ColourJitter((0.5, 1.3), 0.12, 0.2)
+"""The scene class stays recognisable; for captioning."""
 
 
 def is_directional(captions: Iterable[str]) -> bool:
-    """True where a caption names a direction that turning the picture would make wrong."""
+    """Whether a caption names a direction, which would be wrong in a rotated image."""
     return any(_DIRECTIONS.search(caption) for caption in captions)
 
 
 def another_view(image_HWC: NDArray[np.uint8], rng: np.random.Generator, may_turn: bool) -> NDArray[np.uint8]:
-    """A random view of the picture, of the same size; the same generator state gives the same view."""
+    """A random view of the image, of the same size; the same generator state gives the same view."""
     view = _zoomed(image_HWC, rng)
     if rng.random() < _COARSE_SHARE:
         view = _coarsened(view, rng)
@@ -69,7 +69,7 @@ def _zoomed(image_HWC: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[n
 
 
 def _coarsened(image_HWC: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """What a sensor with larger pixels sees of the same ground."""
+    """The image as a sensor with larger pixels would take it."""
     height, width = image_HWC.shape[:2]
     share = rng.uniform(_COARSEST, 0.9)
     small = Image.fromarray(image_HWC).resize(
@@ -78,21 +78,21 @@ def _coarsened(image_HWC: NDArray[np.uint8], rng: np.random.Generator) -> NDArra
     return np.asarray(small.resize((width, height), Image.Resampling.BICUBIC))
 
 
-def recoloured(image_HWC: NDArray[np.uint8], rng: np.random.Generator, change: Change) -> NDArray[np.uint8]:
-    """Contrast, brightness, a colour cast and haze, as sensors, seasons and stretches bring them; sometimes grey."""
+def recoloured(image_HWC: NDArray[np.uint8], rng: np.random.Generator, jitter: ColourJitter) -> NDArray[np.uint8]:
+    """Random contrast, brightness, colour cast and haze, as between sensors, seasons and stretches; sometimes grey."""
     values = image_HWC.astype(np.float32) / 255
     if rng.random() < _GREY_SHARE:
         values = np.repeat((values @ _LUMINANCE)[..., None], 3, axis=2)
     centre = values.mean()
-    contrast, brightness = rng.uniform(*change.contrast), rng.uniform(-change.brightness, change.brightness)
+    contrast, brightness = rng.uniform(*jitter.contrast), rng.uniform(-jitter.brightness, jitter.brightness)
     values = (values - centre) * contrast + centre + brightness
     values = values * rng.uniform(0.92, 1.08, size=3).astype(np.float32)
-    haze = rng.uniform(0, change.haze)
+    haze = rng.uniform(0, jitter.haze)
     return (np.clip(values * (1 - haze) + 0.75 * haze, 0, 1) * 255).round().astype(np.uint8)
 
 
 def stretched(image_HWC: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """The picture with a brightness stretched for itself alone, as that of a scene of nothing but sea is."""
+    """The image stretched by its own percentiles, as a scene that shows nothing but sea would be."""
     low, high = np.percentile(image_HWC, (rng.uniform(0, 3), rng.uniform(97, 100)))
     values = (image_HWC.astype(np.float32) - low) / max(float(high - low), 1.0)
     return (np.clip(values, 0, 1) * 255).round().astype(np.uint8)

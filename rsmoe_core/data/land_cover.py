@@ -1,15 +1,13 @@
-"""Kinds of ground in a window of a satellite scene → its kind of place and sentences about it.
+"""Land cover of satellite scenes: maps, and the scene class and captions of a window.
 
-Somebody looked at the scene and wrote down what kind of ground each part of it is; a window shows several, each with
-its share of the area. Water comes first, because it is what people name first in such pictures.
-
-A coarse map of a satellite scene: what kind of ground somebody saw in each of its square cells.
+A window of a scene shows several land-cover classes, each with its share of the area. Water comes first in captions,
+because it is what people name first in such images. A map gives the class of each square cell of a scene:
 
     {"cell": 64,
-     "kinds": {"S": "sea", "R": "dense residential area", ...},
+     "classes": {"S": "sea", "R": "dense residential area", ...},
      "scenes": {"algiers": ["SSSS", "RRSS", ...], ...}}
 
-`cell` is the side of a cell in pixels of the scene; each text is a row of cells, from the top, one letter a cell.
+`cell` is the side of a cell in pixels of the scene. Each string is a row of cells, from the top, one letter per cell.
 """
 
 from __future__ import annotations
@@ -23,11 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsmoe_core.data.formats.common import load
-from rsmoe_core.data.templates import counted, sea_sentences
+from rsmoe_core.data.templates import sea_sentences
 from rsmoe_core.errors import DataError
-from rsmoe_core.words.grammar import article
+from rsmoe_core.words.grammar import article, counted
 
-# Kind of land → what is said of a window that shows little else.
+# Class → captions of a window that shows little else.
 _LAND: dict[str, tuple[str, str, str]] = {
     "bare land": (
         "it is a piece of bare land .",
@@ -65,8 +63,8 @@ _LAND: dict[str, tuple[str, str, str]] = {
         "a park with green grass and some trees .",
     ),
 }
-# Kind of place that is more than its ground → what is said of it, of what lies beside it and of ships.
-_PLACES: dict[str, tuple[str, str, str]] = {
+# Class that is named together with what lies beside it and with ships → captions.
+_WITH_SURROUNDINGS: dict[str, tuple[str, str, str]] = {
     "airport": (
         "an airport with a long runway is near {beside} .",
         "the runway of an airport is next to {beside} .",
@@ -93,117 +91,121 @@ _PLACES: dict[str, tuple[str, str, str]] = {
         "a river{ships} is next to {beside} .",
     ),
 }
-_WITH_MORE = ("{place} is next to {beside} .", "{place} and {beside} are next to each other .")
-KINDS = ("airport", "beach", "port", "river", "sea", *_LAND)
-"""What ground may be."""
+_TWO_CLASSES = ("{scene_class} is next to {beside} .", "{scene_class} and {beside} are next to each other .")
+CLASSES = ("airport", "beach", "port", "river", "sea", *_LAND)
+"""The land-cover classes."""
 
 _OPEN_SEA = 0.9
-# A window is of the first kind of which it shows this much, else of the kind of land of which it shows most.
-_ENOUGH = {"port": 0.25, "airport": 0.2, "beach": 0.1, "river": 0.25}
+# A window belongs to the first class that has at least this share of it, else to the land class with the largest share.
+_MIN_SHARES = {"port": 0.25, "airport": 0.2, "beach": 0.1, "river": 0.25}
 _COAST = 0.15
-_NAMED = 0.15
-"""The share from which another kind of ground is named too."""
+_MENTIONED = 0.15
+"""Share from which another class is mentioned too."""
 
 
 @dataclass(frozen=True)
-class Ground:
-    """What a window shows."""
+class LandCover:
+    """The land cover of a window, and its ships."""
 
     shares: Mapping[str, float]
-    """Kind of ground, of `KINDS` → its share of the area; together 1."""
+    """Class, of `CLASSES` → its share of the area; they add up to 1."""
     ships: int
 
 
-def ground_scene(ground: Ground) -> str:
-    """The kind of place."""
-    sea = ground.shares.get("sea", 0.0)
+def land_cover_scene_class(land_cover: LandCover) -> str:
+    """The scene class of a window."""
+    sea = land_cover.shares.get("sea", 0.0)
     if sea >= _OPEN_SEA:
         return "sea"
-    for kind, enough in _ENOUGH.items():
-        if ground.shares.get(kind, 0.0) >= enough:
-            return kind
-    land = {kind: share for kind, share in ground.shares.items() if kind in _LAND}
-    return "coast" if sea >= _COAST or not land else max(land, key=lambda kind: land[kind])
+    for name, min_share in _MIN_SHARES.items():
+        if land_cover.shares.get(name, 0.0) >= min_share:
+            return name
+    land = {name: share for name, share in land_cover.shares.items() if name in _LAND}
+    return "coast" if sea >= _COAST or not land else max(land, key=lambda name: land[name])
 
 
-def ground_sentences(ground: Ground) -> list[str]:
-    """Two or three sentences with the kind of place, what else there is much of and, at the water, how many ships."""
-    scene = ground_scene(ground)
-    if scene == "sea":
-        return sea_sentences(ground.ships)
-    named = _beside(ground, scene)
-    if scene in _LAND and not named:
-        return list(_LAND[scene])
-    rest = "the sea" if scene not in ("beach", "coast") and ground.shares.get("sea", 0.0) >= _NAMED else "the land"
-    said = _PLACES.get(scene) or (_LAND[scene][0], *_WITH_MORE)
+def land_cover_sentences(land_cover: LandCover) -> list[str]:
+    """Two or three captions with the scene class, other classes with large shares and, at the water, the ships."""
+    scene_class = land_cover_scene_class(land_cover)
+    if scene_class == "sea":
+        return sea_sentences(land_cover.ships)
+    named = _beside(land_cover, scene_class)
+    if scene_class in _LAND and not named:
+        return list(_LAND[scene_class])
+    mentions_sea = scene_class not in ("beach", "coast") and land_cover.shares.get("sea", 0.0) >= _MENTIONED
+    templates = _WITH_SURROUNDINGS.get(scene_class) or (_LAND[scene_class][0], *_TWO_CLASSES)
     words = {
-        "place": _one(scene),
-        "beside": " and ".join(named) or rest,
+        "scene_class": _with_article(scene_class),
+        "beside": " and ".join(named) or ("the sea" if mentions_sea else "the land"),
         "verb": "are" if len(named) > 1 else "is",
-        "ships": f" with {counted(ground.ships, 'ship')}" if ground.ships else "",
+        "ships": f" with {counted(land_cover.ships, 'ship')}" if land_cover.ships else "",
     }
-    return [sentence.format(**words) for sentence in said[: 3 if named else 2]]
+    return [sentence.format(**words) for sentence in templates[: 3 if named else 2]]
 
 
-def _beside(ground: Ground, scene: str) -> list[str]:
-    """What lies beside the place, but for the sea: at most two kinds of ground, that with most first."""
+def _beside(land_cover: LandCover, scene_class: str) -> list[str]:
+    """The classes to mention beside the scene class, without the sea: at most two, largest share first."""
     others = sorted(
-        ((share, kind) for kind, share in ground.shares.items() if kind not in ("sea", scene)), reverse=True
+        ((share, name) for name, share in land_cover.shares.items() if name not in ("sea", scene_class)), reverse=True
     )
-    return [_one(kind) for share, kind in others if share >= _NAMED][:2]
+    return [_with_article(name) for share, name in others if share >= _MENTIONED][:2]
 
 
-def _one(kind: str) -> str:
+def _with_article(name: str) -> str:
     """ "an industrial area", "some farmland"."""
-    return f"some {kind}" if kind in ("bare land", "farmland") else f"{article(kind)} {kind}"
+    return f"some {name}" if name in ("bare land", "farmland") else f"{article(name)} {name}"
 
 
 @dataclass(frozen=True)
-class GroundMap:
-    """The ground of one scene."""
+class LandCoverMap:
+    """The land cover of one scene."""
 
     cell: int
     """Side of a cell, in pixels of the scene."""
     rows: Sequence[Sequence[str]]
-    """Kinds of ground, of `ground.KINDS`, from the top left; all rows are equally long."""
+    """The class of each cell, of `CLASSES`, from the top left; all rows have the same length."""
 
     def covers(self, height: int, width: int) -> bool:
-        """Whether it has just the cells of a scene of so many pixels."""
+        """Whether it has exactly the cells of a scene of this size in pixels."""
         return (len(self.rows), len(self.rows[0])) == (-(-height // self.cell), -(-width // self.cell))
 
     def shares(self, top: int, left: int, side: int) -> Mapping[str, float]:
-        """Kind of ground → its share of a square window of the scene, all in pixels."""
-        down, right = self._reach(top, side, len(self.rows)), self._reach(left, side, len(self.rows[0]))
-        found: dict[str, float] = defaultdict(float)
+        """Class → its share of a square window of the scene, which is given in pixels."""
+        down, right = self._overlaps(top, side, len(self.rows)), self._overlaps(left, side, len(self.rows[0]))
+        areas: dict[str, float] = defaultdict(float)
         for row, high in zip(self.rows, down, strict=True):
-            for kind, wide in zip(row, right, strict=True):
+            for name, wide in zip(row, right, strict=True):
                 if high and wide:
-                    found[kind] += float(high * wide)
-        return {kind: area / sum(found.values()) for kind, area in found.items()}
+                    areas[name] += float(high * wide)
+        return {name: area / sum(areas.values()) for name, area in areas.items()}
 
-    def _reach(self, start: int, side: int, cells: int) -> NDArray[np.int64]:
-        """How many pixels of the window lie in each row, or column, of cells."""
+    def _overlaps(self, start: int, side: int, cells: int) -> NDArray[np.int64]:
+        """Number of pixels of the window in each row, or column, of cells."""
         edges = np.clip(np.arange(cells + 1) * self.cell, start, start + side)
         return np.diff(edges)
 
 
-def read_ground_maps(table: Path) -> dict[str, GroundMap]:
-    """Name of a scene → its map. Raises DataError where the file is not as above."""
-    cell, kinds, scenes = (load(table, key) for key in ("cell", "kinds", "scenes"))
+def read_land_cover_maps(file: Path) -> dict[str, LandCoverMap]:
+    """Name of a scene → its map.
+
+    Raises:
+        DataError: the file is not in the layout above.
+    """
+    cell, classes, scenes = (load(file, key) for key in ("cell", "classes", "scenes"))
     if not (type(cell) is int and cell > 0):
-        raise DataError(f"{table}: 'cell' is no number of pixels: {cell!r}")
-    if not isinstance(kinds, dict) or not isinstance(scenes, dict):
-        raise DataError(f"{table}: 'kinds' and 'scenes' have to be objects")
-    if unknown := [kind for kind in kinds.values() if kind not in KINDS]:
-        raise DataError(f"{table}: no kind of ground is called {unknown[0]!r}; choose from: {', '.join(sorted(KINDS))}")
-    return {name: GroundMap(cell, _rows(f"{table}: {name}", rows, kinds)) for name, rows in scenes.items()}
+        raise DataError(f"{file}: 'cell' is not a number of pixels: {cell!r}")
+    if not isinstance(classes, dict) or not isinstance(scenes, dict):
+        raise DataError(f"{file}: 'classes' and 'scenes' have to be objects")
+    if unknown := [name for name in classes.values() if name not in CLASSES]:
+        raise DataError(f"{file}: no land-cover class {unknown[0]!r}; choose from: {', '.join(sorted(CLASSES))}")
+    return {name: LandCoverMap(cell, _rows(f"{file}: {name}", rows, classes)) for name, rows in scenes.items()}
 
 
-def _rows(place: str, rows: object, kinds: Mapping[str, str]) -> list[list[str]]:
+def _rows(position: str, rows: object, classes: Mapping[str, str]) -> list[list[str]]:
     if not (isinstance(rows, list) and rows and all(isinstance(row, str) and row for row in rows)):
-        raise DataError(f"{place}: expected a list of rows, one text each")
+        raise DataError(f"{position}: expected a list of rows, one string each")
     if len({len(row) for row in rows}) > 1:
-        raise DataError(f"{place}: its rows are not equally long")
-    if unknown := sorted(set("".join(rows)) - kinds.keys()):
-        raise DataError(f"{place}: '{unknown[0]}' is none of the letters in 'kinds'")
-    return [[kinds[letter] for letter in row] for row in rows]
+        raise DataError(f"{position}: its rows differ in length")
+    if unknown := sorted(set("".join(rows)) - classes.keys()):
+        raise DataError(f"{position}: '{unknown[0]}' is none of the letters in 'classes'")
+    return [[classes[letter] for letter in row] for row in rows]

@@ -1,38 +1,37 @@
-"""Annotated pictures → questions with right answers, by documented rules, in the one wording that the model is taught.
+"""Annotated images → questions with right answers, made by documented rules, in the canonical wording.
 
-    presence      yes: a sentence names the thing, or boxes show it. no: no sentence does, and the kind of place is none
-                  where the thing may be without being told (`_MAY_HIDE`, `_ONLY_ABSENT_FROM`). Each thing gets as many
-                  no as yes, so that neither is the cheap answer
-    count         by boxes; by sentences where at least half of those that name the thing give one and the same number;
-                  0 for a thing that is absent by the rule above
-    comparison    a thing that is there against one that is absent, either way round
-    location      of boxed things, on a grid of three by three
-    relation      "what is near the stadium?", from what the sentences relate
-    color         the colour that sentences give to a thing
-    theme, rural_urban    from the kind of place
+    presence      yes: a caption names the object, or boxes show it. no: no caption does, and the scene class is none
+                  where the object may be present unmentioned (`_MAY_BE_UNMENTIONED`, `_ABSENT_FROM`). Each object gets
+                  as many no as yes, so that neither is the better guess
+    count         from boxes; from captions if at least half of those that name the object give the same number;
+                  0 for an object that is absent by the rule above
+    comparison    an object that is present with one that is absent, in either order
+    location      of boxed objects, on a grid of three by three cells
+    relation      "what is near the stadium?", from the relations in captions
+    color         the colour that captions give to an object
+    theme, rural_urban    from the scene class
 
-Questions that people asked of a picture come first, with the answers that people gave. They are read by
-`question_reader`, so that each is put in the one wording too; what it cannot read is left out.
+Questions that people asked about an image come first, with the answers that people gave. The parser puts them in the
+canonical wording too; what it cannot parse is left out. `TRAINING_QUESTIONS` is the registry of the rules.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from rsmoe_core.data.base import Boxes, Question, Sample, read_size
-from rsmoe_core.data.targets import Told, told
+from rsmoe_core.data.base import Question, Sample, read_size
 from rsmoe_core.errors import UsageError
-from rsmoe_core.metrics import answer_text
 from rsmoe_core.questions.parser import parse_question
-from rsmoe_core.questions.types import Kind, canonical_question
-from rsmoe_core.roles import ANSWERING
+from rsmoe_core.questions.types import answering_experts, canonical_question
 from rsmoe_core.words import locations
 from rsmoe_core.words.lexicon import MASS
+from rsmoe_core.words.numbers import number
+from rsmoe_core.words.sentences import CaptionFacts, read_captions
 
 _WATERSIDE = ("port", "river", "beach", "sea", "coast", "resort", "bridge", "pond", "lake")
 _GREEN = ("forest", "mountain", "river", "meadow", "park", "resort", "pond", "golf course", "chaparral", "farmland")
@@ -50,7 +49,7 @@ _ROADS = ("viaduct", "overpass", "intersection", "freeway", "bridge", "railway s
 _TOWN = ("commercial area", "industrial area", "square", "school", "church", "center building", "stadium", "park")
 _HOMES = ("dense residential area", "medium residential area", "sparse residential area", "mobile home park", "resort")
 
-_MAY_HIDE: dict[str, tuple[str, ...]] = {
+_MAY_BE_UNMENTIONED: dict[str, tuple[str, ...]] = {
     "airplane": ("airport", "runway"),
     "airport": ("airport", "runway"),
     "baseball field": _SPORTS,
@@ -79,9 +78,9 @@ _MAY_HIDE: dict[str, tuple[str, ...]] = {
     "tennis court": (*_SPORTS, *_HOMES, *_TOWN),
     "viaduct": _ROADS,
 }
-"""Things that people tell of when they see them, and the kinds of place where they may have been passed over."""
+"""Objects that people mention when they see them → scene classes of images where they may be present unmentioned."""
 
-_ONLY_ABSENT_FROM: dict[str, tuple[str, ...]] = {
+_ABSENT_FROM: dict[str, tuple[str, ...]] = {
     "building": ("desert", "sea", "forest", "chaparral", "bare land", "mountain"),
     "car": ("desert", "sea", "forest", "chaparral", "mountain", "meadow"),
     "grassland": ("desert", "sea"),
@@ -90,7 +89,7 @@ _ONLY_ABSENT_FROM: dict[str, tuple[str, ...]] = {
     "tree": ("desert", "sea", "runway"),
     "water": ("desert", "runway", "chaparral", "dense residential area", "parking lot", "commercial area"),
 }
-"""Things so common that people do not tell of them, and the kinds of place where there are none."""
+"""Objects so common that people do not mention them → scene classes of images where there are none."""
 
 _URBAN = frozenset(_TOWN[:-1]) | {
     "city",
@@ -103,151 +102,186 @@ _URBAN = frozenset(_TOWN[:-1]) | {
 }
 _RURAL = frozenset(("farmland", "forest", "meadow", "mountain", "desert", "bare land", "chaparral", "green land"))
 
-_ONE_NAME = {"boat": "ship"}
-"""Things that sentences tell apart and questions do not."""
+_MERGED = {"boat": "ship"}
+"""Objects that captions distinguish and questions do not."""
 
 _COLORS = frozenset(("green", "white", "yellow", "red", "blue", "gray", "grey", "brown", "black"))
-_MOST_PARTS = 3
 
 
 @dataclass(frozen=True)
-class _Facts:
-    """What is known of a picture."""
+class ImageFacts:
+    """What the annotations of an image say about its objects."""
 
     sample: Sample
-    told: Told
+    captions: CaptionFacts
+
+    @classmethod
+    def of(cls, sample: Sample) -> ImageFacts:
+        """From the annotations as they are."""
+        return cls(sample, read_captions(sample.captions))
 
     @property
     def present(self) -> tuple[str, ...]:
-        """Things that are there."""
+        """Objects that are present."""
         boxes = self.sample.boxes
-        named = [_ONE_NAME.get(name, name) for name in self.told.named]
+        named = [_MERGED.get(name, name) for name in self.captions.named]
         return tuple(dict.fromkeys([*named, *([boxes.label] if boxes and boxes.cxcywh else [])]))
 
-    def lacks(self, thing: str) -> bool:
-        """Whether the thing is absent for certain."""
-        scene, boxes = self.sample.scene_class, self.sample.boxes
-        if thing in self.present:
+    def lacks(self, name: str) -> bool:
+        """Whether the object is certainly absent."""
+        scene_class, boxes = self.sample.scene_class, self.sample.boxes
+        if name in self.present:
             return False
-        if boxes is not None and boxes.label == thing:
+        if boxes is not None and boxes.label == name:
             return not boxes.cxcywh
-        if scene is None:
+        if scene_class is None:
             return False
-        if thing in _MAY_HIDE:
-            return scene not in _MAY_HIDE[thing]
-        return scene in _ONLY_ABSENT_FROM.get(thing, ())
+        if name in _MAY_BE_UNMENTIONED:
+            return scene_class not in _MAY_BE_UNMENTIONED[name]
+        return scene_class in _ABSENT_FROM.get(name, ())
+
+
+TRAINING_QUESTIONS: list[Callable[[ImageFacts], Iterable[Question]]] = []
+"""Functions that make the questions of one type from one image, in the order in which the questions are listed."""
+
+
+def training_questions(
+    make: Callable[[ImageFacts], Iterable[Question]],
+) -> Callable[[ImageFacts], Iterable[Question]]:
+    """Register a function that makes the training questions of a question type."""
+    TRAINING_QUESTIONS.append(make)
+    return make
 
 
 def questions_of(samples: Sequence[Sample], seed: int = 0) -> list[tuple[Question, ...]]:
-    """For each sample its questions in the model's wording, each text once; those of people come first."""
+    """The questions of each sample in canonical wording, each text once; those that people asked come first."""
     rng = np.random.default_rng(seed)
-    facts = [_Facts(sample, told(sample.captions)) for sample in samples]
-    asked: list[list[Question]] = [[*_of_people(f.sample), *_of_one(f)] for f in facts]
-    for number, question in _absences(facts, rng):
-        asked[number].append(question)
-    return [tuple({q.text: q for q in reversed(own)}.values())[::-1] for own in asked]
+    facts = [ImageFacts.of(sample) for sample in samples]
+    questions: list[list[Question]] = [
+        [*_asked_by_people(image.sample), *(question for make in TRAINING_QUESTIONS for question in make(image))]
+        for image in facts
+    ]
+    for position, question in _about_absent_objects(facts, rng):
+        questions[position].append(question)
+    return [tuple({q.text: q for q in reversed(listed)}.values())[::-1] for listed in questions]
 
 
-def asked_of(samples: Sequence[Sample]) -> tuple[list[tuple[Question, ...]], list[str]]:
-    """For each sample the questions that people asked of it, in the model's wording; and the texts of those that no
-    expert could answer, which are left out.
+def annotated_questions(samples: Sequence[Sample]) -> tuple[list[tuple[Question, ...]], list[str]]:
+    """The questions that people asked about each sample, in canonical wording; and the texts of those that are left
+    out because no expert can answer them.
     """
-    read = [[(question.text, _in_one_wording(question)) for question in sample.questions] for sample in samples]
-    unread = [text for own in read for text, question in own if question is None]
-    return [tuple(question for _, question in own if question is not None) for own in read], unread
+    read = [[(question.text, _in_canonical_wording(question)) for question in sample.questions] for sample in samples]
+    left_out = [text for pairs in read for text, question in pairs if question is None]
+    return [tuple(question for _, question in pairs if question is not None) for pairs in read], left_out
 
 
-def lacking(sample: Sample, things: Iterable[str]) -> list[str]:
-    """Those of the things that a picture lacks for certain."""
-    facts = _Facts(sample, told(sample.captions))
-    return [thing for thing in things if facts.lacks(thing)]
+def absent_objects(sample: Sample, names: Iterable[str]) -> list[str]:
+    """Those of the objects that are certainly absent from an image."""
+    facts = ImageFacts.of(sample)
+    return [name for name in names if facts.lacks(name)]
 
 
-def where(boxes: Boxes, width: int, height: int) -> str:
-    """The parts of a picture of this size that hold the most things: "upper left, center"."""
-    named = locations.words(((x, y) for x, y, _, _ in boxes.cxcywh), width, height)
-    return ", ".join(named[:_MOST_PARTS])
+def make_question(type: str, answer: str, subject: str | None = None, **parts: str) -> Question:
+    """A question in canonical wording; the parts are those of `canonical_question`."""
+    return Question(canonical_question(type, subject, **parts), answer, type)
 
 
-def _of_people(sample: Sample) -> Iterator[Question]:
-    read = (_in_one_wording(question) for question in sample.questions)
-    # Themes follow from the kind of place, in one naming.
+def _asked_by_people(sample: Sample) -> Iterator[Question]:
+    read = (_in_canonical_wording(question) for question in sample.questions)
+    # Themes are made from the scene class, so that all data sets name it alike.
     return (question for question in read if question is not None and question.type != "theme")
 
 
-def _in_one_wording(question: Question) -> Question | None:
-    """None where the question cannot be read, or is not one for experts, as a picture is described by fusion."""
+def _in_canonical_wording(question: Question) -> Question | None:
+    """None if the question cannot be parsed or no expert answers its type: descriptions come from the fusion."""
     try:
         parsed = parse_question(question.text)
     except UsageError:
         return None
-    return Question(parsed.canonical, _in_digits(question), parsed.type) if parsed.type in ANSWERING else None
+    return Question(parsed.canonical, _in_digits(question), parsed.type) if answering_experts(parsed.type) else None
 
 
 def _in_digits(question: Question) -> str:
-    value = answer_text.number(question.answer) if question.type == "count" else None
+    value = number(question.answer) if question.type == "count" else None
     return question.answer if value is None else f"{value:.0f}"
 
 
-def _question(kind: Kind, answer: str, thing: str | None = None, **parts: str) -> Question:
-    return Question(canonical_question(kind, thing, **parts), answer, kind)
+@training_questions
+def _theme(image: ImageFacts) -> Iterator[Question]:
+    if image.sample.scene_class:
+        yield make_question("theme", image.sample.scene_class)
 
 
-def _of_one(facts: _Facts) -> Iterator[Question]:
-    """What a picture says by itself."""
-    sample = facts.sample
-    if sample.scene_class:
-        yield _question("theme", sample.scene_class)
-        if sample.scene_class in _URBAN | _RURAL:
-            yield _question("rural_urban", "urban" if sample.scene_class in _URBAN else "rural")
-    for thing in facts.present:
-        if thing in _MAY_HIDE or thing in _ONLY_ABSENT_FROM:
-            yield _question("presence", "yes", thing)
-    if sample.boxes is not None:
-        yield from _of_boxes(sample, sample.boxes)
-    yield from _of_sentences(facts.told)
+@training_questions
+def _rural_urban(image: ImageFacts) -> Iterator[Question]:
+    if image.sample.scene_class in _URBAN | _RURAL:
+        yield make_question("rural_urban", "urban" if image.sample.scene_class in _URBAN else "rural")
 
 
-def _of_boxes(sample: Sample, boxes: Boxes) -> Iterator[Question]:
-    yield _question("count", str(len(boxes.cxcywh)), boxes.label)
-    if boxes.cxcywh:
-        yield _question("location", where(boxes, *read_size(sample.image)), boxes.label)
+@training_questions
+def _presence(image: ImageFacts) -> Iterator[Question]:
+    for name in image.present:
+        if name in _MAY_BE_UNMENTIONED or name in _ABSENT_FROM:
+            yield make_question("presence", "yes", name)
 
 
-def _of_sentences(said: Told) -> Iterator[Question]:
-    for name, words in said.attributes.items():
-        colors = [word for word in words if word in _COLORS]
+@training_questions
+def _count_of_boxes(image: ImageFacts) -> Iterator[Question]:
+    if (boxes := image.sample.boxes) is not None:
+        yield make_question("count", str(len(boxes.cxcywh)), boxes.label)
+
+
+@training_questions
+def _location(image: ImageFacts) -> Iterator[Question]:
+    boxes = image.sample.boxes
+    if boxes is not None and boxes.cxcywh:
+        centres = ((x, y) for x, y, _, _ in boxes.cxcywh)
+        yield make_question("location", locations.where(centres, *read_size(image.sample.image)), boxes.label)
+
+
+@training_questions
+def _color(image: ImageFacts) -> Iterator[Question]:
+    for name, attributes in image.captions.attributes.items():
+        colors = [attribute for attribute in attributes if attribute in _COLORS]
         if colors:
-            yield _question("color", Counter(colors).most_common(1)[0][0], _ONE_NAME.get(name, name))
-    for name, words in said.amounts.items():
-        word, times = Counter(words).most_common(1)[0]
-        number = answer_text.number(word)
-        # "one" and "a" are said of what is told of, and not of how many there are
-        if number is not None and number > 1 and 2 * times >= said.named[name]:
-            yield _question("count", f"{number:.0f}", _ONE_NAME.get(name, name))
-    for left, relation, right in said.relations:
-        thing = re.sub(r"^the ", "", right)
-        if thing in said.singular:
-            name = said.singular[thing]
-            yield _question("relation", left, _ONE_NAME.get(name, name), relation=relation)
+            yield make_question("color", Counter(colors).most_common(1)[0][0], _MERGED.get(name, name))
 
 
-def _absences(facts: Sequence[_Facts], rng: np.random.Generator) -> Iterator[tuple[int, Question]]:
-    """(number of the picture, question) about things that are not there: for each yes one no, of the same thing."""
-    present: dict[str, list[int]] = defaultdict(list)
-    for number, own in enumerate(facts):
-        for thing in own.present:
-            present[thing].append(number)
-    for thing in sorted((*_MAY_HIDE, *_ONLY_ABSENT_FROM)):
-        lacking = np.array([number for number, own in enumerate(facts) if own.lacks(thing)])
-        for number in rng.permutation(lacking)[: len(present[thing])].tolist():
-            yield number, _question("presence", "no", thing)
-            if thing in ("ship", "airplane"):
-                yield number, _question("count", "0", thing)
-            others = [name for name in facts[number].present if name in _ONLY_ABSENT_FROM or name in _MAY_HIDE]
-            others = [name for name in others if name not in MASS]
-            if others and thing not in MASS:
+@training_questions
+def _count_in_captions(image: ImageFacts) -> Iterator[Question]:
+    for name, amounts in image.captions.amounts.items():
+        amount, times = Counter(amounts).most_common(1)[0]
+        count = number(amount)
+        # "one" and "a" introduce an object and do not say how many there are
+        if count is not None and count > 1 and 2 * times >= image.captions.named[name]:
+            yield make_question("count", f"{count:.0f}", _MERGED.get(name, name))
+
+
+@training_questions
+def _relation(image: ImageFacts) -> Iterator[Question]:
+    for left, relation, right in image.captions.relations:
+        subject = re.sub(r"^the ", "", right)
+        if subject in image.captions.singular:
+            name = image.captions.singular[subject]
+            yield make_question("relation", left, _MERGED.get(name, name), relation=relation)
+
+
+def _about_absent_objects(facts: Sequence[ImageFacts], rng: np.random.Generator) -> Iterator[tuple[int, Question]]:
+    """(position of the image, question) about absent objects: one no for each yes about the same object."""
+    images_with: dict[str, list[int]] = defaultdict(list)
+    for position, image in enumerate(facts):
+        for name in image.present:
+            images_with[name].append(position)
+    for name in sorted((*_MAY_BE_UNMENTIONED, *_ABSENT_FROM)):
+        without = np.array([position for position, image in enumerate(facts) if image.lacks(name)])
+        for position in rng.permutation(without)[: len(images_with[name])].tolist():
+            yield position, make_question("presence", "no", name)
+            if name in ("ship", "airplane"):
+                yield position, make_question("count", "0", name)
+            others = [n for n in facts[position].present if n in _ABSENT_FROM or n in _MAY_BE_UNMENTIONED]
+            others = [other for other in others if other not in MASS]
+            if others and name not in MASS:
                 other = others[int(rng.integers(len(others)))]
-                more, less = (thing, other) if rng.random() < 0.5 else (other, thing)
-                answer = "no" if more == thing else "yes"
-                yield number, _question("comparison", answer, more, other=less, relation="more")
+                more, less = (name, other) if rng.random() < 0.5 else (other, name)
+                answer = "no" if more == name else "yes"
+                yield position, make_question("comparison", answer, more, compared_with=less, relation="more")

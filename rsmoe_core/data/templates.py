@@ -1,36 +1,22 @@
-"""Sentences from counted things and measured ground, for pictures that were labelled but never described in words.
+"""Caption templates: sentences from counts and measurements, for images that were labelled but not captioned.
 
-Each rule gives several sentences, in the wording of the field's caption sets, so that such pictures can be learned
-together with pictures that people described.
+Each function returns several sentences in the wording of the field's caption sets, so that such images can be used for
+training together with images that people captioned.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rsmoe_core.words.grammar import article, plural
+from rsmoe_core.words.grammar import article, counted
 from rsmoe_core.words.lexicon import MASS
 
-_NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-_MANY = 20
-# Trees are too many to be counted by eye: a count up to the limit gets the word.
+# (largest count, word): people do not count trees exactly.
 _TREE_BINS = ((10, "several"), (39, "some"))
 
 
-def amount(count: int) -> str:
-    """A count as captions say it: exact to ten, then "some", and "many" from twenty on."""
-    if count < len(_NUMBERS):
-        return _NUMBERS[count]
-    return "many" if count >= _MANY else "some"
-
-
-def counted(count: int, name: str) -> str:
-    """ "three ships", "one ship", "many ships"."""
-    return f"{amount(count)} {name if count == 1 else plural(name)}"
-
-
 def airport_sentences(airplanes: int) -> list[str]:
-    """For a picture of an airport's apron on which the airplanes were counted."""
+    """For an image of an airport's apron with this number of airplanes."""
     if airplanes == 0:
         return ["a part of an airport without airplanes .", "there is no airplane in the airport ."]
     what, verb = counted(airplanes, "airplane"), "is" if airplanes == 1 else "are"
@@ -42,7 +28,7 @@ def airport_sentences(airplanes: int) -> list[str]:
 
 
 def ship_sentences(ships: int) -> list[str]:
-    """For a close picture of ships on the water."""
+    """For a close-up of this number of ships on the water."""
     what, verb = counted(ships, "ship"), "is" if ships == 1 else "are"
     return [f"{what} {verb} on the water .", f"there {verb} {what} in the sea .", f"{what} {verb} in the dark water ."]
 
@@ -51,19 +37,19 @@ def trees(count: int) -> str:
     """Trees in bins: "no trees", "one tree", "several trees" to 10, "some trees" to 39, then "many trees"."""
     if count < 2:
         return counted(count, "tree")
-    word = next((word for most, word in _TREE_BINS if count <= most), "many")
+    word = next((word for largest, word in _TREE_BINS if count <= largest), "many")
     return f"{word} trees"
 
 
 def tree_sentences(count: int) -> list[str]:
-    """For an aerial picture of any place in or around a town whose trees were boxed."""
+    """For an aerial image of any scene class with this number of trees."""
     if count == 0:
         return ["there is no tree in this area .", "a place without trees ."]
     what, verb = trees(count), "is" if count == 1 else "are"
     return [f"{what} {verb} in this area .", f"there {verb} {what} on the ground .", f"a place with {what} ."]
 
 
-PLACES: dict[str, tuple[str, ...]] = {
+SCENE_CLASS_SENTENCES: dict[str, tuple[str, ...]] = {
     "airport": ("airplanes are parked in an airport .", "a part of an airport with airplanes ."),
     "bare land": ("it is a piece of bare land .", "some plants are on the bare land ."),
     "baseball field": ("a baseball field is in the picture .", "it is a baseball field ."),
@@ -110,51 +96,61 @@ PLACES: dict[str, tuple[str, ...]] = {
     "storage tanks": ("some storage tanks are on the ground .", "it is a place with round storage tanks ."),
     "tennis court": ("a tennis court is in the picture .", "it is a place with a tennis court ."),
 }
-"""Kind of place → what is said of it where nothing else is known; every sentence names it."""
+"""Scene class → sentences for an image of which nothing else is known; each of them names the class."""
 
 
-def place_sentences(scene: str) -> list[str]:
-    """For a picture of which only the kind of place is known. Raises ValueError for one without sentences."""
-    if scene not in PLACES:
-        raise ValueError(f"no rule makes sentences for the class '{scene}'; known: {', '.join(PLACES)}")
-    return list(PLACES[scene])
+def scene_class_sentences(scene_class: str) -> list[str]:
+    """For an image of which only the scene class is known.
+
+    Raises:
+        ValueError: there is no template for the class.
+    """
+    if scene_class not in SCENE_CLASS_SENTENCES:
+        known = ", ".join(SCENE_CLASS_SENTENCES)
+        raise ValueError(f"no template for the scene class '{scene_class}'; known: {known}")
+    return list(SCENE_CLASS_SENTENCES[scene_class])
 
 
-def place_sentences_with(scene: str, objects: str) -> list[str]:
-    """For a picture whose kind of place is known and on which things were counted ("many trees"). As above."""
-    usual = place_sentences(scene)
-    place = f"a piece of {scene}" if scene in MASS else f"{article(scene)} {scene}"
-    return [*usual, f"{place} with {objects} ."]
+def scene_class_sentences_with(scene_class: str, objects: str) -> list[str]:
+    """For an image with a known scene class and counted objects ("many trees").
+
+    Raises:
+        ValueError: there is no template for the class.
+    """
+    sentences = scene_class_sentences(scene_class)
+    described = f"a piece of {scene_class}" if scene_class in MASS else f"{article(scene_class)} {scene_class}"
+    return [*sentences, f"{described} with {objects} ."]
 
 
 @dataclass(frozen=True)
-class Shore:
-    """What was measured of a satellite window at a coast; shares of its area, 0-1."""
+class CoastWindow:
+    """Measurements of a window of a satellite scene at a coast."""
 
     water: float
-    green: float
-    """Vegetation, as a share of the land."""
+    """Share of the window, 0-1."""
+    vegetation: float
+    """Share of the land, 0-1."""
     ships: int
 
 
 _OPEN_SEA, _COAST = 0.97, 0.12
 
 
-def shore_scene(shore: Shore) -> str:
-    """The kind of place."""
-    if shore.water >= _OPEN_SEA:
+def coast_scene_class(window: CoastWindow) -> str:
+    """The scene class of a window."""
+    if window.water >= _OPEN_SEA:
         return "sea"
-    if shore.water >= _COAST:
-        return "port" if shore.ships else "coast"
-    return _land(shore)
+    if window.water >= _COAST:
+        return "port" if window.ships else "coast"
+    return _land_class(window)
 
 
-def shore_sentences(shore: Shore) -> list[str]:
+def coast_sentences(window: CoastWindow) -> list[str]:
     """For a window of a medium-resolution satellite scene at a coast."""
-    if shore.water >= _OPEN_SEA:
-        return sea_sentences(shore.ships)
-    if shore.water >= _COAST:
-        return _coast_sentences(shore)
+    if window.water >= _OPEN_SEA:
+        return sea_sentences(window.ships)
+    if window.water >= _COAST:
+        return _waterside_sentences(window)
     return {
         "city": [
             "many buildings and roads are in a city .",
@@ -171,29 +167,29 @@ def shore_sentences(shore: Shore) -> list[str]:
             "some buildings and roads are among green plants .",
             "green plants and many houses are in this area .",
         ],
-    }[_land(shore)]
+    }[_land_class(window)]
 
 
-def _land(shore: Shore) -> str:
-    if shore.green < 0.25:
+def _land_class(window: CoastWindow) -> str:
+    if window.vegetation < 0.25:
         return "city"
-    return "green land" if shore.green > 0.7 else "mixed land"
+    return "green land" if window.vegetation > 0.7 else "mixed land"
 
 
 def sea_sentences(ships: int) -> list[str]:
-    """For open water on which the ships were counted."""
+    """For open water with this number of ships."""
     if ships == 0:
         return ["it is a piece of open sea .", "the sea is calm and empty .", "a large piece of dark blue ocean ."]
     what, verb = counted(ships, "ship"), "is" if ships == 1 else "are"
     return [f"{what} {verb} on the open sea .", f"{what} {verb} sailing in the ocean .", f"the sea with {what} ."]
 
 
-def _coast_sentences(shore: Shore) -> list[str]:
+def _waterside_sentences(window: CoastWindow) -> list[str]:
     land = {"city": "many buildings", "green land": "green trees", "mixed land": "buildings and green trees"}[
-        _land(shore)
+        _land_class(window)
     ]
-    if shore.ships:
-        what, verb = counted(shore.ships, "ship"), "is" if shore.ships == 1 else "are"
+    if window.ships:
+        what, verb = counted(window.ships, "ship"), "is" if window.ships == 1 else "are"
         return [
             f"{what} {verb} in a port near {land} .",
             f"{land} are near the sea with {what} .",

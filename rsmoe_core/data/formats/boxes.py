@@ -1,15 +1,15 @@
-"""Pictures in which objects were outlined or boxed: one `objects.json` in the folder.
+"""Images in which objects were outlined or marked: one `objects.json` in the folder.
 
     [{"image": "train/a.jpg", "split": "train", "label": "airplane", "polygons": [[x0, y0, ..., x3, y3], ...]},
      {"image": "b.jpg", "label": "tree", "points": [[x, y], ...]}]
 
-Polygons and points are in pixels of the picture. The sentences come from the counts, by `rules`, and each picture's one
-question asks for its count. Without `split`, the
-`hashed_split` of the picture's file name.
+Polygons and points are in pixels of the image. The captions are templates filled with the counts
+(`rsmoe_core.data.templates`), and the only question of each image asks for its count. Without `split`, `hashed_split`
+of the image's file name.
 
-Boxes on things do not tell the kind of place. Where somebody looked, a table has it, and sentences name it too:
+Boxes do not determine the scene class. A table can add it, and captions then name it too:
 
-    image,scene,split
+    image,scene_class,split
     b.jpg,parking lot,train
 """
 
@@ -24,79 +24,87 @@ from rsmoe_core.data.base import SPLITS, Box, Boxes, Dataset, Question, Sample, 
 from rsmoe_core.data.formats.common import collect, entries, table_rows
 from rsmoe_core.data.templates import (
     airport_sentences,
-    counted,
-    place_sentences_with,
+    scene_class_sentences_with,
     ship_sentences,
     tree_sentences,
     trees,
 )
 from rsmoe_core.questions.types import canonical_question
-from rsmoe_core.words.scene_classes import spoken
+from rsmoe_core.words.grammar import counted
+from rsmoe_core.words.scene_classes import readable_name
 
 RECOGNISED_BY = "objects.json"
 
 
 @dataclass(frozen=True)
-class _Rule:
-    """What a count of things with one label says about a picture."""
+class _Template:
+    """What the number of objects of one label means for an image."""
 
-    scene: str | None
-    """Kind of place, where the label tells it."""
+    scene_class: str | None
+    """The scene class, if the label determines it."""
     sentences: Callable[[int], list[str]]
+    """Number → captions."""
     objects: Callable[[int], str]
-    """The objects draft."""
+    """Number → what the objects expert should write."""
 
 
-_RULES = {
-    "airplane": _Rule("airport", airport_sentences, lambda count: counted(count, "airplane")),
-    "ship": _Rule("sea", ship_sentences, lambda count: counted(count, "ship")),
-    "tree": _Rule(None, tree_sentences, trees),
+_TEMPLATES = {
+    "airplane": _Template("airport", airport_sentences, lambda count: counted(count, "airplane")),
+    "ship": _Template("sea", ship_sentences, lambda count: counted(count, "ship")),
+    "tree": _Template(None, tree_sentences, trees),
 }
 
 
 def find(root: Path) -> Path | None:
-    """The annotation file in `root`, or None where the folder is of another format."""
+    """The annotation file in `root`, or None if the folder is of another format."""
     return path if (path := root / RECOGNISED_BY).is_file() else None
 
 
 def read(annotations: Path) -> Dataset:
-    """Every usable picture with a label that has a rule. Raises DataError where the file is not in this layout."""
+    """Every usable image with a label that has a template.
+
+    Raises:
+        DataError: the file is not in this layout.
+    """
     return collect(annotations.parent, entries(annotations), _sample)
 
 
 def with_scenes(dataset: Dataset, table: Path) -> Dataset:
-    """The same pictures, with kinds of place and, where it has that column, splits from a CSV of pictures.
+    """The same images, with scene classes and, if it has that column, splits from a CSV table.
 
-    Pictures that are not in the table stay as they are. A line of no picture of the data set, of an unknown split, or
-    of a kind of place that has no sentences, becomes a problem. Raises DataError where the table cannot be read.
+    Images that are not in the table stay as they are. A row with an unknown image, an unknown split or a scene class
+    without a template becomes a problem.
+
+    Raises:
+        DataError: the table cannot be read.
     """
     problems = list(dataset.problems)
     samples = {sample.image.relative_to(dataset.root).as_posix(): sample for sample in dataset.samples}
-    for place, row in table_rows(table, ("image", "scene")):
+    for position, row in table_rows(table, ("image", "scene_class")):
         try:
             if (name := row["image"]) not in samples:
-                raise ValueError(f"no picture '{name}' in {dataset.root}")
-            samples[name] = _placed(samples[name], row)
+                raise ValueError(f"no image '{name}' in {dataset.root}")
+            samples[name] = _with_scene(samples[name], row)
         except ValueError as error:
-            problems.append(f"{place}: {error}")
+            problems.append(f"{position}: {error}")
     return dataclasses.replace(dataset, samples=tuple(samples.values()), problems=tuple(problems))
 
 
-def _placed(sample: Sample, row: dict[str, str]) -> Sample:
+def _with_scene(sample: Sample, row: dict[str, str]) -> Sample:
     split = row.get("split") or sample.split
     if split not in SPLITS:
         raise ValueError(f"no split '{split}'; known: {', '.join(SPLITS)}")
-    scene = spoken(row["scene"])
-    sentences = place_sentences_with(scene, sample.objects or "")
-    # The things that stand in the sentences are more than those that were boxed.
-    return dataclasses.replace(sample, split=split, scene_class=scene, captions=tuple(sentences), objects=None)
+    scene_class = readable_name(row["scene_class"])
+    captions = tuple(scene_class_sentences_with(scene_class, sample.objects or ""))
+    # The captions name more objects than those that were boxed.
+    return dataclasses.replace(sample, split=split, scene_class=scene_class, captions=captions, objects=None)
 
 
 def _sample(root: Path, entry: dict) -> Sample:
     image = root / entry["image"]
-    if entry["label"] not in _RULES:
-        raise ValueError(f"no rule makes sentences for the label '{entry['label']}'; known: {', '.join(_RULES)}")
-    rule = _RULES[entry["label"]]
+    if entry["label"] not in _TEMPLATES:
+        raise ValueError(f"no template for the label '{entry['label']}'; known: {', '.join(_TEMPLATES)}")
+    template = _TEMPLATES[entry["label"]]
     outlines = entry["polygons"] if "polygons" in entry else entry["points"]
     if not isinstance(outlines, list):
         raise ValueError(f"{image.name} has no list of polygons or points")
@@ -104,10 +112,10 @@ def _sample(root: Path, entry: dict) -> Sample:
     return Sample(
         image,
         split=entry["split"] if "split" in entry else hashed_split(image.name),
-        captions=tuple(rule.sentences(count)),
-        scene_class=rule.scene,
+        captions=tuple(template.sentences(count)),
+        scene_class=template.scene_class,
         group=image.stem,
-        objects=rule.objects(count),
+        objects=template.objects(count),
         questions=(Question(canonical_question("count", entry["label"]), str(count), "count"),),
         boxes=Boxes(entry["label"], tuple(map(_box, outlines))),
         synthetic=True,
@@ -115,9 +123,9 @@ def _sample(root: Path, entry: dict) -> Sample:
 
 
 def _box(outline: list) -> Box:
-    """The box around a polygon `[x0, y0, x1, y1, ...]`, or around the one point `[x, y]`."""
+    """The box around a polygon `[x0, y0, x1, y1, ...]`, or around a single point `[x, y]`."""
     xs, ys = [float(x) for x in outline[::2]], [float(y) for y in outline[1::2]]
     if not xs or len(xs) != len(ys):
-        raise ValueError(f"no polygon or point: {outline}")
+        raise ValueError(f"not a polygon or point: {outline}")
     left, right, top, bottom = min(xs), max(xs), min(ys), max(ys)
     return (left + right) / 2, (top + bottom) / 2, right - left, bottom - top

@@ -1,9 +1,9 @@
-"""NWPU-Captions (Cheng et al. 2022): one `dataset_nwpu.json`, and a folder of pictures for each of 45 classes.
+"""NWPU-Captions (Cheng et al. 2022): one `dataset_nwpu.json`, and a folder of images for each of 45 classes.
 
     {"airplane": [{"filename": "airplane_001.jpg", "imgid": 0, "split": "train", "raw": "...", "raw_1": "...", ...,
                    "raw_4": "..."}]}
 
-Generation from descriptions of the layout; it was not tried on the data itself.
+The reader follows descriptions of the layout and was not tried on the data set itself.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from rsmoe_core.data.base import Dataset, Sample
-from rsmoe_core.data.formats.common import collect, find_picture, load
+from rsmoe_core.data.formats.common import collect, find_image, load
 from rsmoe_core.errors import DataError
-from rsmoe_core.words.scene_classes import spoken
+from rsmoe_core.words.scene_classes import readable_name
 
 RECOGNISED_BY = "dataset_nwpu.json"
 
@@ -23,12 +23,16 @@ _SENTENCES = ("raw", "raw_1", "raw_2", "raw_3", "raw_4")
 
 
 def find(root: Path) -> Path | None:
-    """The annotation file in `root`, or None where the folder is of another format."""
+    """The annotation file in `root`, or None if the folder is of another format."""
     return path if (path := root / RECOGNISED_BY).is_file() else None
 
 
 def read(annotations: Path) -> Dataset:
-    """Every usable picture of every class. Raises DataError where the file is not in this layout."""
+    """Every usable image of every class.
+
+    Raises:
+        DataError: the file is not in this layout.
+    """
     classes = load(annotations)
     if not isinstance(classes, dict) or not all(isinstance(listed, list) for listed in classes.values()):
         raise DataError(f"{annotations}: not in the expected layout (no list for each class); repair it or remove it")
@@ -43,6 +47,6 @@ def _rows(annotations: Path, classes: dict[str, list]) -> Iterator[tuple[str, An
 
 def _sample(root: Path, row: tuple[str, dict]) -> Sample:
     name, entry = row
-    image = find_picture(root, f"{name}/{entry['filename']}")
+    image = find_image(root, f"{name}/{entry['filename']}")
     captions = tuple(entry[key] for key in _SENTENCES if key in entry)
-    return Sample(image, entry["split"], captions, spoken(name), image.stem)
+    return Sample(image, entry["split"], captions, readable_name(name), image.stem)

@@ -1,14 +1,14 @@
-"""The project's own format: a folder of pictures and one `annotations.jsonl`, a JSON object a line.
+"""The project's own format: a folder of images and one `annotations.jsonl`, a JSON object per line.
 
     {"image": "images/algiers_0007.png", "split": "train", "captions": ["..."], "scene_class": "harbour",
      "group": "algiers", "objects": "three ships",
      "questions": [{"text": "how many ships are there?", "answer": "three", "type": "count"}],
      "boxes": {"label": "ship", "cxcywh": [[120.5, 80, 24, 9], ...]}, "metres_per_pixel": 10.0, "synthetic": true}
 
-`image` is relative to the folder; all but `image` and `split` may be left out, as long as there is a caption, a
-question, a scene or marks. `boxes` are centre x, centre y, width and height of everything of that kind in the picture,
-in its pixels; sizes are 0 where only a point was boxed, and an empty list says that there is none. `synthetic` is there
-where nobody wrote the sentences. Every other format can be turned into this one: `rsmoe data prepare`.
+The keys are the fields of `rsmoe_core.data.base.Sample`. `image` is relative to the folder. All keys but `image` and
+`split` may be left out, as long as there is a caption, a question, a scene class or boxes. `cxcywh` has the centre x,
+centre y, width and height of every object with that label, in pixels of the image; the sizes are 0 where only a point
+was marked, and an empty list means that there are none. `rsmoe data prepare` turns every other format into this one.
 """
 
 from __future__ import annotations
@@ -25,24 +25,28 @@ RECOGNISED_BY = ANNOTATIONS = "annotations.jsonl"
 
 
 def find(root: Path) -> Path | None:
-    """The annotation file in `root`, or None where the folder is of another format."""
+    """The annotation file in `root`, or None if the folder is of another format."""
     return path if (path := root / ANNOTATIONS).is_file() else None
 
 
 def read(annotations: Path) -> Dataset:
-    """Every usable line; the others are listed in `problems` with their number. DataError where it is not text."""
+    """Every usable line; the others are listed in `problems` with their number.
+
+    Raises:
+        DataError: the file is not UTF-8 text.
+    """
     return collect(annotations.parent, lines(annotations), _sample)
 
 
 def write(root: Path, samples: Iterable[Sample]) -> None:
-    """Write `annotations.jsonl` into `root`, where the samples' pictures already lie."""
+    """Write `annotations.jsonl` into `root`, which already holds the samples' images."""
     with (root / ANNOTATIONS).open("w", encoding="utf-8") as file:
         for sample in samples:
             file.write(json.dumps(row(root, sample)) + "\n")
 
 
 def row(root: Path, sample: Sample) -> dict[str, object]:
-    """What the format says of a picture in `root`; what is not annotated is left out."""
+    """The JSON object of an image in `root`; fields without a value are left out."""
     content = dataclasses.asdict(sample) | {"image": sample.image.relative_to(root).as_posix()}
     return {name: value for name, value in content.items() if value not in (None, (), False)}
 
