@@ -84,14 +84,13 @@ def load(model: str, merged: bool) -> Engine:
 
 def whole_scene(scene: Scene, tile_size: int) -> Iterator[TileImage]:
     """Read the whole raster, then cut out one tile after the other, without the blank ones."""
-    from rsmoe_cli.raster.dataset import open_dataset
-    from rsmoe_cli.tiles.chunks import join, read_chunk
+    from rsmoe_cli.tiles.chunks import assemble_tile, read_chunk
     from rsmoe_cli.tiles.grid import Grid
     from rsmoe_cli.tiles.image import TileImage
 
-    with open_dataset(scene.path) as dataset:
+    with scene.open() as dataset:
         everything = read_chunk(dataset, scene, (0, 0, scene.width, scene.height))
-    tiles = (join(tile, [everything]) for tile in Grid(scene.width, scene.height, tile_size))
+    tiles = (assemble_tile(tile, [everything]) for tile in Grid(scene.width, scene.height, tile_size))
     return (tile for tile in tiles if isinstance(tile, TileImage) and tile.valid_pixels)
 
 

@@ -1,4 +1,4 @@
-"""Which bands of a raster become red, green and blue."""
+"""Which bands of a raster become the red, green and blue of an image."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from rsmoe_core.errors import UsageError
 _COLOURS = ("red", "green", "blue")
 _SENTINEL_2 = {"b04": "red", "b03": "green", "b02": "blue"}
 _LETTERS = {"r": "red", "g": "green", "b": "blue"}
-_NOT_RED = {"edge", "infra"}
+_NOT_VISIBLE = {"edge", "infra"}
+"""Words that occur next to a colour in the names of other bands: `red edge`, `infra red`."""
 
 
 @dataclass(frozen=True)
 class Band:
-    """What a raster says about one of its bands."""
+    """One band of a raster, as the file describes it."""
 
     index: int
     """Number in the file, from 1."""
@@ -30,19 +31,19 @@ class Band:
 
     @property
     def name(self) -> str:
-        """How the band is called in messages and metadata."""
+        """The name for messages and metadata."""
         return self.description or (self.interpretation if self.interpretation != "undefined" else f"band {self.index}")
 
     @property
-    def drawable(self) -> bool:
-        """Whether the band can be a colour of a picture."""
+    def is_displayable(self) -> bool:
+        """Whether the band can be shown as a colour of an image."""
         return self.interpretation != "alpha" and not self.dtype.startswith("complex")
 
     @property
     def colour(self) -> str | None:
         """Red, green or blue if the description says so, as in `B04 red`, `Red`, `r` or `B04`."""
         words = re.findall(r"[a-z0-9]+", self.description.lower())
-        if not _NOT_RED.intersection(words):
+        if not _NOT_VISIBLE.intersection(words):
             for colour in _COLOURS:
                 if colour in words:
                     return colour
@@ -53,10 +54,10 @@ class Band:
 
 @dataclass(frozen=True)
 class BandSelection:
-    """The bands that are drawn, and why these."""
+    """The bands of the image, and how they were selected."""
 
     bands: tuple[Band, ...]
-    """Red, green and blue; or one band that is drawn grey."""
+    """Red, green and blue; or a single band, which is shown in grey."""
     by_position: bool
     """True if nothing in the file names its colours, so that the first bands were taken."""
 
@@ -66,11 +67,11 @@ class BandSelection:
         return tuple(band.index for band in self.bands)
 
     @property
-    def shown_as_stored(self) -> bool:
-        """Whether these are 8-bit display colours, which are not stretched."""
-        kinds = {band.interpretation for band in self.bands}
-        grey_picture = len(self.bands) == 1 and kinds == {"gray"}
-        return {band.dtype for band in self.bands} == {"uint8"} and (kinds <= set(_COLOURS) or grey_picture)
+    def is_display_ready(self) -> bool:
+        """Whether the bands hold 8-bit display colours, which need no contrast stretch."""
+        interpretations = {band.interpretation for band in self.bands}
+        is_grey = len(self.bands) == 1 and interpretations == {"gray"}
+        return {band.dtype for band in self.bands} == {"uint8"} and (interpretations <= set(_COLOURS) or is_grey)
 
     def __str__(self) -> str:
         return ", ".join(f"{band.index} ({band.name})" for band in self.bands)
@@ -91,29 +92,29 @@ def parse_bands(text: str) -> tuple[int, ...]:
     return indexes
 
 
-def choose_bands(bands: Sequence[Band], asked: tuple[int, ...] | None) -> BandSelection:
-    """Takes the bands asked for; else by colour interpretation, then by description, then by position.
+def select_bands(bands: Sequence[Band], requested: tuple[int, ...] | None) -> BandSelection:
+    """Selects the requested bands; else by colour interpretation, then by description, then by position.
 
     Raises:
-        UsageError: a band asked for does not exist or cannot be drawn.
-        SceneError: no band can be drawn.
+        UsageError: a requested band does not exist or cannot be displayed.
+        SceneError: no band can be displayed.
     """
-    usable = {band.index: band for band in bands if band.drawable}
+    usable = {band.index: band for band in bands if band.is_displayable}
     if not usable:
         raise SceneError("has no usable band: every band is complex or an alpha mask; convert it to real values first")
-    if asked is not None:
-        return BandSelection(tuple(_named(index, usable) for index in asked), by_position=False)
+    if requested is not None:
+        return BandSelection(tuple(_find(index, usable) for index in requested), by_position=False)
     by_interpretation = {band.interpretation: band for band in reversed(list(usable.values()))}
     by_description = {band.colour: band for band in reversed(list(usable.values())) if band.colour}
-    for named in (by_interpretation, by_description):
-        if all(colour in named for colour in _COLOURS):
-            return BandSelection(tuple(named[colour] for colour in _COLOURS), by_position=False)
+    for by_colour in (by_interpretation, by_description):
+        if all(colour in by_colour for colour in _COLOURS):
+            return BandSelection(tuple(by_colour[colour] for colour in _COLOURS), by_position=False)
     first = tuple(usable.values())
     return BandSelection(first[:3] if len(first) >= 3 else first[:1], by_position=len(first) > 1)
 
 
-def _named(index: int, usable: dict[int, Band]) -> Band:
+def _find(index: int, usable: dict[int, Band]) -> Band:
     if index not in usable:
         known = ", ".join(f"{band.index} ({band.name})" for band in usable.values())
-        raise UsageError(f"there is no band {index} to draw; choose from {known}")
+        raise UsageError(f"there is no band {index} to display; choose from {known}")
     return usable[index]

@@ -1,8 +1,10 @@
-"""Pixels → ground. Pixel coordinates are (column, row) of pixel corners, (0, 0) at the top left; ground is (x, y).
+"""Pixel coordinates → ground coordinates, and the footprints of pixel rectangles on the ground.
 
-Georeference ──▶ Footprints(georeference, target CRS) ──▶ Polygon of a pixel rectangle
+    read_georeference(dataset) ──▶ Georeference ──▶ Footprints(georeference, target CRS) ──▶ Polygon
 
-Rings in longitude and latitude that meet the 180th meridian or a pole, made into what RFC 7946 asks for.
+Pixel coordinates are (column, row) of pixel corners with (0, 0) at the top left; ground coordinates are (x, y) in the
+order easting, northing, or longitude, latitude. Footprints in longitude and latitude that cross the 180th meridian or
+enclose a pole are cut as RFC 7946 requires.
 """
 
 from __future__ import annotations
@@ -29,35 +31,36 @@ if TYPE_CHECKING:
     from rasterio.io import DatasetReader
 
 PixelMap = Callable[[NDArray[np.float64], NDArray[np.float64]], tuple[NDArray[np.float64], NDArray[np.float64]]]
-"""Columns and rows → x and y, arrays of one length; infinite where the ground is undefined."""
+"""Columns and rows → x and y, arrays of the same length; infinite where the mapping is undefined."""
 
-_BEND = 1 / 500
-"""An edge whose middle lies further than this share of its length from the straight line is drawn with more points."""
-_EDGE_POINTS = 16
-_FARTHEST = 1e15
-"""No system has coordinates beyond this; products of larger ones overflow."""
-_LONGEST_REASON = 120
-"""Letters of a library's reason that are passed on."""
+_MAX_CURVATURE = 1 / 500
+"""An edge is densified if its middle is further from the straight line than this share of its length."""
+_EDGE_SEGMENTS = 16
+"""Segments of a densified edge."""
+_MAX_COORDINATE = 1e15
+"""No reference system has larger coordinates; products of larger ones overflow."""
+_MAX_REASON = 120
+"""Characters of a library's error message that are passed on."""
 
-_NO_GROUND = "no georeference: footprints are in pixels, x to the right and y down"
+_NO_GEOREFERENCE = "no georeference: footprints are in pixels, x to the right and y down"
 _NO_CRS = "no coordinate reference system: footprints keep the file's coordinates without one; set it with gdal_edit"
-_NO_SENSE = "the file's georeference makes no sense ({}): footprints are in pixels, x to the right and y down"
+_INVALID = "the file's georeference makes no sense ({}): footprints are in pixels, x to the right and y down"
 _BAD_CRS = "the file's CRS cannot be understood ({}): footprints keep the coordinates without one"
-_RPC_ONLY = f"{_NO_GROUND}; the file has RPCs only, warp it with 'gdalwarp -rpc' for places on the map"
+_RPC_ONLY = f"{_NO_GEOREFERENCE}; the file has RPCs only, warp it with 'gdalwarp -rpc' for positions on the map"
 
 
 @dataclass(frozen=True)
 class Georeference:
-    """How a raster lies on the ground: an affine transform, ground control points, or neither."""
+    """The position of a raster on the ground: an affine transform, ground control points, or neither."""
 
     transform: Affine
-    """Pixel → ground; the identity if there is none or if control points are used."""
+    """Pixel → ground; the identity if there is none, or if control points are used."""
     gcps: tuple[Any, ...] = ()
-    """Ground control points (rasterio's); they are fitted by a polynomial, as GDAL and QGIS do by default."""
+    """rasterio's ground control points; they are fitted by a polynomial, as GDAL and QGIS do by default."""
     crs: CRS | None = None
     """Reference system of the ground coordinates."""
     warning: str | None = None
-    """What the user should know if places are not known in full."""
+    """What the user should know if the position is unknown or incomplete."""
 
     @property
     def kind(self) -> str:
@@ -74,18 +77,18 @@ class Georeference:
 
         transformer = GCPTransformer(list(self.gcps))
 
-        def from_points(
+        def from_gcps(
             cols: NDArray[np.float64], rows: NDArray[np.float64]
         ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
             xs, ys = transformer.xy(rows, cols, offset="ul")
             return np.asarray(xs, float), np.asarray(ys, float)
 
-        return from_points
+        return from_gcps
 
     def metres_per_pixel(self, width: int, height: int) -> float | None:
         """Ground sample distance at the centre of a scene of that size, measured on the ellipsoid.
 
-        None without a CRS, or with one of a building site, say, that nobody can place on the globe.
+        None without a CRS, or with a local one that has no known position on the globe.
         """
         if self.crs is None:
             return None
@@ -103,9 +106,9 @@ class Georeference:
 
 
 def read_georeference(dataset: DatasetReader) -> Georeference:
-    """The georeference of an open raster; an affine transform wins over control points, as in GDAL.
+    """The georeference of an open raster; an affine transform takes precedence over control points, as in GDAL.
 
-    One that is damaged is left out, with a warning: pictures can be described without.
+    A damaged one is ignored with a warning, since images can be captioned without.
     """
     points, points_crs = dataset.gcps
     if not dataset.transform.is_identity:
@@ -113,46 +116,45 @@ def read_georeference(dataset: DatasetReader) -> Georeference:
     elif points:
         transform, gcps = Affine.identity(), tuple(points)
     else:
-        return Georeference(Affine.identity(), warning=_RPC_ONLY if dataset.rpcs else _NO_GROUND)
+        return Georeference(Affine.identity(), warning=_RPC_ONLY if dataset.rpcs else _NO_GEOREFERENCE)
     if fault := _fault(Georeference(transform, gcps), dataset.width, dataset.height):
-        return Georeference(Affine.identity(), warning=_NO_SENSE.format(fault))
+        return Georeference(Affine.identity(), warning=_INVALID.format(fault))
     try:
         crs = points_crs if gcps else dataset.crs
         if not crs:
             return Georeference(transform, gcps, warning=_NO_CRS)
         return Georeference(transform, gcps, CRS.from_wkt(crs.to_wkt(version="WKT2_2019")))
     except (ProjError, RasterioError, ValueError) as error:
-        reason = " ".join(str(error).split())[:_LONGEST_REASON]
+        reason = " ".join(str(error).split())[:_MAX_REASON]
         return Georeference(transform, gcps, warning=_BAD_CRS.format(reason))
 
 
 def _fault(georeference: Georeference, width: int, height: int) -> str | None:
-    """What is wrong with the places of a raster's corners; None where they span a piece of ground."""
+    """What is wrong with the coordinates of a raster's corners; None if they span an area."""
     try:
         with np.errstate(all="ignore"):
             xs, ys = georeference.pixel_map()(
                 np.array([0.0, width, width, 0.0]), np.array([0.0, 0.0, height, float(height)])
             )
     except (RasterioError, ValueError, CPLE_BaseError) as error:
-        return " ".join(str(error).split())[:_LONGEST_REASON]
-    if not (np.isfinite([xs, ys]).all() and np.abs([xs, ys]).max() < _FARTHEST):
-        return "its corners lie nowhere"
-    # Of a line or a point no part is a tile.
+        return " ".join(str(error).split())[:_MAX_REASON]
+    if not (np.isfinite([xs, ys]).all() and np.abs([xs, ys]).max() < _MAX_COORDINATE):
+        return "its corners have no valid coordinates"
     if not (np.ptp(xs) > 0 and np.ptp(ys) > 0 and Polygon(np.column_stack([xs, ys])).area > 0):
         return "its corners lie in a line"
     return None
 
 
 class Footprints:
-    """Draws pixel rectangles on the ground, in the scene's own reference system or in another one."""
+    """Transforms pixel rectangles to polygons on the ground, in the scene's own reference system or in another one."""
 
     def __init__(self, georeference: Georeference, target: CRS | None) -> None:
         """`target` is None to keep the scene's own coordinates as they are.
 
         Raises:
-            pyproj.exceptions.ProjError: there is no way from the scene's reference system to the target.
+            pyproj.exceptions.ProjError: the scene's reference system cannot be transformed to the target.
         """
-        self._map = georeference.pixel_map()
+        self._pixel_map = georeference.pixel_map()
         self._wraps = target is not None and target.is_geographic
         self._transformer = (
             Transformer.from_crs(georeference.crs, target, always_xy=True)
@@ -160,46 +162,46 @@ class Footprints:
             else None
         )
 
-    def of(self, box: tuple[int, int, int, int]) -> BaseGeometry | None:
+    def of(self, rect: tuple[int, int, int, int]) -> BaseGeometry | None:
         """Footprint of a pixel rectangle (left, top, width, height), exterior counter-clockwise.
 
-        None where the ground is undefined.
+        None where the mapping is undefined.
 
-        Edges get more points where the mapping bends them. In longitude and latitude a footprint that crosses the
-        180th meridian is cut there into two parts.
+        Edges are densified where the mapping bends them. In longitude and latitude a footprint that crosses the 180th
+        meridian is cut there into two parts.
         """
-        x, y, width, height = box
+        x, y, width, height = rect
         corners = np.array([(x, y), (x + width, y), (x + width, y + height), (x, y + height), (x, y)], float)
         with np.errstate(invalid="ignore"):
             ring = np.concatenate([self._edge(start, end)[:-1] for start, end in pairwise(corners)])
         if not np.isfinite(ring).all():
             return None
         if self._wraps:
-            return wrap(ring)
+            return _cut_at_antimeridian(ring)
         return orient(Polygon(ring))
 
     def point(self, x: float, y: float) -> Point | None:
-        """Where a point in pixels lies; None where the ground is undefined."""
-        east, north = self._points(np.array([(x, y)], float))[0]
-        if not np.isfinite([east, north]).all():
+        """Ground position of a point in pixels; None where the mapping is undefined."""
+        x, y = self._points(np.array([(x, y)], float))[0]
+        if not np.isfinite([x, y]).all():
             return None
-        return Point(east - 360 * np.floor((east + 180) / 360) if self._wraps else east, north)
+        return Point(x - 360 * np.floor((x + 180) / 360) if self._wraps else x, y)
 
     def _edge(self, start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Px2 ground points from one pixel corner to the next; two points if the edge stays straight."""
+        """Px2 ground points from one pixel corner to the next; two points if the edge is straight."""
         first, middle, last = self._points(np.linspace(start, end, 3))
-        if np.hypot(*(middle - (first + last) / 2)) <= _BEND * np.hypot(*(last - first)):
+        if np.hypot(*(middle - (first + last) / 2)) <= _MAX_CURVATURE * np.hypot(*(last - first)):
             return np.array([first, last])
-        return self._points(np.linspace(start, end, _EDGE_POINTS + 1))
+        return self._points(np.linspace(start, end, _EDGE_SEGMENTS + 1))
 
     def _points(self, pixels: NDArray[np.float64]) -> NDArray[np.float64]:
-        xs, ys = self._map(pixels[:, 0], pixels[:, 1])
+        xs, ys = self._pixel_map(pixels[:, 0], pixels[:, 1])
         if self._transformer is not None:
             xs, ys = self._transformer.transform(xs, ys)
         return np.column_stack([xs, ys])
 
 
-def wrap(ring: NDArray[np.float64]) -> BaseGeometry:
+def _cut_at_antimeridian(ring: NDArray[np.float64]) -> BaseGeometry:
     """Px2 (longitude, latitude) in degrees, not closed → a polygon within ±180, in two parts if it crosses 180.
 
     Neighbouring points are taken to be less than half the world apart.
@@ -219,6 +221,6 @@ def wrap(ring: NDArray[np.float64]) -> BaseGeometry:
 
 
 def _around_pole(ring: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A closed ring that runs once around a pole, led along the pole so that it encloses it."""
+    """A closed ring that runs once around a pole, extended along the pole so that it encloses it."""
     pole = 90.0 if ring[:, 1].mean() > 0 else -90.0
     return np.vstack([ring, (ring[-1, 0], pole), (ring[0, 0], pole)])

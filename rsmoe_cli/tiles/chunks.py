@@ -1,10 +1,8 @@
-"""A scene cut along the blocks of its file, so that every block is fetched and decoded once, and tiles made of that.
+"""Reads a scene along the blocks of its file, so that every block is fetched and decoded once, and assembles tiles.
 
-    block shape ──▶ ChunkGrid ──▶ boxes ──▶ Chunk | FailedChunk, row by row ──▶ TileImage | TileFailure, row by row
+    Scene ──▶ ChunkGrid ──▶ rectangles ──▶ Chunk | FailedChunk, row by row ──▶ TileImage | TileFailure, row by row
 
-A piece is held until its last tile is made: about a row of them.
-
-Boxes are left edge, top edge, width and height in scene pixels, as those of tiles are.
+A chunk is kept until the last tile that needs it has been assembled: about one row of chunks is in memory.
 """
 
 from __future__ import annotations
@@ -18,31 +16,29 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from rsmoe_cli.raster.scene import Scene, read_pixels
-from rsmoe_cli.tiles.grid import Grid, Tile
+from rsmoe_cli.tiles.grid import Grid, Rect, Tile
 from rsmoe_cli.tiles.image import TileFailure, TileImage, TileResult
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
 
-Box = tuple[int, int, int, int]
-"""Left edge, top edge, width and height, in scene pixels."""
-Place = tuple[int, int]
-"""Row and column of a piece in its layout."""
+ChunkIndex = tuple[int, int]
+"""Row and column of a chunk in its grid."""
 
-_PIECE_BYTES = 2**22
-"""About what a piece has in the file, decoded, all bands together."""
-_PIECE_HEIGHT = 512
-"""Pieces of small blocks are about this high, so that blocks in files behind a VRT are met only once, too."""
-_LARGEST_BLOCK = 2**22
-"""Pixels; of larger blocks a piece is a part."""
+_CHUNK_BYTES = 2**22
+"""Approximate decoded size of a chunk, with all bands of the file."""
+_CHUNK_HEIGHT = 512
+"""Approximate height of chunks of small blocks; it spares the blocks of files behind a VRT from being read twice."""
+_MAX_BLOCK_PIXELS = 2**22
+"""Larger blocks are split into several chunks."""
 
 
 @dataclass(frozen=True, eq=False)
 class Chunk:
-    """Pixels that were read in one go."""
+    """Pixels that were read at once."""
 
-    box: Box
-    """Where they lie."""
+    rect: Rect
+    """Their position."""
     pixels: NDArray[np.uint8]
     """HxWx3, red-green-blue; black where they are not valid."""
     valid: NDArray[np.bool_]
@@ -51,17 +47,17 @@ class Chunk:
 
 @dataclass(frozen=True)
 class FailedChunk:
-    """Pixels that cannot be read."""
+    """Pixels that could not be read."""
 
-    box: Box
-    """Where they would lie."""
+    rect: Rect
+    """Their position."""
     error: str
-    """One line that says why."""
+    """One line on the cause."""
 
 
 @dataclass(frozen=True)
 class ChunkGrid:
-    """How a scene is cut; pieces consist of whole blocks."""
+    """How a scene is divided into chunks, each of which consists of whole blocks."""
 
     width: int
     """Columns of the scene, in pixels."""
@@ -69,109 +65,116 @@ class ChunkGrid:
     """Rows of the scene, in pixels."""
     block: tuple[int, int]
     """Width and height of a block, in pixels."""
-    piece: tuple[int, int]
-    """Width and height of a piece, in pixels."""
+    chunk: tuple[int, int]
+    """Width and height of a chunk, in pixels."""
 
     @property
     def rows(self) -> int:
-        """Number of rows of pieces."""
-        return -(-self.height // self.piece[1])
+        """Number of rows of chunks."""
+        return -(-self.height // self.chunk[1])
 
     @property
     def cols(self) -> int:
-        """Number of columns of pieces."""
-        return -(-self.width // self.piece[0])
+        """Number of columns of chunks."""
+        return -(-self.width // self.chunk[0])
 
-    def box(self, place: Place) -> Box:
-        """Where a piece lies."""
-        (row, col), (width, height) = place, self.piece
+    def rect(self, index: ChunkIndex) -> Rect:
+        """The rectangle of a chunk, clipped to the scene."""
+        (row, col), (width, height) = index, self.chunk
         x, y = col * width, row * height
         return x, y, min(width, self.width - x), min(height, self.height - y)
 
-    def under(self, box: Box) -> list[Place]:
-        """The pieces that a box touches, row by row."""
-        (x, y, width, height), (wide, high) = box, self.piece
-        rows, cols = range(y // high, (y + height - 1) // high + 1), range(x // wide, (x + width - 1) // wide + 1)
+    def overlapping(self, rect: Rect) -> list[ChunkIndex]:
+        """The chunks that share pixels with a rectangle, row by row."""
+        (x, y, width, height), (chunk_width, chunk_height) = rect, self.chunk
+        rows = range(y // chunk_height, (y + height - 1) // chunk_height + 1)
+        cols = range(x // chunk_width, (x + width - 1) // chunk_width + 1)
         return [(row, col) for row in rows for col in cols]
 
-    def split(self, box: Box) -> list[Box]:
-        """The blocks of a box."""
-        (left, top, width, height), (wide, high) = box, self.block
+    def blocks(self, rect: Rect) -> list[Rect]:
+        """The blocks of a chunk."""
+        (left, top, width, height), (block_width, block_height) = rect, self.block
         return [
-            (x, y, min(wide, left + width - x), min(high, top + height - y))
-            for y in range(top, top + height, high)
-            for x in range(left, left + width, wide)
+            (x, y, min(block_width, left + width - x), min(block_height, top + height - y))
+            for y in range(top, top + height, block_height)
+            for x in range(left, left + width, block_width)
         ]
 
 
-def chunk_grid(dataset: DatasetReader, band: int) -> ChunkGrid:
-    """The layout for a file, by the blocks of one of its bands."""
-    block_height, block_width = dataset.block_shapes[band - 1]
-    pixel_bytes = sum(np.dtype(dtype).itemsize for dtype in dataset.dtypes)
-    if block_height * block_width > _LARGEST_BLOCK:
-        block_height = max(1, _LARGEST_BLOCK // block_width)
-    pixels = max(_PIECE_BYTES // pixel_bytes, block_height * block_width)
-    height = max(1, min(_PIECE_HEIGHT, pixels // block_width) // block_height) * block_height
+def chunk_grid(scene: Scene) -> ChunkGrid:
+    """The grid for a scene, by the blocks of its file."""
+    block_height, block_width = scene.block_shape
+    if block_height * block_width > _MAX_BLOCK_PIXELS:
+        block_height = max(1, _MAX_BLOCK_PIXELS // block_width)
+    pixels = max(_CHUNK_BYTES // scene.pixel_bytes, block_height * block_width)
+    height = max(1, min(_CHUNK_HEIGHT, pixels // block_width) // block_height) * block_height
     width = max(1, pixels // height // block_width) * block_width
-    return ChunkGrid(dataset.width, dataset.height, (block_width, block_height), (width, height))
+    return ChunkGrid(scene.width, scene.height, (block_width, block_height), (width, height))
 
 
-def read_chunk(dataset: DatasetReader, scene: Scene, box: Box) -> Chunk:
-    """Reads a box; where no pixel is valid, only the mask.
+def read_chunk(dataset: DatasetReader, scene: Scene, rect: Rect) -> Chunk:
+    """Reads a rectangle of a scene; only its mask, where no pixel is valid.
 
     Raises:
-        rasterio.errors.RasterioIOError: pixels that cannot be read.
+        rasterio.errors.RasterioIOError: the pixels cannot be read.
     """
-    window = Window(*box)
+    window = Window(*rect)
     valid = scene.mask.read(dataset, window)
     pixels = np.zeros((*valid.shape, 3), np.uint8)
     if valid.any():
         np.copyto(pixels, read_pixels(dataset, scene, window), where=valid[..., None])
-    return Chunk(box, pixels, valid)
+    return Chunk(rect, pixels, valid)
 
 
-def needed(layout: ChunkGrid, grid: Grid, wanted: Callable[[Tile], bool] | None) -> Iterator[Place]:
-    """The pieces that wanted tiles touch, row by row; `wanted` of None wants all."""
-    for row in range(layout.rows):
-        for col in range(layout.cols):
-            if wanted is None or any(map(wanted, grid.touching(layout.box((row, col))))):
+def needed_chunks(chunks: ChunkGrid, grid: Grid, wanted: Callable[[Tile], bool] | None) -> Iterator[ChunkIndex]:
+    """The chunks that the wanted tiles overlap, row by row; all chunks if `wanted` is None."""
+    for row in range(chunks.rows):
+        for col in range(chunks.cols):
+            if wanted is None or any(map(wanted, grid.overlapping(chunks.rect((row, col))))):
                 yield row, col
 
 
-def join_all(
-    layout: ChunkGrid,
+def assemble_tiles(
+    chunks: ChunkGrid,
     grid: Grid,
     wanted: Callable[[Tile], bool] | None,
-    arriving: Iterable[Sequence[Chunk | FailedChunk]],
+    results: Iterable[Sequence[Chunk | FailedChunk]],
 ) -> Iterator[TileResult]:
-    """Makes the wanted tiles, in order; `arriving` are the needed pieces in their order, each perhaps in parts."""
-    coming = zip(needed(layout, grid, wanted), arriving, strict=True)
-    held: dict[Place, Sequence[Chunk | FailedChunk]] = {}
+    """Assembles the wanted tiles in order.
+
+    Args:
+        chunks: How the scene was divided.
+        grid: The tiles of the scene.
+        wanted: Which tiles to assemble; None for all.
+        results: The needed chunks in their order, each of them whole or in parts.
+    """
+    incoming = zip(needed_chunks(chunks, grid, wanted), results, strict=True)
+    kept: dict[ChunkIndex, Sequence[Chunk | FailedChunk]] = {}
     for tile in grid:
-        places = layout.under(tile.rect)
+        indexes = chunks.overlapping(tile.rect)
         if wanted is None or wanted(tile):
-            while places[-1] not in held:
-                place, pieces = next(coming)
-                held[place] = pieces
-            yield join(tile, [piece for place in places for piece in held[place]])
-        for place in places:
-            if grid.is_last(tile, layout.box(place)):
-                held.pop(place, None)
+            while indexes[-1] not in kept:
+                index, parts = next(incoming)
+                kept[index] = parts
+            yield assemble_tile(tile, [part for index in indexes for part in kept[index]])
+        for index in indexes:
+            if grid.is_last(tile, chunks.rect(index)):
+                kept.pop(index, None)
 
 
-def join(tile: Tile, pieces: Iterable[Chunk | FailedChunk]) -> TileResult:
-    """The picture of a tile, padded to its full size; a failure if there is a hole in it."""
+def assemble_tile(tile: Tile, chunks: Iterable[Chunk | FailedChunk]) -> TileResult:
+    """The image of a tile, padded to its full size; a failure if a part of it could not be read."""
     pixels, valid = np.zeros((tile.size, tile.size, 3), np.uint8), np.zeros((tile.size, tile.size), bool)
-    for piece in pieces:
-        x, y, width, height = piece.box
+    for chunk in chunks:
+        x, y, width, height = chunk.rect
         left, right = max(x, tile.x), min(x + width, tile.x + tile.width)
         top, bottom = max(y, tile.y), min(y + height, tile.y + tile.height)
         if left >= right or top >= bottom:
             continue
-        if isinstance(piece, FailedChunk):
-            return TileFailure(tile, piece.error)
-        there = slice(top - tile.y, bottom - tile.y), slice(left - tile.x, right - tile.x)
-        here = slice(top - y, bottom - y), slice(left - x, right - x)
-        valid[there] = piece.valid[here]
-        pixels[there] = piece.pixels[here]
+        if isinstance(chunk, FailedChunk):
+            return TileFailure(tile, chunk.error)
+        in_tile = slice(top - tile.y, bottom - tile.y), slice(left - tile.x, right - tile.x)
+        in_chunk = slice(top - y, bottom - y), slice(left - x, right - x)
+        valid[in_tile] = chunk.valid[in_chunk]
+        pixels[in_tile] = chunk.pixels[in_chunk]
     return TileImage(tile, pixels, valid, int(valid.sum()), int(valid[tile.owned_slices()].sum()))

@@ -150,7 +150,7 @@ class Grid:
             for start in range(0, self.cols, length):
                 yield tuple(self.tile(row, col) for col in range(start, min(start + length, self.cols)))
 
-    def touching(self, box: tuple[int, int, int, int]) -> Iterator[Tile]:
+    def overlapping(self, box: tuple[int, int, int, int]) -> Iterator[Tile]:
         """The tiles that share pixels with a box (left edge, top edge, width, height), row by row."""
         x, y, width, height = box
         cols, rows = self._touching(x, width, self.cols), self._touching(y, height, self.rows)

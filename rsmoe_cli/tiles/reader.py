@@ -1,9 +1,8 @@
-"""Tiles → pictures, read ahead of the engine by a few threads and handed over in tile order.
+"""Scene + Grid → TileImage | TileFailure, in tile order, read ahead of the engine by a few threads.
 
-    Scene, Grid ──▶ jobs ──▶ readers ──▶ TileImage | TileFailure, in order
-
-Tiles that are read pixel by pixel are assembled from chunks of the scene that lie along the blocks of its file; tiles
-that are read in reduced resolution are jobs themselves. Either way memory does not grow with the scene.
+Tiles in full resolution are assembled from chunks of the scene that follow the blocks of its file. Tiles that are
+larger than the engine can use are read in reduced resolution, a run of neighbours at a time. Either way memory does not
+grow with the scene.
 """
 
 from __future__ import annotations
@@ -12,21 +11,31 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from rsmoe_cli.raster.dataset import is_remote, open_dataset, quiet_gdal
+from rsmoe_cli.errors import SceneError
+from rsmoe_cli.raster.dataset import quiet_gdal
 from rsmoe_cli.raster.scene import Scene
-from rsmoe_cli.tiles.chunks import Box, Chunk, ChunkGrid, FailedChunk, chunk_grid, join, join_all, needed, read_chunk
-from rsmoe_cli.tiles.downsample import read_reduced, reduced_runs
-from rsmoe_cli.tiles.grid import Grid, Tile
+from rsmoe_cli.tiles.chunks import (
+    Chunk,
+    ChunkGrid,
+    FailedChunk,
+    assemble_tile,
+    assemble_tiles,
+    chunk_grid,
+    needed_chunks,
+    read_chunk,
+)
+from rsmoe_cli.tiles.downsample import downsampled_runs, read_downsampled
+from rsmoe_cli.tiles.grid import Grid, Rect, Tile
 from rsmoe_cli.tiles.image import TileFailure, TileResult
-from rsmoe_cli.tiles.prefetch import MAX_READERS, RETRY_DELAYS, Readers, ReadingLog, Work, why
+from rsmoe_cli.tiles.prefetch import MAX_READERS, RETRY_DELAYS, JobHandler, ReaderPool, ReadingLog, failure_reason
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
 
 OVERSAMPLING = 2
-"""Large tiles are read with up to this many times the pixels a side that the engine sees."""
-_HELD_PIXELS = 24 * 2**20
-"""Scene pixels that are held, four bytes each: a row of blocks of a scene 40,000 pixels wide, and some ahead of it."""
+"""Large tiles are read with up to this many times the pixels a side that the engine uses; it does the rest itself."""
+_BUFFERED_PIXELS = 24 * 2**20
+"""Scene pixels in memory, four bytes each: a row of blocks of a scene 40,000 pixels wide, and some ahead of it."""
 
 
 def read_tiles(
@@ -37,47 +46,53 @@ def read_tiles(
     wanted: Callable[[Tile], bool] | None = None,
     log: ReadingLog | None = None,
 ) -> Iterator[TileResult]:
-    """Yields every wanted tile in order, as a picture of at most `max_side` pixels a side or as a failure.
+    """Yields the wanted tiles in order; those that cannot be read as a `TileFailure`.
 
-    At most `readers` threads are used, two in general; `log` is kept up to date while the tiles are taken. `wanted` of
-    None wants all.
+    Args:
+        scene: The scene to read.
+        grid: Its tiles.
+        max_side: Longest side of an image, in pixels.
+        readers: Most threads to use; usually two are enough.
+        wanted: Which tiles to read; None for all.
+        log: Updated while tiles are taken.
     """
     try:
-        with quiet_gdal(), open_dataset(scene.path) as dataset:
-            layout = chunk_grid(dataset, scene.band_selection.indexes[0])
-            pauses = RETRY_DELAYS if is_remote(dataset, scene.path) else ()
-    except Exception as error:  # it could be opened a moment ago; every tile is told what happened since
-        yield from (TileFailure(tile, why(error)) for tile in grid if wanted is None or wanted(tile))
+        with quiet_gdal():
+            first = scene.open()
+    except SceneError as error:  # the file has vanished or changed since the scene was opened
+        yield from (TileFailure(tile, str(error)) for tile in grid if wanted is None or wanted(tile))
         return
+    chunks = chunk_grid(scene)
+    delays = RETRY_DELAYS if scene.is_remote else ()
     if grid.size > max_side:
-        with Readers(scene.path, _runs(scene, max_side), log, readers, pauses) as pool:
-            for parts in pool.in_order(reduced_runs(grid, layout, wanted), ahead=readers):
-                yield from chain.from_iterable(parts)
+        with ReaderPool(scene.open, _run_handler(scene, max_side), first, log, readers, delays) as pool:
+            for results in pool.in_order(downsampled_runs(grid, chunks, wanted), ahead=readers):
+                yield from chain.from_iterable(results)
     else:
-        held = layout.width * layout.piece[1]
-        ahead = max(readers, (_HELD_PIXELS - held) // (layout.piece[0] * layout.piece[1]))
-        with Readers(scene.path, _boxes(scene, layout), log, readers, pauses) as pool:
-            pieces = pool.in_order(map(layout.box, needed(layout, grid, wanted)), ahead)
-            yield from join_all(layout, grid, wanted, pieces)
-
-
-def _runs(scene: Scene, side: int) -> Work[tuple[Tile, ...], Sequence[TileResult]]:
-    return Work(
-        read=lambda dataset, run: read_reduced(dataset, scene, run, side),
-        split=lambda run: [(tile,) for tile in run],
-        lose=lambda run, error: [TileFailure(tile, error) for tile in run],
-    )
-
-
-def _boxes(scene: Scene, layout: ChunkGrid) -> Work[Box, Chunk | FailedChunk]:
-    return Work(read=lambda dataset, box: read_chunk(dataset, scene, box), split=layout.split, lose=FailedChunk)
+        row_pixels = chunks.width * chunks.chunk[1]
+        ahead = max(readers, (_BUFFERED_PIXELS - row_pixels) // (chunks.chunk[0] * chunks.chunk[1]))
+        with ReaderPool(scene.open, _rect_handler(scene, chunks), first, log, readers, delays) as pool:
+            parts = pool.in_order(map(chunks.rect, needed_chunks(chunks, grid, wanted)), ahead)
+            yield from assemble_tiles(chunks, grid, wanted, parts)
 
 
 def read_tile(dataset: DatasetReader, scene: Scene, tile: Tile, max_side: int) -> TileResult:
-    """Reads a single tile."""
+    """Reads a single tile from an open dataset."""
     try:
         if tile.size > max_side:
-            return read_reduced(dataset, scene, [tile], max_side)[0]
-        return join(tile, [read_chunk(dataset, scene, tile.rect)])
-    except Exception as error:  # whatever went wrong, other tiles can still be read
-        return TileFailure(tile, why(error))
+            return read_downsampled(dataset, scene, [tile], max_side)[0]
+        return assemble_tile(tile, [read_chunk(dataset, scene, tile.rect)])
+    except Exception as error:  # other tiles can still be read
+        return TileFailure(tile, failure_reason(error))
+
+
+def _run_handler(scene: Scene, side: int) -> JobHandler[tuple[Tile, ...], Sequence[TileResult]]:
+    return JobHandler(
+        read=lambda dataset, run: read_downsampled(dataset, scene, run, side),
+        split=lambda run: [(tile,) for tile in run],
+        fail=lambda run, error: [TileFailure(tile, error) for tile in run],
+    )
+
+
+def _rect_handler(scene: Scene, chunks: ChunkGrid) -> JobHandler[Rect, Chunk | FailedChunk]:
+    return JobHandler(read=lambda dataset, rect: read_chunk(dataset, scene, rect), split=chunks.blocks, fail=FailedChunk)

@@ -24,7 +24,7 @@ from rsmoe_cli.tiles.image import TileImage
 from rsmoe_cli.tiles.reader import read_tiles
 from tests.cli.fakes import FakeEngine
 from tests.cli.rasters import noise, rgb, write_raster
-from tests.cli.test_references import vrt
+from tests.cli.raster.test_safety import vrt
 
 Cli = Callable[..., Result]
 EMPTY_VRT = '<VRTDataset rasterXSize="{side}" rasterYSize="{side}">{head}{bands}</VRTDataset>'
@@ -206,5 +206,5 @@ def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
         with pytest.raises(SceneError):
             open_scene(path)
     os.mkfifo(tmp_path / "in.tif")
-    with pytest.raises(SceneError, match="no ordinary file"):
+    with pytest.raises(SceneError, match="not an ordinary file"):
         open_scene(vrt(tmp_path / "a.vrt", "in.tif"))

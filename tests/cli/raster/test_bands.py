@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from rsmoe_cli.errors import SceneError
-from rsmoe_cli.raster.bands import Band, choose_bands, parse_bands
+from rsmoe_cli.raster.bands import Band, select_bands, parse_bands
 from rsmoe_core.errors import UsageError
 
 
@@ -16,9 +16,9 @@ def described(*texts: str) -> list[Band]:
 
 
 def test_colour_interpretation_comes_before_descriptions() -> None:
-    choice = choose_bands(bands(("blue", "red"), ("green", ""), ("red", "blue"), ("alpha", "")), None)
-    assert choice.indexes == (3, 2, 1)
-    assert not choice.by_position
+    selection = select_bands(bands(("blue", "red"), ("green", ""), ("red", "blue"), ("alpha", "")), None)
+    assert selection.indexes == (3, 2, 1)
+    assert not selection.by_position
 
 
 @pytest.mark.parametrize(
@@ -32,31 +32,31 @@ def test_colour_interpretation_comes_before_descriptions() -> None:
     ],
 )
 def test_descriptions_name_colours(texts: tuple[str, ...], indexes: tuple[int, ...]) -> None:
-    choice = choose_bands(described(*texts), None)
-    assert choice.indexes == indexes
-    assert not choice.by_position
+    selection = select_bands(described(*texts), None)
+    assert selection.indexes == indexes
+    assert not selection.by_position
 
 
 def test_position_is_the_last_resort() -> None:
-    choice = choose_bands(described("", "", "", ""), None)
-    assert choice.indexes == (1, 2, 3)
-    assert choice.by_position
+    selection = select_bands(described("", "", "", ""), None)
+    assert selection.indexes == (1, 2, 3)
+    assert selection.by_position
 
 
 def test_alpha_and_complex_bands_are_never_colours() -> None:
-    assert choose_bands(bands(("gray", ""), ("alpha", "")), None).indexes == (1,)
+    assert select_bands(bands(("gray", ""), ("alpha", "")), None).indexes == (1,)
     with pytest.raises(SceneError, match="no usable band"):
-        choose_bands(bands(("gray", ""), dtype="complex64"), None)
+        select_bands(bands(("gray", ""), dtype="complex64"), None)
 
 
 def test_asking_overrules_and_unknown_bands_are_refused_with_the_known_ones() -> None:
     some = described("B02 blue", "B03 green", "B04 red")
-    assert choose_bands(some, (1, 2, 3)).indexes == (1, 2, 3)
-    assert choose_bands(some, (2,)).indexes == (2,)
+    assert select_bands(some, (1, 2, 3)).indexes == (1, 2, 3)
+    assert select_bands(some, (2,)).indexes == (2,)
     with pytest.raises(
-        UsageError, match=r"no band 7 to draw; choose from 1 \(B02 blue\), 2 \(B03 green\), 3 \(B04 red\)"
+        UsageError, match=r"no band 7 to display; choose from 1 \(B02 blue\), 2 \(B03 green\), 3 \(B04 red\)"
     ):
-        choose_bands(some, (7, 2, 1))
+        select_bands(some, (7, 2, 1))
 
 
 @pytest.mark.parametrize(
@@ -68,9 +68,9 @@ def test_asking_overrules_and_unknown_bands_are_refused_with_the_known_ones() ->
         ("gray undefined undefined", "uint8", False),
     ],
 )
-def test_only_eight_bit_pictures_are_shown_as_stored(kinds: str, dtype: str, as_stored: bool) -> None:
-    choice = choose_bands(bands(*((kind, "") for kind in kinds.split()), dtype=dtype), None)
-    assert choice.shown_as_stored is as_stored
+def test_only_eight_bit_pictures_are_is_display_ready(kinds: str, dtype: str, as_stored: bool) -> None:
+    selection = select_bands(bands(*((kind, "") for kind in kinds.split()), dtype=dtype), None)
+    assert selection.is_display_ready is as_stored
 
 
 def test_band_numbers_are_parsed() -> None:

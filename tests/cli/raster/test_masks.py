@@ -12,18 +12,18 @@ from rsmoe_cli.raster.masks import is_alpha
 from rsmoe_cli.raster.scene import open_scene
 from tests.cli.rasters import noise, write_raster
 
-FULL_MODEL = Window(0, 0, 40, 30)
+WHOLE = Window(0, 0, 40, 30)
 
 
 def valid_of(path: str) -> np.ndarray:
     scene = open_scene(path)
     with open_dataset(path) as dataset:
-        return scene.mask.read(dataset, FULL_MODEL)
+        return scene.mask.read(dataset, WHOLE)
 
 
-def test_without_any_mask_nothing_needs_reading(tmp_path: Path) -> None:
+def test_without_any_mask_every_pixel_is_valid(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "a.tif", noise(3, 30, 40))
-    assert open_scene(path).mask.always_valid
+    assert open_scene(path).mask.source == "every pixel"
     assert valid_of(path).all()
 
 
@@ -64,7 +64,7 @@ def test_near_infrared_called_alpha_hides_nothing_and_is_said(tmp_path: Path) ->
     assert valid_of(path).all()
     assert scene.band_selection.indexes == (1, 2, 3)
     assert "band 4 is called alpha but is no mask" in scene.notes[0]
-    assert open_scene(path, bands=(4, 1, 2)).choice.indexes == (4, 1, 2)
+    assert open_scene(path, bands=(4, 1, 2)).band_selection.indexes == (4, 1, 2)
 
 
 def test_mask_band_is_honoured(tmp_path: Path) -> None:

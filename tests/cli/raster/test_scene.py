@@ -8,7 +8,7 @@ import rasterio
 from rasterio.windows import Window
 
 from rsmoe_cli.errors import SceneError
-from rsmoe_cli.raster import scene
+from rsmoe_cli.raster import dataset
 from rsmoe_cli.raster.dataset import open_dataset, quiet_gdal
 from rsmoe_cli.raster.scene import open_scene, read_pixels
 from tests.cli.rasters import noise, rgb, write_raster
@@ -77,8 +77,8 @@ def test_the_stretch_leaves_out_holes(tmp_path: Path) -> None:
 def test_a_large_scene_without_overviews_is_known_by_patches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_raster(tmp_path / "a.tif", noise(3, 300, 400, "uint16", low=1000, high=2000))
     whole = open_scene(path).stretch
-    monkeypatch.setattr(scene, "_LARGE", 1000)
-    monkeypatch.setattr(scene, "_PATCH_SIDE", 20)
+    monkeypatch.setattr(dataset, "_LARGE", 1000)
+    monkeypatch.setattr(dataset, "_PATCH_SIDE", 20)
     patches = open_scene(path).stretch
     assert patches != whole
     assert np.allclose([*patches.low, *patches.high], [*whole.low, *whole.high], atol=15)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rsmoe_cli.raster.stretch import AS_STORED, Stretch, fit_stretch, parse_stretch
+from rsmoe_cli.raster.stretch import NO_STRETCH, Stretch, fit_stretch, parse_stretch
 from rsmoe_core.errors import UsageError
 
 
@@ -39,15 +39,15 @@ def test_nan_is_drawn_black_and_flat_bands_do_not_fail() -> None:
 
 
 def test_as_stored_keeps_bytes_and_clips_others() -> None:
-    assert AS_STORED.apply(np.array([[[0, 7, 255]]], np.uint8)).tolist() == [[[0, 7, 255]]]
-    assert AS_STORED.apply(np.array([[[-5, 7, 300]]], np.int16)).tolist() == [[[0, 7, 255]]]
+    assert NO_STRETCH.apply(np.array([[[0, 7, 255]]], np.uint8)).tolist() == [[[0, 7, 255]]]
+    assert NO_STRETCH.apply(np.array([[[-5, 7, 300]]], np.int16)).tolist() == [[[0, 7, 255]]]
 
 
 def test_texts() -> None:
-    assert parse_stretch("auto", shown_as_stored=True) is None
-    assert parse_stretch("auto", shown_as_stored=False) == (2, 98)
-    assert parse_stretch("none", shown_as_stored=False) is None
-    assert parse_stretch("1,99.5", shown_as_stored=True) == (1, 99.5)
+    assert parse_stretch("auto", is_display_ready=True) is None
+    assert parse_stretch("auto", is_display_ready=False) == (2, 98)
+    assert parse_stretch("none", is_display_ready=False) is None
+    assert parse_stretch("1,99.5", is_display_ready=True) == (1, 99.5)
     for text in ("loud", "98,2", "1,2,3", "-1,50", "nan,98"):
         with pytest.raises(UsageError, match="is not understood"):
-            parse_stretch(text, shown_as_stored=False)
+            parse_stretch(text, is_display_ready=False)

@@ -59,13 +59,13 @@ def test_runs_hold_the_same_tiles_in_the_same_order(grid: Grid, length: int) -> 
 def test_a_box_knows_the_tiles_that_it_touches(grid: Grid, data: st.DataObject) -> None:
     x, y = data.draw(st.integers(0, grid.width - 1)), data.draw(st.integers(0, grid.height - 1))
     width, height = data.draw(st.integers(1, grid.width - x)), data.draw(st.integers(1, grid.height - y))
-    touching = [
+    expected = [
         tile
         for tile in grid
         if tile.x < x + width and x < tile.x + tile.width and tile.y < y + height and y < tile.y + tile.height
     ]
-    assert list(grid.touching((x, y, width, height))) == touching
-    assert [grid.is_last(tile, (x, y, width, height)) for tile in touching] == [False] * (len(touching) - 1) + [True]
+    assert list(grid.overlapping((x, y, width, height))) == expected
+    assert [grid.is_last(tile, (x, y, width, height)) for tile in expected] == [False] * (len(expected) - 1) + [True]
 
 
 def test_neighbours_share_their_overlap_evenly() -> None:

@@ -112,8 +112,8 @@ def test_tiles_in_flight_are_bounded_and_ordered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, max_side: int, tiles_of_a_job: int
 ) -> None:
     scene = open_scene(rgb(tmp_path / "a.tif", 320, 320, tiled=True, blockxsize=32, blockysize=32))
-    monkeypatch.setattr(chunks, "_PIECE_BYTES", 1)
-    monkeypatch.setattr(reader, "_HELD_PIXELS", 0)
+    monkeypatch.setattr(chunks, "_CHUNK_BYTES", 1)
+    monkeypatch.setattr(reader, "_BUFFERED_PIXELS", 0)
     monkeypatch.setattr(downsample, "_RUN_WIDTH", 32)
     finished = 0
 
@@ -126,7 +126,7 @@ def test_tiles_in_flight_are_bounded_and_ordered(
         return read
 
     monkeypatch.setattr(reader, "read_chunk", counted(reader.read_chunk))
-    monkeypatch.setattr(reader, "read_reduced", counted(reader.read_reduced))
+    monkeypatch.setattr(reader, "read_downsampled", counted(reader.read_downsampled))
     most, places = 0, []
     for taken, result in enumerate(read_tiles(scene, Grid(320, 320, 16), max_side, readers=3)):
         most = max(most, finished - taken)
@@ -193,7 +193,7 @@ def test_whatever_goes_wrong_in_a_reader_is_the_failure_of_its_tiles(
 def test_the_readers_do_not_change_the_pictures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, profile: dict[str, object], size: int, max_side: int
 ) -> None:
-    monkeypatch.setattr(chunks, "_PIECE_BYTES", 1)
+    monkeypatch.setattr(chunks, "_CHUNK_BYTES", 1)
     scene = open_scene(rgb(tmp_path / "a.tif", 300, 400, compress="deflate", **profile))
     grid = Grid(400, 300, size, 10)
     one, many = (list(read_tiles(scene, grid, max_side, readers=readers)) for readers in (1, 16))

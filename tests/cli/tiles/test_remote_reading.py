@@ -32,7 +32,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GDAL_HTTP_RETRY_DELAY", "0.01")
     monkeypatch.setenv("GDAL_HTTP_LOW_SPEED_TIME", "1")
     monkeypatch.setattr(reader, "RETRY_DELAYS", (0.01,))
-    monkeypatch.setattr(chunks, "_PIECE_BYTES", 1)
+    monkeypatch.setattr(chunks, "_CHUNK_BYTES", 1)
 
 
 @pytest.fixture
