@@ -1,4 +1,4 @@
-# make demo   installs, renders the example scene, captions it and shows what was written
+# make demo   installs, renders the example scene, captions it and draws some of the captions
 # make test   installs and runs every test
 # make check  lints and checks types
 # make card   the figures of nano's model card, from the folders rsicd, airport, ships, trees and ucm in DATA and the scenes
@@ -23,7 +23,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 demo: install
 	$(BIN)/python examples/coastal_town.py demo
 	$(BIN)/rsmoe caption demo/coastal_town.tif -o demo/coastal_town.gpkg --overwrite
-	$(BIN)/python examples/show_captions.py demo/coastal_town.gpkg
+	$(BIN)/python examples/draw_captions.py demo/coastal_town.tif demo/coastal_town.gpkg demo/coastal_town.png
 
 # A process for each core; more threads than one in each would wait for each other.
 test: install
