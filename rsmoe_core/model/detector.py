@@ -93,7 +93,12 @@ class Detector(nn.Module):
         nn.init.constant_(self.heatmap.bias, math.log(_PRIOR / (1 - _PRIOR)))
 
     def start_from(self, source: nn.Module) -> None:
-        """Copy the weights that a trained EfficientNet-Lite has in common, or all but the heatmaps of a detector."""
+        """Copy the weights that a trained EfficientNet-Lite has in common, or all but the heatmaps of a detector.
+
+        Image encoders of other architectures have none in common.
+        """
+        if not isinstance(source, EfficientNetLite | Detector):
+            return
         known = {key: value for key, value in source.state_dict().items() if not key.startswith("heatmap.")}
         self.load_state_dict({key: known.get(key, value) for key, value in self.state_dict().items()})
 

@@ -23,9 +23,12 @@ from rsmoe_core.model.vision.base import (
     register_encoder,
 )
 from rsmoe_core.preprocess import Normalisation
+from rsmoe_core.presets import tiny
 from tests.tiny import make_tiny
 
-VISION = VisionConfig("conv_patches", image_size=48, feature_size=24, options={"patch_size": 16})
+VISION = dataclasses.replace(
+    tiny().vision, encoder="conv_patches", image_size=48, feature_size=24, options={"patch_size": 16}
+)
 
 
 class ConvPatches(ImageEncoder):
@@ -90,6 +93,17 @@ def test_the_engine_normalises_as_the_encoder_wants(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(ConvPatches, "forward", lambda self, x: seen.append(x) or torch.zeros(len(x), 9, 24))
     engine.caption([np.full((48, 48, 3), 255, np.uint8)])
     assert seen[0][0, :, 0, 0].tolist() == pytest.approx([1.0, 245 / 255, 235 / 255])
+
+
+@pytest.mark.usefixtures("conv_patches")
+def test_detectors_do_not_depend_on_the_encoder(tmp_path: Path) -> None:
+    model = tiny_with(VISION)
+    model.add_detector("near")
+    save_model(model, tmp_path)
+    pixels = torch.randn(1, 3, 32, 32)
+    with torch.inference_mode():
+        expected = model.eval().detectors["near"](pixels)
+        assert torch.equal(load_for_inference(tmp_path).detectors["near"](pixels), expected)
 
 
 @pytest.mark.usefixtures("conv_patches")
