@@ -1,1 +1,1 @@
-"""Results → one answer for the scene, with evidence, and the layers that show it."""
+"""Results → journal → one answer for each scene and question, and the layers of tile answers and detections."""

@@ -1,53 +1,122 @@
-"""A question about a scene with all that was heard about it, and the verdict that comes of it."""
+"""A question about a scene with the answers for its tiles, and the aggregate that a rule makes of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from rsmoe_cli.asking.detections import SceneDetection, TileAnswer
+from rsmoe_cli.asking.detections import SceneDetection
+from rsmoe_cli.pipeline.records import TileRecord
 from rsmoe_cli.tiles.grid import Tile
 from rsmoe_core.questions.types import ParsedQuestion
-from rsmoe_core.types import UNKNOWN
+from rsmoe_core.types import UNKNOWN, Answer
+
+_UNKNOWN_CONFIDENCE = 0.5
+"""Confidence of an answer whose engine does not give one."""
+_MIN_CONFIDENCE = 1e-3
+"""The least confidence that a vote is weighted with, so that no tile is ignored."""
+
+
+@dataclass(frozen=True)
+class TileAnswer:
+    """The answer for one tile, and the part of the scene that it stands for."""
+
+    tile: Tile
+    answer: Answer
+    side: int
+    """Pixels a side of the image that the engine was given: the tile's size, or less."""
+    owned_valid_pixels: int
+    """Valid scene pixels that the tile owns."""
+    owned_share: float
+    """Their share of all valid pixels under the tile, 0-1."""
+
+    @classmethod
+    def of(cls, record: TileRecord[Answer], question: int) -> TileAnswer | None:
+        """The recorded answer to one of the questions; None if it failed."""
+        answer = record.outcomes[question].value
+        if answer is None:
+            return None
+        assert record.side is not None, "a tile with an answer was read"
+        assert record.valid_pixels is not None, "and has valid pixels"
+        owned = record.owned_valid_pixels
+        return cls(record.tile, answer, record.side, owned, owned / record.valid_pixels)
+
+    @property
+    def confidence(self) -> float:
+        """Probability that the answer is right, 0-1; one half if it is unknown."""
+        return _UNKNOWN_CONFIDENCE if self.answer.confidence is None else self.answer.confidence
+
+    @property
+    def area(self) -> int:
+        """Valid scene pixels that the tile owns, at least one."""
+        return max(1, self.owned_valid_pixels)
+
+    @property
+    def weight(self) -> float:
+        """The weight of its vote: its area times its confidence; never zero."""
+        return self.area * max(_MIN_CONFIDENCE, self.confidence)
+
+    def has_detections(self, label: str) -> bool:
+        """Whether the engine located objects of this label."""
+        return any(detection.label == label for detection in self.answer.detections)
+
+    def scene_detections(self) -> Iterator[SceneDetection]:
+        """Its detections, in scene pixels."""
+        scale = self.tile.size / self.side
+        for detection in self.answer.detections:
+            yield SceneDetection(
+                label=detection.label,
+                x=self.tile.x + detection.x * scale,
+                y=self.tile.y + detection.y * scale,
+                confidence=detection.confidence,
+                nms_radius=detection.nms_radius * scale,
+                tile=self.tile,
+                log_count_std=detection.log_count_std,
+            )
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """A question about a scene, and all that was heard about it."""
+    """A question about a scene, and everything that is known for answering it."""
 
-    parsed: ParsedQuestion
+    question: ParsedQuestion
     width: int
     """Columns of the scene, in pixels."""
     height: int
     """Rows of the scene, in pixels."""
-    heard: Sequence[TileAnswer]
-    """What was said about each tile, in tile order."""
-    things: Sequence[SceneDetection]
-    """What was found, each thing once, the surest first."""
+    tile_answers: Sequence[TileAnswer]
+    """The answers for the tiles, in tile order."""
+    detections: Sequence[SceneDetection]
+    """The objects detected, each once, the most confident first."""
 
     @property
-    def spoken(self) -> list[TileAnswer]:
-        """The tiles about which something is known."""
-        return [one for one in self.heard if one.answer.text != UNKNOWN]
+    def known_answers(self) -> list[TileAnswer]:
+        """The answers that are not `unknown`."""
+        return [one for one in self.tile_answers if one.answer.text != UNKNOWN]
 
     @property
-    def thing(self) -> str:
-        """What is asked about."""
-        return self.parsed.subject or "thing"
+    def subject(self) -> str:
+        """The object that is asked about."""
+        return self.question.subject or "object"
 
     @property
-    def certainty(self) -> float:
-        """Mean confidence of the tiles about which something is known, by the ground they own."""
-        return mean_confidence(self.spoken)
+    def confidence(self) -> float:
+        """Mean confidence of the known answers, weighted by area."""
+        return mean_confidence(self.known_answers)
 
-    def part(self, tiles: Sequence[Tile]) -> str:
-        """So many of the tiles that were asked, in words."""
-        return f"{len(tiles) or 'none'} of {len(self.heard)} tile{'s' if len(self.heard) != 1 else ''}"
+    def of_label(self, label: str) -> list[SceneDetection]:
+        """The objects detected with this label."""
+        return [detection for detection in self.detections if detection.label == label]
+
+    def share_of_tiles(self, tiles: Sequence[Tile]) -> str:
+        """How many of all tiles these are, in words."""
+        total = len(self.tile_answers)
+        return f"{len(tiles) or 'none'} of {total} tile{'s' if total != 1 else ''}"
 
 
 @dataclass(frozen=True)
 class Aggregate:
-    """An answer and what it rests on."""
+    """An answer for the scene, and what it is based on."""
 
     answer: str
     confidence: float
@@ -58,16 +127,16 @@ class Aggregate:
     """A few lines for people."""
     interval: tuple[int, int] | None = None
     """Of a count, the numbers between which the true one lies with a probability of 90 %."""
-    things: tuple[SceneDetection, ...] = ()
-    """The things that it rests on."""
+    detections: tuple[SceneDetection, ...] = ()
+    """The objects that it is based on."""
 
 
-def mean_confidence(heard: Iterable[TileAnswer]) -> float:
-    """Mean confidence of some tiles, by the ground they own."""
-    parts = [(max(1, one.owned_valid_pixels), one.confidence) for one in heard]
-    return sum(ground * confidence for ground, confidence in parts) / sum(ground for ground, _ in parts)
+def mean_confidence(tile_answers: Iterable[TileAnswer]) -> float:
+    """Mean confidence of answers for tiles, weighted by area."""
+    parts = [(one.area, one.confidence) for one in tile_answers]
+    return sum(area * confidence for area, confidence in parts) / sum(area for area, _ in parts)
 
 
 def strongest_first(tiles: Mapping[Tile, float]) -> list[Tile]:
-    """Tiles by what they contribute, the most first; equals in the order that they have."""
+    """Tiles by what they contribute, the most first; equal ones keep their order."""
     return sorted(tiles, key=lambda tile: -tiles[tile])

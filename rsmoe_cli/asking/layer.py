@@ -1,159 +1,168 @@
-"""The answers of all scenes and questions on one map: tiles, the things found, and where it all comes from.
+"""The journal of an asking run → the layers `answers` and `detections`, and the metadata of the output.
 
-open_map(...) as answer_map:   for each scene  begin ──▶ write, write, ... ──▶ conclude;   at the end  finish
-
-Tile + answer → one row of the layer `answers`; thing → one point of the layer `found`.
+TileRecord → one row of `answers` for each question; SceneDetection → one point of `detections`.
 """
 
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from types import MappingProxyType
+from typing import Any
 
-from pyproj import CRS
-from shapely.geometry.base import BaseGeometry
+import shapely
 
 from rsmoe_cli.asking.detections import SceneDetection
 from rsmoe_cli.asking.scene_answer import SceneAnswer
-from rsmoe_cli.formats.base import Layer, Row, Writer, tile_layer, tile_values
-from rsmoe_cli.formats.output import Output, warn_unplaced
-from rsmoe_cli.pipeline import provenance
-from rsmoe_cli.pipeline.run import Engine, TileOutput
+from rsmoe_cli.formats.base import Layer, Row, tile_values
+from rsmoe_cli.pipeline.journal import Journal
+from rsmoe_cli.pipeline.records import Codec, TileRecord
+from rsmoe_cli.pipeline.session import Session
 from rsmoe_cli.raster.georeference import Footprints
-from rsmoe_cli.raster.scene import Scene
-from rsmoe_cli.tiles.grid import Grid
 from rsmoe_core.questions.types import ParsedQuestion
-from rsmoe_core.types import Answer
+from rsmoe_core.types import Answer, Detection
 
 log = logging.getLogger(__name__)
 
-
-class AnswerMap:
-    """A map that is being drawn, scene by scene."""
-
-    def __init__(
-        self, sink: Writer, layer: Layer, target: CRS | None, parsed_questions: Sequence[ParsedQuestion]
-    ) -> None:
-        self._sink, self._layer, self._target, self._inquiries = sink, layer, target, parsed_questions
-        self._scenes: list[dict[str, object]] = []
-        self._answers: list[dict[str, object]] = []
-        self._found: list[Row] = []
-        self._unplaced = 0
-
-    def begin(self, scene: Scene, grid: Grid | None) -> None:
-        """What follows is about this scene."""
-        self._scene, self._footprints = scene.path, Footprints(scene.georeference, self._target)
-        self._scenes.append(provenance.of_scene(scene, grid))
-
-    def write(self, parsed_questions: Sequence[ParsedQuestion], batch: Sequence[TileOutput[Answer]]) -> None:
-        """A row for each tile and each of the parsed_questions that were put to it; blank tiles have none."""
-        rows = [row for told in batch for row in self._rows(parsed_questions, told)]
-        self._unplaced += sum(row.geometry is None for row in rows)
-        self._sink.write(rows)
-
-    def conclude(self, answers: Sequence[SceneAnswer]) -> None:
-        """The scene's answers, and the things that they rest on."""
-        for answer in answers:
-            self._answers.append({"scene": self._scene, **answer.facts()})
-            for thing in answer.things:
-                point, number = self._footprints.point(thing.x, thing.y), len(self._found) + 1
-                self._found.append(found_row(str(number), self._scene, answer.question, thing, point))
-
-    def finish(self, engine: Engine | None) -> None:
-        """The points and the provenance, which complete the map."""
-        points = Layer("found", FOUND_COLUMNS, self._layer.crs, "Point")
-        if self._found and not self._sink.add_layer(points, self._found):
-            log.warning("things found but not on the map: %d; a .gpkg has a layer for them", len(self._found))
-        self._sink.finish(
-            {
-                **provenance.of_file(self._layer.crs),
-                **provenance.of_engine(engine),
-                "scenes": self._scenes,
-                "answers": self._answers,
-            }
-        )
-        warn_unplaced(self._unplaced)
-
-    def _rows(self, parsed_questions: Sequence[ParsedQuestion], told: TileOutput[Answer]) -> Iterator[Row]:
-        tile = told.result.tile
-        footprint = self._footprints.of(tile.rect)
-        for index, parsed in enumerate(parsed_questions):
-            if (said := told.to(index)) is not None:
-                row_id = f"{len(self._scenes)}.{self._inquiries.index(parsed) + 1}.{tile.id}"
-                yield tile_row(row_id, self._scene, parsed, told, said, footprint)
-
-
-@contextmanager
-def open_map(output: Output, crs: CRS | None, parsed_questions: Sequence[ParsedQuestion]) -> Iterator[AnswerMap]:
-    """A map whose file takes its place when the block ends well; `crs` is that of the first scene.
-
-    Raises:
-        OutputError: the file cannot be written.
-    """
-    target = output.target(crs)
-    layer = tile_layer("answers", COLUMNS, target, crs)
-    with output.open(layer) as sink:
-        yield AnswerMap(sink, layer, target, parsed_questions)
-
-
-COLUMNS: Mapping[str, type] = MappingProxyType(
+ANSWER_COLUMNS: Mapping[str, type] = MappingProxyType(
     {
         "scene": str,
         "question": str,
         "tile_id": str,  # such as r0003c0012
         "row": int,
         "col": int,
-        "answer": str,  # what the engine says of the tile alone
+        "answer": str,  # of the engine, for this tile alone
         "confidence": float,  # probability that it is right, 0-1
         "evidence": str,
-        "count": float,  # how many of what is asked about the whole tile holds; neighbours count their overlap twice
-        "valid_fraction": float,  # valid share of the tile's pixels within the scene; null if it could not be read
-        "status": str,  # ok, or failed
+        "count": float,  # number of the objects asked about in the whole tile; neighbours both count their overlap
+        "valid_fraction": float,  # share of the tile's pixels within the scene that are valid; null if unreadable
+        "status": str,  # ok or failed
         "error": str,
     }
 )
-"""Columns of the tiles; any but the first five and status may be null."""
+"""Columns of the layer `answers`; any but the first five and status may be null."""
 
-FOUND_COLUMNS: Mapping[str, type] = MappingProxyType(
-    {"thing": str, "confidence": float, "tile_id": str, "question": str, "scene": str}
+DETECTION_COLUMNS: Mapping[str, type] = MappingProxyType(
+    {"object": str, "confidence": float, "tile_id": str, "question": str, "scene": str}
 )
-"""Columns of the points."""
+"""Columns of the layer `detections`."""
 
 
-def tile_row(
-    row_id: str,
-    scene: str,
-    parsed: ParsedQuestion,
-    told: TileOutput[Answer],
-    said: Answer | str,
-    footprint: BaseGeometry | None,
-) -> Row:
-    """What the engine said about a tile, or one line on why it said nothing."""
+def answer_row(row_id: str, scene: str, question: ParsedQuestion, record: TileRecord[Answer], answer_index: int) -> Row:
+    """The row of a tile for one question, which is the one with this index among those that were asked."""
+    outcome = record.outcomes[answer_index]
     values = {
         "scene": scene,
-        "question": parsed.text,
-        **tile_values(told.result.tile, told.valid_fraction, said if isinstance(said, str) else None),
+        "question": question.text,
+        **tile_values(record.tile, record.valid_fraction, outcome.error),
     }
-    if isinstance(said, Answer):
+    if (answer := outcome.value) is not None:
         values |= {
-            "answer": said.text,
-            "confidence": said.confidence if math.isfinite(said.confidence) else None,
-            "evidence": said.evidence or None,
-            "count": None if parsed.subject is None else said.counts.get(parsed.subject),
+            "answer": answer.text,
+            "confidence": answer.confidence,
+            "evidence": answer.evidence or None,
+            "count": None if question.subject is None else answer.counts.get(question.subject),
         }
-    return Row(row_id, values, footprint)
+    return Row(row_id, values, record.footprint)
 
 
-def found_row(row_id: str, scene: str, question: str, thing: SceneDetection, point: BaseGeometry | None) -> Row:
-    """A thing that was counted."""
-    values = {
-        "thing": thing.thing,
-        "confidence": thing.confidence,
-        "tile_id": thing.tile.id,
+def detection_values(scene: str, question: str, detection: SceneDetection) -> dict[str, object]:
+    """The values of the point of one object that was counted."""
+    return {
+        "object": detection.label,
+        "confidence": detection.confidence,
+        "tile_id": detection.tile.id,
         "question": question,
         "scene": scene,
     }
-    return Row(row_id, values, point)
+
+
+def scene_result(answers: Sequence[SceneAnswer], footprints: Footprints) -> dict[str, object]:
+    """What the journal keeps of the answers for a scene: with the coordinates of each detection in the output."""
+    points = [[footprints.point(one.x, one.y) for one in answer.detections] for answer in answers]
+    return {
+        "answers": [answer.to_json() for answer in answers],
+        "points": [[None if point is None else [point.x, point.y] for point in own] for own in points],
+    }
+
+
+def recorded_answers(journal: Journal[Answer], scene: int) -> list[SceneAnswer]:
+    """The answers that the journal keeps for a scene."""
+    record = journal.scene(scene)
+    assert record is not None, "a scene with answers is recorded"
+    return [SceneAnswer.from_json(fields, record.grid) for fields in journal.scene_result(scene)["answers"]]
+
+
+def write_layers(
+    session: Session[Answer], questions: Sequence[ParsedQuestion], asked: Sequence[ParsedQuestion]
+) -> None:
+    """Write the answers for all tiles, the detections and the metadata; `asked` are the questions that the engine got.
+
+    Raises:
+        OutputError: the file cannot be written; the journal stays as it is.
+    """
+    journal = session.journal
+    with session.open_output("answers", ANSWER_COLUMNS) as output:
+        output.write(_answer_rows(journal, questions, asked))
+        detections = list(_detection_rows(journal))
+        layer = Layer("detections", DETECTION_COLUMNS, output.layer.crs, "Point")
+        if detections and not output.writer.add_layer(layer, detections):
+            log.warning("detections that are not in the output: %d; a .gpkg has a layer for them", len(detections))
+        output.finish(_metadata(journal))
+
+
+def _answer_rows(
+    journal: Journal[Answer], questions: Sequence[ParsedQuestion], asked: Sequence[ParsedQuestion]
+) -> Iterator[Row]:
+    numbers = [questions.index(question) + 1 for question in asked]
+    for scene_number, scene in journal.scenes():
+        for record in journal.tiles(scene_number):
+            for index, (question, number) in enumerate(zip(asked, numbers, strict=True)):
+                row_id = f"{scene_number + 1}.{number}.{record.tile.id}"
+                yield answer_row(row_id, scene.path, question, record, index)
+
+
+def _detection_rows(journal: Journal[Answer]) -> Iterator[Row]:
+    row_number = 0
+    for number, scene in journal.scenes():
+        points = journal.scene_result(number)["points"]
+        for answer, own_points in zip(recorded_answers(journal, number), points, strict=True):
+            for detection, point in zip(answer.detections, own_points, strict=True):
+                row_number += 1
+                values = detection_values(scene.path, answer.question, detection)
+                yield Row(str(row_number), values, None if point is None else shapely.Point(point))
+
+
+def _metadata(journal: Journal[Answer]) -> dict[str, object]:
+    scenes, failed = list(journal.scenes()), journal.failed_scenes()
+    answers = [
+        {"scene": scene.path, **answer.facts()}
+        for number, scene in scenes
+        for answer in recorded_answers(journal, number)
+    ]
+    return {
+        "scenes": [scene.facts for _, scene in scenes],
+        **({"scenes_failed": failed} if failed else {}),
+        "answers": answers,
+    }
+
+
+def _encode(answer: Answer) -> dict[str, object]:
+    detections = [[d.label, d.x, d.y, d.confidence, d.nms_radius, d.log_count_std] for d in answer.detections]
+    return {
+        "text": answer.text,
+        "confidence": answer.confidence,
+        "evidence": answer.evidence,
+        "counts": dict(answer.counts),
+        "detections": detections,
+        "prompts": dict(answer.prompts),
+    }
+
+
+def _decode(fields: dict[str, Any]) -> Answer:
+    detections = tuple(Detection(*detection) for detection in fields["detections"])
+    return Answer(**{**fields, "detections": detections})
+
+
+ANSWERS = Codec(_encode, _decode)
+"""How answers are recorded in the journal."""

@@ -1,4 +1,4 @@
-"""What stands on the command line of `rsmoe ask` → scenes and questions."""
+"""Arguments of `rsmoe ask` → scenes and questions."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from rsmoe_core.errors import UsageError
 _EXAMPLE = 'such as: rsmoe ask scene.tif "How many ships are there?"'
 
 
-def split_arguments(words: Sequence[str], file: Path | None) -> tuple[list[str], list[str]]:
-    """Scenes and questions; the last word is the question, unless there is a file of them.
+def split_arguments(arguments: Sequence[str], file: Path | None) -> tuple[list[str], list[str]]:
+    """Scenes and questions: the last argument is the question, unless there is a file of questions.
 
     Raises:
         UsageError: there is no question.
     """
     if file is not None:
-        return list(words), read_questions(file)
-    *scenes, question = words
+        return list(arguments), read_questions(file)
+    *scenes, question = arguments
     if not scenes:
         raise UsageError(f"give a question after the scene, or --questions FILE, {_EXAMPLE}")
-    if os.path.exists(question):  # Path.exists fails for questions that are longer than a name may be
+    if os.path.exists(question):  # Path.exists fails for questions that are longer than a file name may be
         raise UsageError(f"{question} looks like a scene; put the question last, in quotes, {_EXAMPLE}")
     return scenes, [question]
 
 
 def read_questions(file: Path) -> list[str]:
-    """The questions in a text file, one a line; blank lines and those that begin with # are left out.
+    """The questions in a text file, one a line, without blank lines and those that begin with #.
 
     Raises:
-        UsageError: the file cannot be read, or holds no question.
+        UsageError: the file cannot be read, or has no question.
     """
     try:
         lines = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines()]
@@ -39,5 +39,5 @@ def read_questions(file: Path) -> list[str]:
         raise UsageError(f"cannot read questions from {file} ({error}); name a text file in UTF-8") from error
     questions = [line for line in lines if line and not line.startswith("#")]
     if not questions:
-        raise UsageError(f"{file} holds no question; write one a line")
+        raise UsageError(f"{file} has no question; write one a line")
     return questions

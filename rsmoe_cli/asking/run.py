@@ -1,154 +1,147 @@
-"""The journey of questions, on one page. A scene is read once, whatever the number of questions.
+"""An asking run: all questions are asked about every tile of every scene; each scene gets one answer to each.
 
-scene → tiles → pictures → batches → engine → TileAnswer → SceneAnswer, with a map of the tiles beside it
+    scenes → tiles → images → batches → engine → journal → TileAnswer → SceneAnswer, and the layers at the end
+
+Each scene is read once, whatever the number of questions.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 from pyproj.exceptions import ProjError
 
-from rsmoe_cli.asking.detections import TileAnswer
-from rsmoe_cli.asking.layer import AnswerMap, open_map
+from rsmoe_cli.asking.evidence import TileAnswer
+from rsmoe_cli.asking.layer import recorded_answers, scene_result, write_layers
 from rsmoe_cli.asking.scene_answer import SceneAnswer, scene_answer
-from rsmoe_cli.formats.output import LONGITUDE_LATITUDE, Output
-from rsmoe_cli.pipeline import run
-from rsmoe_cli.pipeline.run import TileOutput, run_tiles
+from rsmoe_cli.formats.output import LONGITUDE_LATITUDE
+from rsmoe_cli.pipeline.job import SceneJob
+from rsmoe_cli.pipeline.records import TileRecord
+from rsmoe_cli.pipeline.session import OpenedScene, Session
 from rsmoe_cli.pipeline.stats import TileStats
 from rsmoe_cli.raster.georeference import Footprints
 from rsmoe_cli.raster.scene import Scene
-from rsmoe_cli.tiles.grid import Grid, Tile
-from rsmoe_cli.tiles.image import TileImage
-from rsmoe_core.questions.types import ParsedQuestion
+from rsmoe_cli.tiles.grid import Tile
+from rsmoe_core.questions.types import UNPARSED, ParsedQuestion
 from rsmoe_core.types import Answer, Request
 
-_PLACES = 2
-"""Tiles whose longitude and latitude are told."""
-
-
-class Engine(run.Engine, Protocol):
-    """An engine that answers."""
-
-    def answer(self, requests: Sequence[Request]) -> list[Answer]:
-        """Answers in the order of the requests."""
+_MAX_LOCATED = 2
+"""Supporting tiles whose longitude and latitude are given."""
 
 
 @dataclass(frozen=True)
-class Reply:
-    """All answers about one scene."""
+class AskJob(SceneJob):
+    """Which questions are to be asked about which scenes."""
+
+    command: ClassVar[str] = "ask"
+
+    questions: tuple[ParsedQuestion, ...] = ()
+    """In the order in which they are answered."""
+
+    @property
+    def asked(self) -> tuple[ParsedQuestion, ...]:
+        """The questions that an image can answer; if there are none, no engine is needed."""
+        return tuple(question for question in self.questions if question.type != UNPARSED)
+
+    def options(self) -> dict[str, object]:
+        """The options that decide what is in the output."""
+        return {"the questions": [question.text for question in self.questions]}
+
+
+@dataclass(frozen=True)
+class SceneReply:
+    """The answers for one scene."""
 
     scene: str
     """The scene as named by the user."""
     answers: tuple[SceneAnswer, ...]
     """In the order of the questions."""
     seconds: float
-    """Wall time of the scene."""
+    """Wall time of the scene in this run."""
 
 
-def ask_scenes(
-    scenes: Sequence[tuple[Scene, Grid | None]],
-    parsed_questions: Sequence[ParsedQuestion],
-    engine: Engine | None,
-    output: Output | None,
-    progress: bool = False,
-) -> Iterator[Reply]:
-    """Puts all questions to all scenes, one scene after the other; the map is complete when the replies are used up.
+def ask_scenes(session: Session[Answer], job: AskJob) -> Iterator[SceneReply]:
+    """Answer all questions about each scene, one scene after the other; the output is complete after the last reply.
 
-    Without an engine, or for a scene without a grid, no tile is read; that is for questions that no picture answers.
+    A tile that cannot be read or answered does not stop the others, nor does one of several scenes that cannot be
+    opened. What the journal has is not asked again.
 
     Raises:
-        OutputError: the map cannot be written.
+        SceneError: the only scene, or none of several, can be opened.
+        OutputError: the output cannot be written, or a scene has changed since the journal was started.
     """
-    first_crs = scenes[0][0].georeference.crs
-    with nullcontext() if output is None else open_map(output, first_crs, parsed_questions) as answer_map:
-        for scene, grid in scenes:
-            start = time.monotonic()
-            if answer_map is not None:
-                answer_map.begin(scene, grid)
-            answers = ask_scene(scene, grid, parsed_questions, engine, answer_map, progress)
-            if answer_map is not None:
-                answer_map.conclude(answers)
-            yield Reply(scene.path, tuple(answers), round(time.monotonic() - start, 3))
-        if answer_map is not None:
-            answer_map.finish(engine)
+    journal = session.journal
+
+    def is_done(number: int, file_signature: str) -> bool:
+        return journal.is_complete(number, file_signature) and journal.scene_result(number) is not None
+
+    start = time.monotonic()
+    for number, opened in session.scenes(is_done):
+        answers = _ask_scene(session, job, number, opened) if opened is not None else recorded_answers(journal, number)
+        yield SceneReply(job.scenes[number], tuple(answers), round(time.monotonic() - start, 3))
+        start = time.monotonic()
+    if session.output is not None:
+        write_layers(session, job.questions, job.asked)
 
 
-@dataclass
-class _Hearing:
-    """One question, and what was heard about it so far."""
+def _ask_scene(session: Session[Answer], job: AskJob, number: int, opened: OpenedScene) -> list[SceneAnswer]:
+    """The answers for a scene, from what the journal has when its last tile is recorded."""
+    scene, journal = opened.scene, session.journal
 
-    parsed: ParsedQuestion
-    tally: TileStats = field(default_factory=TileStats)
-    heard: list[TileAnswer] = field(default_factory=list)
+    def answer_tiles(requests: Sequence[Request]) -> Sequence[Sequence[Answer]]:
+        assert session.engine is not None, "questions that are asked need an engine"
+        return session.engine.answer(requests)
 
-    def listen(self, told: TileOutput[Answer], said: Answer | str | None) -> None:
-        """One more tile; its picture is not kept."""
-        image = told.result
-        self.tally.count(image, said)
-        if isinstance(image, TileImage) and isinstance(said, Answer):
-            own = image.owned_valid_pixels
-            self.heard.append(TileAnswer(image.tile, said, len(image.pixels), own, own / image.valid_pixels))
-
-
-def ask_scene(
-    scene: Scene,
-    grid: Grid | None,
-    parsed_questions: Sequence[ParsedQuestion],
-    engine: Engine | None,
-    answer_map: AnswerMap | None,
-    progress: bool,
-) -> list[SceneAnswer]:
-    """Puts all questions to every tile that has a valid pixel.
-
-    A tile that cannot be read or asked does not stop the others; the answers are without it, and say so.
-    """
-    hearings = [_Hearing(parsed) for parsed in parsed_questions]
-    open_hearings = [hearing for hearing in hearings if hearing.parsed.type != "unknown"]
-    asked = [hearing.parsed for hearing in open_hearings]
-    if asked and grid is not None and engine is not None:
-        put = _requests(asked, scene.metres_per_pixel)
-        for batch in run_tiles(scene, grid, engine, put, engine.answer, "asking", progress):
-            for told in batch:
-                for index, hearing in enumerate(open_hearings):
-                    hearing.listen(told, told.to(index))
-            if answer_map is not None:
-                answer_map.write(asked, batch)
-    answers = (scene_answer(one.parsed, scene.width, scene.height, one.heard, one.tally) for one in hearings)
-    return [_placed(answer, scene) for answer in answers]
+    session.run_scene(number, opened, answer_tiles, job.asked, scene.metres_per_pixel)
+    records, skipped = list(journal.tiles(number)), journal.stats(number).skipped
+    answers = []
+    for question in job.questions:
+        index = job.asked.index(question) if question in job.asked else None
+        tile_answers, stats = _tile_answers(records, index, skipped)
+        answer = scene_answer(question, scene.width, scene.height, tile_answers, stats)
+        answers.append(_with_coordinates(answer, scene))
+    if opened.footprints is None:
+        journal.drop_outcomes(number)
+    else:
+        journal.finish_scene(number, scene_result(answers, opened.footprints))
+    return answers
 
 
-def _requests(
-    parsed_questions: Sequence[ParsedQuestion], metres_per_pixel: float | None
-) -> Callable[[TileImage], list[Request]]:
-    """Asks all questions about a picture."""
+def _tile_answers(
+    records: Sequence[TileRecord[Answer]], index: int | None, skipped: int
+) -> tuple[list[TileAnswer], TileStats]:
+    """The answers to one of the questions that were asked, in tile order; none to a question that was not."""
+    if index is None:
+        return [], TileStats()
+    tile_answers, stats = [], TileStats(skipped=skipped)
+    for record in records:
+        error = record.outcomes[index].error
+        stats.add("ok" if error is None else "failed", 1, record.owned_valid_pixels)
+        if error is not None:
+            stats.error = stats.error or f"{record.tile.id} {error}"
+        elif (tile_answer := TileAnswer.of(record, index)) is not None:
+            tile_answers.append(tile_answer)
+    return tile_answers, stats
 
-    def requests(image: TileImage) -> list[Request]:
-        metres = image.metres_per_pixel(metres_per_pixel)
-        return [Request(image.pixels, image.valid, parsed, metres) for parsed in parsed_questions]
 
-    return requests
-
-
-def _placed(answer: SceneAnswer, scene: Scene) -> SceneAnswer:
-    """The answer with the places on the globe of the tiles that support it most, if they are known."""
+def _with_coordinates(answer: SceneAnswer, scene: Scene) -> SceneAnswer:
+    """The answer with the coordinates of the tiles that support it most, if they are known."""
     if scene.georeference.crs is None or not answer.supporting:
         return answer
     try:
         globe = Footprints(scene.georeference, LONGITUDE_LATITUDE)
-    except ProjError:  # a system of a building site, say
+    except ProjError:  # a local system without a position on the globe
         return answer
-    places = [place for tile in answer.supporting[:_PLACES] if (place := _place(tile, globe))]
-    return dataclasses.replace(answer, evidence=(*answer.evidence, *filter(None, ["; ".join(places)])))
+    located = [line for tile in answer.supporting[:_MAX_LOCATED] if (line := _coordinates(tile, globe))]
+    return dataclasses.replace(answer, evidence=(*answer.evidence, *filter(None, ["; ".join(located)])))
 
 
-def _place(tile: Tile, globe: Footprints) -> str | None:
-    """Name, longitude and latitude of a tile's middle, to about a metre."""
+def _coordinates(tile: Tile, globe: Footprints) -> str | None:
+    """Name, longitude and latitude of a tile's centre, to about a metre."""
     point = globe.point(tile.x + tile.width / 2, tile.y + tile.height / 2)
     if point is None:
         return None

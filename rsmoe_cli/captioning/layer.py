@@ -1,116 +1,107 @@
-"""The journal of a run → the map of its captions, with where it comes from.
+"""The journal of a captioning run → the layer `captions` and the metadata of the output.
 
-Tile + words → one row of the layer `captions`.
+TileRecord → one row; the columns of the drafts and prompts follow from the model's experts.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
-from types import MappingProxyType
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from pyproj import CRS
-from shapely.geometry.base import BaseGeometry
-
-from rsmoe_cli.atomic import clean_stale
-from rsmoe_cli.formats.base import Row, tile_layer, tile_values
-from rsmoe_cli.formats.output import Output, warn_unplaced
-from rsmoe_cli.pipeline import provenance
-from rsmoe_cli.pipeline.journal import Journal
-from rsmoe_cli.pipeline.run import Engine
+from rsmoe_cli.formats.base import Row, tile_values
+from rsmoe_cli.pipeline.records import Codec, TileRecord
+from rsmoe_cli.pipeline.session import Session
 from rsmoe_cli.pipeline.stats import TileStats
-from rsmoe_cli.tiles.grid import Tile
-from rsmoe_core.types import EXPERTS, Description
+from rsmoe_core.types import Description, Generation
 
-_CHUNK = 500
-"""Rows that are taken out of the journal at a time."""
+LAYER = "captions"
+"""Name of the layer."""
 
 
-def write_map(journal: Journal, output: Output, engine: Engine, prompts: bool) -> None:
-    """Writes the rows of all tiles in their order, one chunk after the other; the file appears when it is whole.
+def caption_columns(experts: Sequence[str], prompts: bool = False, scene: bool = False) -> dict[str, type]:
+    """The columns of the layer and their types; any but scene, tile_id, row, col and status may be null.
 
-    Raises:
-        OutputError: the file cannot be written; the journal stays as it is.
+    `prompts` adds the router's prompt for each expert; `scene` adds the scene, for several scenes in one file.
     """
-    clean_stale(output.path)
-    scenes = dict(journal.scenes())
-    own = next((CRS.from_wkt(scene.crs) for scene in scenes.values() if scene.crs is not None), None)
-    target = output.target(own)
-    columns = {**COLUMNS, **PROMPT_COLUMNS} if prompts else COLUMNS
-    layer = tile_layer("captions", {**SCENE_COLUMN, **columns} if output.together else columns, target, own)
-    with output.open(layer) as sink:
-        held: list[Row] = []
-        for number, row in journal.rows():
-            held.append(_of_scene(row, number, scenes[number].path) if output.together else row)
-            if len(held) == _CHUNK:
-                sink.write(held)
-                held = []
-        sink.write(held)
-        found = [{**scene.facts, **_counts(journal.tally(number))} for number, scene in scenes.items()]
-        several = {"scenes": found, "scenes_lost": journal.lost_scenes(), **_counts(journal.tally())}
-        sink.finish(
-            {
-                **(several if output.together else found[0]),
-                **provenance.of_engine(engine),
-                **provenance.of_file(layer.crs),
-            }
-        )
-    warn_unplaced(journal.tally().unplaced)
-
-
-def _of_scene(row: Row, number: int, path: str) -> Row:
-    """The row among those of other scenes."""
-    return dataclasses.replace(row, id=f"{number + 1}.{row.id}", values={"scene": path, **row.values})
-
-
-def _counts(tally: TileStats) -> dict[str, object]:
     return {
-        "tiles_captioned": tally.told,
-        "tiles_skipped": tally.skipped,
-        "tiles_failed": tally.failed,
-        "coverage": tally.coverage,
-    }
-
-
-COLUMNS: Mapping[str, type] = MappingProxyType(
-    {
+        **({"scene": str} if scene else {}),
         "tile_id": str,  # such as r0003c0012
         "row": int,
         "col": int,
         "caption": str,  # the fused sentence
-        "theme": str,  # drafts of the three experts
-        "objects": str,
-        "relations": str,
-        "confidence": float,  # how sure the engine is of its caption, 0-1
-        "valid_fraction": float,  # valid share of the tile's pixels within the scene; null if it could not be read
-        "status": str,  # ok, or failed
+        **dict.fromkeys(experts, str),  # their drafts
+        "confidence": float,  # geometric mean of the probabilities of the caption's tokens, 0-1
+        "valid_fraction": float,  # share of the tile's pixels within the scene that are valid; null if unreadable
+        "status": str,  # ok or failed
         "error": str,
+        **({f"prompt_{expert}": str for expert in experts} if prompts else {}),
     }
-)
-"""Columns of every output and their types; any but tile_id, row, col and status may be null."""
-
-SCENE_COLUMN: Mapping[str, type] = MappingProxyType({"scene": str})
-"""Column that comes first where several scenes share a map."""
-
-PROMPT_COLUMNS: Mapping[str, type] = MappingProxyType({f"prompt_{expert}": str for expert in EXPERTS})
-"""Columns that `--prompts` adds."""
 
 
-def described(
-    tile: Tile, description: Description, valid_fraction: float | None, footprint: BaseGeometry | None
-) -> Row:
-    """The row of a tile that has a caption."""
-    words = {
+def caption_row(record: TileRecord[Description], scene: tuple[int, str] | None = None) -> Row:
+    """The row of a tile; `scene` is the scene's number, from 0, and its path, for several scenes in one file."""
+    [outcome] = record.outcomes
+    values = tile_values(record.tile, record.valid_fraction, outcome.error)
+    if (description := outcome.value) is not None:
+        values |= {"caption": description.caption, "confidence": description.confidence}
+        values |= {role: draft.text for role, draft in description.drafts.items()}
+        values |= {f"prompt_{role}": prompt for role, prompt in description.prompts.items()}
+    if scene is None:
+        return Row(record.tile.id, values, record.footprint)
+    number, path = scene
+    return Row(f"{number + 1}.{record.tile.id}", {"scene": path, **values}, record.footprint)
+
+
+def write_layer(session: Session[Description], prompts: bool) -> None:
+    """Write the rows of all tiles in their order, and the metadata.
+
+    Raises:
+        OutputError: the file cannot be written; the journal stays as it is.
+    """
+    assert session.engine is not None, "captions need an engine"
+    several = len(session.job.scenes) > 1
+    with session.open_output(LAYER, caption_columns(session.engine.experts, prompts, several)) as output:
+        output.write(_rows(session, several))
+        output.finish(_metadata(session, several))
+
+
+def _rows(session: Session[Description], several: bool) -> Iterator[Row]:
+    for number, scene in session.journal.scenes():
+        for record in session.journal.tiles(number):
+            yield caption_row(record, (number, scene.path) if several else None)
+
+
+def _metadata(session: Session[Description], several: bool) -> Mapping[str, object]:
+    journal = session.journal
+    scenes = [{**scene.facts, **_counts(journal.stats(number))} for number, scene in journal.scenes()]
+    if not several:
+        return scenes[0]
+    return {"scenes": scenes, "scenes_failed": journal.failed_scenes(), **_counts(journal.stats())}
+
+
+def _counts(stats: TileStats) -> dict[str, object]:
+    return {
+        "tiles_captioned": stats.answered,
+        "tiles_skipped": stats.skipped,
+        "tiles_failed": stats.failed,
+        "coverage": stats.coverage,
+    }
+
+
+def _encode(description: Description) -> dict[str, object]:
+    drafts = {role: [draft.text, draft.confidence, draft.tokens] for role, draft in description.drafts.items()}
+    return {
         "caption": description.caption,
-        "theme": description.theme,
-        "objects": description.objects,
-        "relations": description.relations,
+        "drafts": drafts,
         "confidence": description.confidence,
-        **{f"prompt_{expert}": prompt for expert, prompt in description.prompts.items()},
+        "prompts": dict(description.prompts),
     }
-    return Row(tile.id, {**tile_values(tile, valid_fraction), **words}, footprint)
 
 
-def failed(tile: Tile, error: str, valid_fraction: float | None, footprint: BaseGeometry | None) -> Row:
-    """The row of a tile that could not be read or described."""
-    return Row(tile.id, tile_values(tile, valid_fraction, error), footprint)
+def _decode(fields: dict[str, Any]) -> Description:
+    drafts = {role: Generation(*draft) for role, draft in fields["drafts"].items()}
+    return Description(fields["caption"], drafts, fields["confidence"], fields["prompts"])
+
+
+DESCRIPTIONS = Codec(_encode, _decode)
+"""How descriptions are recorded in the journal."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,12 +10,8 @@ import typer
 from rsmoe_cli import console, options
 
 if TYPE_CHECKING:
-    from rsmoe_cli.asking.run import Engine, Reply
-    from rsmoe_cli.formats.output import Output
-    from rsmoe_cli.raster.scene import Scene
-    from rsmoe_cli.tiles.grid import Grid
-
-log = logging.getLogger(__name__)
+    from rsmoe_cli.asking.run import SceneReply
+    from rsmoe_cli.pipeline.run import Engine
 
 
 def ask(
@@ -30,11 +24,10 @@ def ask(
         ),
     ],
     questions: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="Ask what is in this file, one question a line, # for comments.")
+        Path | None,
+        typer.Option(dir_okay=False, help="Ask the questions in this file, one a line; lines with # are comments."),
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="Map of the answers to write: .gpkg, .geojson, .fgb or .parquet.")
-    ] = None,
+    out: options.OptionalOut = None,
     model: options.Model = "nano",
     bands: options.Bands = None,
     tile_size: options.TileSize = None,
@@ -49,92 +42,50 @@ def ask(
     dst_crs: options.DstCrs = None,
     allow_external: options.AllowExternal = False,
     overwrite: options.Overwrite = False,
+    retry_failed: options.RetryFailed = False,
     json: Annotated[bool, typer.Option("--json", help="Print each answer as one JSON object a line.")] = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
     debug: options.Debug = False,
 ) -> None:
-    """Ask about whole scenes: how many, whether, where, more or fewer, what kind of place, rural or urban."""
+    """Ask about whole scenes: how many, whether, where, more or fewer, what scene class, rural or urban.
+
+    To continue a run with --out that was interrupted or killed, run the same command again.
+    """
+    from rsmoe_cli.asking.layer import ANSWERS
     from rsmoe_cli.asking.questions import split_arguments
-    from rsmoe_cli.formats.output import check_output
-    from rsmoe_cli.pipeline.inputs import find_scenes
-    from rsmoe_cli.raster.bands import parse_bands
-    from rsmoe_cli.raster.scene import open_scene
-    from rsmoe_cli.tiles.grid import parse_tile_size
+    from rsmoe_cli.asking.run import AskJob, ask_scenes
+    from rsmoe_cli.pipeline.inputs import TilingOptions, find_scenes
+    from rsmoe_cli.pipeline.job import EngineOptions, OutputOptions
+    from rsmoe_cli.pipeline.session import open_session
     from rsmoe_core.questions.parser import parse_question
 
-    words, texts = split_arguments(scenes, questions)
-    paths = find_scenes(words)
-    parsed_questions = list(dict.fromkeys(parse_question(text) for text in texts))
-    output = check_output(out, *paths, overwrite=overwrite, dst_crs=dst_crs) if out is not None else None
-    chosen = parse_bands(bands) if bands is not None else None
-    sources = [open_scene(path, chosen, stretch, allow_external) for path in paths]
-    if output is not None:
-        for source in sources:
-            output.target(source.georeference.crs, source.path)
-    sizes = [None if tile_size is None else parse_tile_size(tile_size, s.metres_per_pixel) for s in sources]
-
-    # The model comes last: what can be refused is refused before torch is imported. Some questions need none at all.
-    from rsmoe_cli.asking.run import ask_scenes
-    from rsmoe_core.engine import load
-
-    engine = (
-        load(model, device=device, precision=precision)
-        if any(parsed.type != "unknown" for parsed in parsed_questions)
-        else None
-    )
-    if engine is not None and batch_size is not None:
-        engine.batch_size = batch_size
-    _tell_notes(sources, output)
-    grids = [
-        None if engine is None else _grid(source, size, overlap, engine.image_size)
-        for source, size in zip(sources, sizes, strict=True)
-    ]
-    failed = 0
-    for reply in ask_scenes(
-        list(zip(sources, grids, strict=True)),
-        parsed_questions,
-        engine,
-        output,
-        progress=console.shows_progress(),
-    ):
-        _print(reply, engine, json, headed=len(sources) * len(parsed_questions) > 1)
-        failed += max(answer.failed for answer in reply.answers)
-    if output is not None:
-        console.print_note(str(output.path))
-    if failed:
-        log.warning("failed tiles: %d; the answers are without them", failed)
-        raise typer.Exit(console.SOME_FAILED)
+    paths, texts = split_arguments(scenes, questions)
+    tiling = TilingOptions(bands, stretch, tile_size, overlap, allow_external)
+    job = AskJob(find_scenes(paths), tiling, tuple(dict.fromkeys(map(parse_question, texts))))
+    load = EngineOptions(model, device, precision, batch_size).load if job.asked else None
+    output_options = OutputOptions(out, dst_crs, overwrite, retry_failed)
+    with open_session(job, load, output_options, ANSWERS, progress=console.shows_progress()) as session:
+        for reply in ask_scenes(session, job):
+            if json:
+                _print_json(reply, session.engine)
+            else:
+                _print_text(reply, headings=len(job.scenes) * len(job.questions) > 1)
+        if session.output is not None:
+            console.print_note(str(session.output.path))
+        if session.finish("the answers are without them"):
+            raise typer.Exit(console.SOME_FAILED)
 
 
-def _grid(scene: Scene, size: int | None, overlap: int | None, image_size: int) -> Grid:
-    """The grid of a scene; tiles overlap, so that most things are seen whole by one of them."""
-    from rsmoe_cli.tiles.grid import Grid, fitting_tile_size
-
-    shared = (size or image_size) // 4 if overlap is None else overlap
-    side = size or fitting_tile_size(scene.width, scene.height, image_size, shared)
-    return Grid(scene.width, scene.height, side, shared)
+def _print_text(reply: SceneReply, headings: bool) -> None:
+    for answer in reply.answers:
+        console.print_result(f"{reply.scene}: {answer.question}\n{answer}\n" if headings else str(answer))
 
 
-def _tell_notes(scenes: Sequence[Scene], output: Output | None) -> None:
-    for scene in scenes:
-        notes = scene.notes if output is None else (*scene.notes, *output.notes(scene.georeference.crs))
-        for note in notes:
-            log.warning("%s%s", f"{scene.path}: " if len(scenes) > 1 else "", note)
-
-
-def _print(reply: Reply, engine: Engine | None, as_json: bool, headed: bool) -> None:
-    """The answers about a scene, on stdout; headed by scene and question where there are several."""
+def _print_json(reply: SceneReply, engine: Engine | None) -> None:
     import json
 
+    model = {"model": engine.name if engine else None, "model_revision": engine.revision if engine else None}
     for answer in reply.answers:
-        if as_json:
-            made_by = {
-                "model": engine.name if engine else None,
-                "model_revision": engine.revision if engine else None,
-                "seconds": reply.seconds,
-            }
-            line = {"scene": reply.scene, **answer.facts(), **made_by}
-            typer.echo(json.dumps(line, ensure_ascii=False, allow_nan=False))
-        else:
-            console.print_result(f"{reply.scene}: {answer.question}\n{answer}\n" if headed else str(answer))
+        line = {"scene": reply.scene, **answer.facts(), **model, "seconds": reply.seconds}
+        typer.echo(json.dumps(line, ensure_ascii=False, allow_nan=False))

@@ -1,4 +1,6 @@
-"""An SQLite file that one process has to itself. What is in it is safe on the disk; the lock dies with the process."""
+"""An SQLite database that one process has to itself. A committed change is safe on the disk; the lock ends with the
+process.
+"""
 
 from __future__ import annotations
 
@@ -11,66 +13,69 @@ from rsmoe_cli.errors import OutputError
 
 
 class Database:
-    """The file; it is made with its tables where it is not there yet."""
+    """A database file, created with its tables where it does not exist yet; or a database in memory."""
 
-    def __init__(self, path: Path, purpose: str, tables: str, layout: int) -> None:
-        """`purpose` is what the file is for, in a few words; a file whose tables have another `layout` is not read.
+    def __init__(self, path: Path | None, purpose: str, tables: str, layout: int) -> None:
+        """Without a path it is in memory. `purpose` names what the file belongs to; `layout` is the version of the
+        tables.
 
         Raises:
-            OutputError: another process has the file, or it cannot be read or written.
+            OutputError: another process is using the file, it has another layout, or it cannot be read or written.
         """
         self.path, self._purpose = path, purpose
-        with self._telling():
-            self._base = sqlite3.connect(path, timeout=0)
+        with self._sqlite_errors():
+            self._connection = sqlite3.connect(path or ":memory:", timeout=0)
             for setting in ("locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = FULL"):
-                self._base.execute(f"PRAGMA {setting}")
-            [[there]] = self._base.execute("SELECT count(*) FROM sqlite_master")
-            if not there:
-                self._base.executescript(f"BEGIN; {tables} PRAGMA user_version = {layout}; COMMIT;")
-            [[found]] = self._base.execute("PRAGMA user_version")
+                self._connection.execute(f"PRAGMA {setting}")
+            [[table_count]] = self._connection.execute("SELECT count(*) FROM sqlite_master")
+            if not table_count:
+                self._connection.executescript(f"BEGIN; {tables} PRAGMA user_version = {layout}; COMMIT;")
+            [[found]] = self._connection.execute("PRAGMA user_version")
         if found != layout:
             self.close()
-            raise OutputError(f"{path} was written by another rsmoe; finish with that one, or remove it")
+            raise OutputError(f"{path} was written by another version of rsmoe; finish with that version, or remove it")
 
     def read(self, query: str, *values: object) -> sqlite3.Cursor:
-        """The lines that a query finds, one at a time."""
-        with self._telling():
-            return self._base.execute(query, values)
+        """The rows that a query finds, one at a time."""
+        with self._sqlite_errors():
+            return self._connection.execute(query, values)
 
     @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """Takes what is done in the block as a whole or not at all; it is safe on the disk when the block has ended.
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All changes of the block are committed, or none; they are safe on the disk when the block has ended.
 
         Raises:
             OutputError: the disk is full, or the file is gone.
         """
-        if not self.path.exists():
-            raise OutputError(f"{self.path} has vanished while it was in use; start the command again")
-        with self._telling(), self._base:
-            yield self._base
+        if self.path is not None and not self.path.exists():
+            raise OutputError(f"{self.path} was removed while it was in use; start the command again")
+        with self._sqlite_errors(), self._connection:
+            yield self._connection
 
     def close(self) -> None:
-        """Gives the file free; as often as one neighbours."""
-        self._base.close()
+        """Release the file; further calls have no effect."""
+        self._connection.close()
 
     def remove(self) -> None:
-        """Closes the file and removes it."""
+        """Close the file and remove it."""
         self.close()
-        for suffix in ("", "-wal", "-shm"):
-            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+        if self.path is not None:
+            for suffix in ("", "-wal", "-shm"):
+                self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
 
     @contextmanager
-    def _telling(self) -> Iterator[None]:
+    def _sqlite_errors(self) -> Iterator[None]:
+        """SQLite's errors become an OutputError with a remedy."""
         try:
             yield
         except sqlite3.Error as error:
-            code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without what SQLite adds in the higher bits
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the higher bits hold SQLite's extended codes
             if code == sqlite3.SQLITE_BUSY:
-                said = f"another run has the {self._purpose}; wait for it, or choose another one"
+                message = f"another run is using the {self._purpose}; wait for it, or choose another one"
             elif code == sqlite3.SQLITE_NOTADB:
-                said = f"{self.path} is not what its name says; remove it, or choose another output"
-            elif code == sqlite3.SQLITE_CANTOPEN:
-                said = f"cannot write into {self.path.parent}; choose another folder"
+                message = f"{self.path} is not a journal of rsmoe; remove it, or choose another output"
+            elif code == sqlite3.SQLITE_CANTOPEN and self.path is not None:
+                message = f"cannot write into {self.path.parent}; choose another folder"
             else:
-                said = f"cannot write {self.path}: {error}; make room, and the same command goes on where it was"
-            raise OutputError(said) from error
+                message = f"cannot write {self.path}: {error}; free some space, and run the same command to continue"
+            raise OutputError(message) from error

@@ -1,6 +1,6 @@
 """Tiles → batches → engine → results: how captioning and asking run the tiles of one scene.
 
-    Scene, Grid ──read_tiles──▶ TileImage | TileFailure ──batches──▶ Engine ──▶ TileOutput, TileOutput, ... in tile order
+    Scene, Grid ──read_tiles──▶ TileImage | TileFailure ──batches──▶ Engine ──▶ TileOutput, in tile order
 
 An error is a value: a tile that cannot be read, or for which the engine fails, does not stop the others.
 """
@@ -16,10 +16,10 @@ from tqdm import tqdm
 
 from rsmoe_cli.raster.dataset import first_line
 from rsmoe_cli.raster.scene import Scene
-from rsmoe_cli.tiles.grid import Grid, Tile
+from rsmoe_cli.tiles.grid import Grid
 from rsmoe_cli.tiles.image import TileFailure, TileImage, TileResult
 from rsmoe_cli.tiles.prefetch import ReadingLog
-from rsmoe_cli.tiles.reader import DETAIL, read_tiles
+from rsmoe_cli.tiles.reader import OVERSAMPLING, read_tiles
 from rsmoe_core.questions.types import ParsedQuestion
 from rsmoe_core.types import Answer, Description, Request
 
@@ -124,7 +124,7 @@ def run_tiles(job: TileJob[Value]) -> Iterator[list[TileOutput[Value]]]:
         desc=job.progress_label,
         disable=not job.progress_label,
     )
-    results = read_tiles(job.scene, job.grid, DETAIL * job.engine.image_size, wanted=wanted, log=job.reading_log)
+    results = read_tiles(job.scene, job.grid, OVERSAMPLING * job.engine.image_size, wanted=wanted, log=job.reading_log)
     with bar:
         for batch in batches(results, lambda: job.engine.batch_size):
             outcomes = iter(predict(job.predict, [job.request(result) for result in batch if _is_visible(result)]))
@@ -147,7 +147,7 @@ def batches(results: Iterable[TileResult], batch_size: Callable[[], int]) -> Ite
 def predict(
     call: Callable[[Sequence[Request]], Sequence[Sequence[Value]]], requests: Sequence[Request]
 ) -> list[tuple[Outcome[Value], ...]]:
-    """The outcomes of each request. A batch that fails is retried request by request, and those question by question."""
+    """The outcomes of each request. What fails is retried request by request, then question by question."""
     if not requests:
         return []
     try:

@@ -1,4 +1,4 @@
-"""Fixtures for the scene side."""
+"""Fixtures for the command line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.cli.fakes import FakeEngine
 
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
-    """A fake engine that `rsmoe_core.load` gives for every name."""
+    """A fake engine that `rsmoe_core.load` returns for every model."""
     fake = FakeEngine()
     monkeypatch.setattr("rsmoe_core.load", lambda name, **_: fake, raising=False)
     return fake

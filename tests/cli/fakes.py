@@ -1,4 +1,4 @@
-"""A small engine for tests of the scene side: what it says follows from the colours of the picture."""
+"""A small engine for tests of the command line: what it returns follows from the colours of the image."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rsmoe_core.types import EXPERTS, Answer, Description, Detection, Request
+from rsmoe_core.questions.types import UNPARSED, ParsedQuestion
+from rsmoe_core.roles import DEFAULT_EXPERTS
+from rsmoe_core.types import Answer, Description, Detection, Generation, Request
+
+DRAFTS = {"theme": "a colour", "objects": "pixels", "relations": "side by side"}
 
 
 class FakeEngine:
-    """Describes a picture by its mean colour, and takes every bright spot in it for a ship.
+    """Captions an image with its mean colour, and takes every bright spot in it for a ship.
 
-    A picture whose first pixel is `poison` breaks the batch it is in.
+    An image whose first pixel is `poison` makes the call fail, and so does a question with `poison_word` in it.
     """
 
     name = "fake"
@@ -21,26 +25,49 @@ class FakeEngine:
     device = "cpu"
     dtype = "float32"
 
-    def __init__(self, image_size: int = 32, batch_size: int = 4, poison: tuple[int, int, int] | None = None) -> None:
+    def __init__(
+        self,
+        image_size: int = 32,
+        batch_size: int = 4,
+        poison: tuple[int, int, int] | None = None,
+        poison_word: str | None = None,
+        experts: tuple[str, ...] = DEFAULT_EXPERTS,
+    ) -> None:
         self.image_size = image_size
         self.batch_size = batch_size
         self.poison = poison
+        self.poison_word = poison_word
+        self.experts = experts
         self.batches: list[int] = []
         self.requests: list[Request] = []
 
     def describe(self, requests: Sequence[Request]) -> list[Description]:
-        self._look(requests)
-        return [_describe(request) for request in requests]
+        self._start(requests)
+        return [self._describe(request) for request in requests]
 
-    def answer(self, requests: Sequence[Request]) -> list[Answer]:
-        self._look(requests)
-        return [_answer(request) for request in requests]
+    def answer(self, requests: Sequence[Request]) -> list[tuple[Answer, ...]]:
+        self._start(requests)
+        return [tuple(_answer(request, question) for question in request.questions) for request in requests]
 
-    def _look(self, requests: Sequence[Request]) -> None:
+    def _start(self, requests: Sequence[Request]) -> None:
         self.batches.append(len(requests))
         if self.poison is not None and any(tuple(request.image[0, 0]) == self.poison for request in requests):
-            raise RuntimeError("poisoned picture\nwith a second line")
+            raise RuntimeError("poisoned image\nwith a second line")
+        texts = [question.text for request in requests for question in request.questions]
+        if self.poison_word is not None and any(self.poison_word in text for text in texts):
+            raise RuntimeError("poisoned question")
         self.requests.extend(requests)
+
+    def _describe(self, request: Request) -> Description:
+        _check(request)
+        assert not request.questions
+        red, green, blue = request.image[request.valid].mean(axis=0)
+        return Description(
+            caption=f"mean colour {red:.0f} {green:.0f} {blue:.0f}",
+            drafts={expert: Generation(DRAFTS.get(expert, f"draft of {expert}"), 0.5, 2) for expert in self.experts},
+            confidence=0.5,
+            prompts={expert: f"prompt for {expert}" for expert in self.experts},
+        )
 
 
 def _check(request: Request) -> None:
@@ -52,36 +79,22 @@ def _check(request: Request) -> None:
     assert request.valid.any(), "blank tiles are not for the engine"
 
 
-def _describe(request: Request) -> Description:
+def _answer(request: Request, question: ParsedQuestion) -> Answer:
+    """Ships are the bright spots; there is nothing else; the scene class is the strongest colour."""
     _check(request)
-    red, green, blue = request.image[request.valid].mean(axis=0)
-    return Description(
-        caption=f"mean colour {red:.0f} {green:.0f} {blue:.0f}",
-        theme="a colour",
-        objects="pixels",
-        relations="side by side",
-        confidence=0.5,
-        prompts={expert: f"prompt for {expert}" for expert in EXPERTS},
-    )
-
-
-def _answer(request: Request) -> Answer:
-    """Ships are the bright spots; of anything else there is nothing; places are called by their strongest colour."""
-    _check(request)
-    assert request.parsed is not None
-    assert request.parsed.type != "unknown", "nobody can answer that"
-    things = [thing for thing in (request.parsed.subject, request.parsed.compared_with) if thing is not None]
-    spots = bright_spots(request.image) if "ship" in things else []
-    found = tuple(Detection("ship", x, y, 0.9, nms_radius=4) for x, y in spots)
-    counts = {thing: float(len(found)) if thing == "ship" else 0.0 for thing in things}
-    texts = {"count": str(len(found)), "presence": "yes" if found else "no"}
+    assert question.type != UNPARSED, "no engine can answer that"
+    labels = [label for label in (question.subject, question.compared_with) if label is not None]
+    spots = bright_spots(request.image) if "ship" in labels else []
+    detections = tuple(Detection("ship", x, y, 0.9, nms_radius=4) for x, y in spots)
+    counts = {label: float(len(detections)) if label == "ship" else 0.0 for label in labels}
+    texts = {"count": str(len(detections)), "presence": "yes" if detections else "no"}
     colour = ("red place", "green place", "blue place")[int(request.image[request.valid].mean(axis=0).argmax())]
-    text = texts.get(request.parsed.type, colour)
-    return Answer(text, 0.9, f"{len(found)} bright spots", counts, found)
+    text = texts.get(question.type, colour)
+    return Answer(text, 0.9, f"{len(detections)} bright spots", counts, detections)
 
 
 def bright_spots(image: NDArray[np.uint8]) -> list[tuple[float, float]]:
-    """Middles of connected groups of pixels that are almost white, as x and y."""
+    """Centres of connected groups of pixels that are almost white, as x and y."""
     left = {(int(x), int(y)) for y, x in np.argwhere(image.min(axis=2) > 240)}
     spots = []
     while left:

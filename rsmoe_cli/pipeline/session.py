@@ -1,0 +1,276 @@
+"""One run of captioning or asking, from the arguments to the output.
+
+with open_session(job, load_engine, output_options, codec) as session:
+    for number, opened in session.scenes(is_done):     # each scene is opened once; what is recorded is skipped
+        session.run_scene(number, opened, ...)         # every batch is recorded
+    with session.open_output(...) as output: ...
+    session.finish(...)
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Generic
+
+from pyproj import CRS
+
+from rsmoe_cli.atomic import clean_stale
+from rsmoe_cli.errors import OutputError, SceneError
+from rsmoe_cli.formats.base import Layer, Row, Writer, tile_layer
+from rsmoe_cli.formats.output import Output, check_output, warn_unplaced
+from rsmoe_cli.pipeline import provenance
+from rsmoe_cli.pipeline.inputs import checked_scene
+from rsmoe_cli.pipeline.job import OutputOptions, SceneJob
+from rsmoe_cli.pipeline.journal import Journal, journal_path, open_journal
+from rsmoe_cli.pipeline.records import Codec, SceneRecord, TileRecord
+from rsmoe_cli.pipeline.run import Engine, TileJob, Value, run_tiles
+from rsmoe_cli.raster.georeference import Footprints
+from rsmoe_cli.raster.scene import Scene
+from rsmoe_cli.tiles.grid import Grid
+from rsmoe_cli.tiles.prefetch import ReadingLog
+from rsmoe_core.errors import RsmoeError, UsageError
+from rsmoe_core.questions.types import ParsedQuestion
+from rsmoe_core.types import Request
+
+log = logging.getLogger(__name__)
+
+_CHUNK = 500
+"""Rows that are written at a time."""
+
+
+@dataclass(frozen=True, eq=False)
+class OpenedScene:
+    """A scene that is to be run."""
+
+    scene: Scene
+    grid: Grid | None
+    """None where the run needs no engine."""
+    footprints: Footprints | None
+    """In the reference system of the output; None where there is no output."""
+
+
+@dataclass
+class RunTimer:
+    """How long a run takes, and what for."""
+
+    start: float = field(default_factory=time.monotonic)
+    first_batch: float = 0.0
+    """Seconds until the first batch was recorded; 0 before that."""
+    reading: ReadingLog = field(default_factory=ReadingLog)
+
+    @property
+    def seconds(self) -> float:
+        """Since the start."""
+        return time.monotonic() - self.start
+
+
+@contextmanager
+def open_session(
+    job: SceneJob,
+    load_engine: Callable[[], Engine] | None,
+    options: OutputOptions,
+    codec: Codec[Value],
+    progress: bool = False,
+) -> Iterator[Session[Value]]:
+    """Check the output, open the journal and the first scene, and only then load the engine, which takes longest.
+
+    `load_engine` is None where no engine is needed. The first scene that cannot be opened is no error yet if there are
+    others.
+
+    Raises:
+        SceneError: the only scene cannot be opened.
+        UsageError: options that are impossible, or that do not suit the first scene.
+        OutputError: the output cannot be written, or its journal belongs to another run.
+    """
+    if options.retry_failed and options.overwrite:
+        raise UsageError("--overwrite discards what --retry-failed keeps; choose one of them")
+    if options.retry_failed and options.path is None:
+        raise UsageError("--retry-failed needs the output of an earlier run; name it with --out")
+    output = None
+    if options.path is not None:
+        may_exist = options.overwrite or options.retry_failed or journal_path(options.path).exists()
+        output = check_output(options.path, *job.scenes, overwrite=may_exist, dst_crs=options.dst_crs)
+    with open_journal(options.path, codec) as journal:
+        first = _open_first(job, output)
+        engine = load_engine() if load_engine is not None else None
+        journal.begin(job.settings(engine, options.dst_crs), options.overwrite, options.retry_failed)
+        yield Session(job, engine, output, journal, first, progress)
+
+
+def _open_first(job: SceneJob, output: Output | None) -> Scene | RsmoeError:
+    """The first scene; or the error, if there are other scenes and the options are not to blame."""
+    try:
+        scene = job.tiling.open(job.scenes[0])
+        if output is not None:
+            output.target(scene.georeference.crs, scene.path)
+    except RsmoeError as error:
+        if len(job.scenes) == 1 or isinstance(error, UsageError):
+            raise
+        return error
+    return scene
+
+
+class Session(Generic[Value]):
+    """A run whose journal is open; `Value` is what the engine returns for each image or question."""
+
+    def __init__(
+        self,
+        job: SceneJob,
+        engine: Engine | None,
+        output: Output | None,
+        journal: Journal[Value],
+        first: Scene | RsmoeError,
+        progress: bool,
+    ) -> None:
+        self.job, self.engine, self.output, self.journal = job, engine, output, journal
+        self._first, self._progress = first, progress
+        self.timer = RunTimer()
+        self.resumed = journal.count()
+        """Tiles that an earlier run had done."""
+
+    def scenes(self, is_done: Callable[[int, str], bool]) -> Iterator[tuple[int, OpenedScene | None]]:
+        """Number the scenes from 0 and open them in order, one at a time, without those that are done already.
+
+        `is_done` says so of a scene by its number and the signature of its files.
+
+        One of several scenes that cannot be opened is recorded as failed, and passed over.
+
+        Raises:
+            SceneError: the only scene, or none of several, can be opened.
+        """
+        for number, path in enumerate(self.job.scenes):
+            try:
+                opened = self._open(number, path, is_done)
+            except RsmoeError as error:
+                if len(self.job.scenes) == 1:
+                    raise
+                log.warning("left out: %s", error)
+                self.journal.fail_scene(number, path, str(error))
+                continue
+            yield number, opened
+        if len(self.journal.failed_scenes()) == len(self.job.scenes):
+            raise SceneError(f"none of the {len(self.job.scenes)} scenes can be opened; the warnings above say why")
+
+    def run_scene(
+        self,
+        number: int,
+        opened: OpenedScene,
+        predict: Callable[[Sequence[Request]], Sequence[Sequence[Value]]],
+        questions: tuple[ParsedQuestion, ...] = (),
+        metres_per_pixel: float | None = None,
+        facts: Mapping[str, object] | None = None,
+    ) -> None:
+        """Run the engine on the tiles of a scene that are not recorded yet, and record them.
+
+        `facts` are added to the entries of the scene in the metadata; the rest is as in `TileJob`.
+
+        Raises:
+            OutputError: the scene has changed since it was recorded, or the journal cannot be written.
+        """
+        scene, grid = opened.scene, opened.grid
+        crs = scene.georeference.crs
+        done = self.journal.begin_scene(
+            number,
+            SceneRecord(
+                path=scene.path,
+                file_signature=scene.file_signature,
+                crs=None if crs is None else crs.to_wkt(),
+                facts={**provenance.of_scene(scene, grid), **(facts or {})},
+                grid=grid,
+            ),
+        )
+        if grid is None or self.engine is None:
+            return
+        label = self.job.command if self._progress else ""
+        job = TileJob(scene, grid, self.engine, predict, questions, metres_per_pixel, done, label, self.timer.reading)
+        for batch in run_tiles(job):
+            self.journal.add_tiles(number, [TileRecord.of(tile, opened.footprints) for tile in batch])
+            self.timer.first_batch = self.timer.first_batch or self.timer.seconds
+
+    @contextmanager
+    def open_output(self, name: str, columns: Mapping[str, type]) -> Iterator[LayerWriter]:
+        """A writer for the main layer of the output, which appears when the block ends well.
+
+        Raises:
+            OutputError: the file cannot be written; the journal stays as it is.
+        """
+        assert self.output is not None, "this run has no output"
+        self.journal.begin_output()
+        clean_stale(self.output.path)
+        scenes = [scene for _, scene in self.journal.scenes()]
+        scene_crs = next((CRS.from_wkt(scene.crs) for scene in scenes if scene.crs is not None), None)
+        layer = tile_layer(name, columns, self.output.target(scene_crs), scene_crs)
+        try:
+            with self.output.open(layer) as writer:
+                layer_writer = LayerWriter(writer, layer, self.engine)
+                yield layer_writer
+        except OutputError as error:
+            raise OutputError(f"{error} What is done is recorded; run the same command again to continue") from error
+        warn_unplaced(layer_writer.unplaced)
+
+    def finish(self, hint: str) -> bool:
+        """End the run: log what failed, and remove the journal unless it is needed to retry that.
+
+        `hint` says where the user finds more about failed tiles. Returns whether anything failed.
+        """
+        failed_tiles, failed_scenes = self.journal.stats().failed, len(self.journal.failed_scenes())
+        if failed_tiles:
+            log.warning("failed tiles: %d; %s", failed_tiles, hint)
+        if failed_scenes:
+            where = "the metadata say why" if self.output is not None else "the warnings above say why"
+            log.warning("scenes left out: %d; %s", failed_scenes, where)
+        failed = bool(failed_tiles or failed_scenes)
+        if failed and self.output is not None:
+            log.warning("%s is kept for --retry-failed; otherwise remove it", journal_path(self.output.path))
+        self.journal.finish()
+        return failed
+
+    def _open(self, number: int, path: str, is_done: Callable[[int, str], bool]) -> OpenedScene | None:
+        if number == 0:
+            if isinstance(self._first, RsmoeError):
+                raise self._first
+            scene = self._first
+            if is_done(number, scene.file_signature):
+                return None
+        else:
+            with checked_scene(path, self.job.tiling.allow_external) as file:
+                if is_done(number, file.signature):
+                    return None
+                scene = self.job.tiling.read(file)
+        crs, output = scene.georeference.crs, self.output
+        footprints = None if output is None else Footprints(scene.georeference, output.target(crs, path))
+        grid = None if self.engine is None else self.job.tiling.grid(scene, self.engine.image_size)
+        for note in (*scene.notes, *(output.notes(crs) if output is not None else ())):
+            log.warning("%s%s", f"{path}: " if len(self.job.scenes) > 1 else "", note)
+        return OpenedScene(scene, grid, footprints)
+
+
+@dataclass
+class LayerWriter:
+    """Writes the layers of an output."""
+
+    writer: Writer
+    layer: Layer
+    """The main layer."""
+    engine: Engine | None
+    unplaced: int = 0
+    """Rows of the main layer without a geometry, so far."""
+
+    def write(self, rows: Iterable[Row]) -> None:
+        """Write rows of the main layer, with few of them in memory."""
+        chunk: list[Row] = []
+        for row in rows:
+            self.unplaced += row.geometry is None
+            chunk.append(row)
+            if len(chunk) == _CHUNK:
+                self.writer.write(chunk)
+                chunk = []
+        self.writer.write(chunk)
+
+    def finish(self, metadata: Mapping[str, object]) -> None:
+        """Complete the file, with entries about the file, the engine and what else is given."""
+        self.writer.finish({**provenance.of_file(self.layer.crs), **provenance.of_engine(self.engine), **metadata})
