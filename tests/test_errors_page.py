@@ -37,7 +37,7 @@ def test_its_exit_code_is_as_the_page_says(
     def refuse(*_: object, **__: object) -> None:
         raise kind("no; do this")
 
-    monkeypatch.setattr("rsmoe_cli.formats.output.check_output", refuse)
+    monkeypatch.setattr("rsmoe_cli.pipeline.inputs.find_scenes", refuse)
     result = CliRunner().invoke(app, ["caption", "a.tif", "-o", str(tmp_path / "out.gpkg")])
     assert result.exit_code == int(TABLE[kind.__name__])
     assert result.stderr == "error: no; do this\n"

@@ -55,7 +55,7 @@ def test_errors_become_one_line_and_an_exit_code(
     def refuse(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("rsmoe_cli.formats.output.check_output", refuse)
+    monkeypatch.setattr("rsmoe_cli.pipeline.inputs.find_scenes", refuse)
     result = rsmoe("caption", "a.tif", "-o", "out.gpkg")
     assert result.exit_code == code
     assert result.stdout == ""
@@ -70,7 +70,7 @@ def test_unexpected_errors_are_one_line_too_and_a_traceback_with_debug(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("quite\nunthinkable")
 
-    monkeypatch.setattr("rsmoe_cli.formats.output.check_output", fail)
+    monkeypatch.setattr("rsmoe_cli.pipeline.inputs.find_scenes", fail)
     result = rsmoe("caption", "a.tif", "-o", "out.gpkg")
     assert result.exit_code == 1
     line = "error: unexpected RuntimeError: quite unthinkable; run again with --debug and report it\n"

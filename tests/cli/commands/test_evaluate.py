@@ -11,7 +11,7 @@ from PIL import Image
 from typer.testing import Result
 
 from rsmoe_core.checkpoint.load import save_model
-from rsmoe_core.types import EXPERTS
+from rsmoe_core.roles import DEFAULT_EXPERTS
 from tests.tiny import make_tiny
 
 Cli = Callable[..., Result]
@@ -20,21 +20,27 @@ pytestmark = pytest.mark.usefixtures("no_java")
 
 @pytest.fixture
 def evaluate(rsmoe: Cli, karpathy_folder: Path) -> Cli:
+    """`rsmoe evaluate captions` of a tiny model, or another command where its name is given first."""
     save_model(make_tiny(), Path("model"))
-    return lambda *arguments: rsmoe("evaluate", "--model", "model", "--data", karpathy_folder, *arguments)
+
+    def run(*arguments: object) -> Result:
+        command, *rest = arguments if arguments and arguments[0] in ("answers", "scenes") else ("captions", *arguments)
+        return rsmoe("evaluate", command, "--model", "model", "--data", karpathy_folder, *rest)
+
+    return run
 
 
 @pytest.fixture
-def asked(tmp_path: Path) -> Path:
-    """Two pictures with questions, and answers to three of the four in `answers.jsonl`."""
-    folder = tmp_path / "asked"
+def questions_folder(tmp_path: Path) -> Path:
+    """Two images with questions, and answers to three of the four in `answers.jsonl`."""
+    folder = tmp_path / "questions"
     folder.mkdir()
     rows, answers = [], []
     for name, trees, ships in (("a", "yes", "two"), ("b", "no", "5")):
         (folder / f"{name}.png").touch()
         questions = [
-            {"text": "are there trees?", "answer": trees, "kind": "presence"},
-            {"text": "how many ships are there?", "answer": ships, "kind": "count"},
+            {"text": "are there trees?", "answer": trees, "type": "presence"},
+            {"text": "how many ships are there?", "answer": ships, "type": "count"},
         ]
         rows.append({"image": f"{name}.png", "split": "test", "questions": questions})
         answers.append({"image": f"{name}.png", "question": questions[0]["text"], "answer": "Yes.", "confidence": 0.9})
@@ -49,7 +55,7 @@ def test_json_is_the_only_thing_on_stdout(evaluate: Cli, karpathy_folder: Path) 
     assert result.exit_code == 0, result.stderr
     found = json.loads(result.stdout)
     assert (found["model"], found["data"], found["split"]) == ("model", str(karpathy_folder), "test")
-    assert (found["pictures"], found["tokenizer"]) == (4, "simple")
+    assert (found["images"], found["tokenizer"]) == (4, "simple")
     assert set(found["scores"]) == set(found["baseline"]) == {f"BLEU-{n}" for n in range(1, 5)} | {"ROUGE-L", "CIDEr"}
     assert set(found["interval_95"]) == {"ROUGE-L", "CIDEr"}
     assert len(found["revision"]) == 12
@@ -58,23 +64,23 @@ def test_json_is_the_only_thing_on_stdout(evaluate: Cli, karpathy_folder: Path) 
 def test_the_table_is_for_people(evaluate: Cli) -> None:
     result = evaluate("--limit", "3")
     assert result.exit_code == 0, result.stderr
-    assert "test: 3 pictures" in result.stdout
+    assert "test: 3 images" in result.stdout
     assert "CIDEr" in result.stdout
-    assert "is near a road .' said of every picture" in result.stdout
+    assert "is near a road .' for every image" in result.stdout
 
 
-def test_predictions_hold_what_everyone_said(evaluate: Cli) -> None:
-    result = evaluate("--json", "--predictions", "said.jsonl", "--batch-size", "3")
+def test_saved_predictions_hold_all_that_was_generated(evaluate: Cli) -> None:
+    result = evaluate("--json", "--save-predictions", "predictions.jsonl", "--batch-size", "3")
     assert result.exit_code == 0, result.stderr
-    rows = [json.loads(line) for line in Path("said.jsonl").read_text(encoding="utf-8").splitlines()]
+    rows = [json.loads(line) for line in Path("predictions.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [row["image"] for row in rows] == [f"{scene}_91.jpg" for scene in ("pond", "airport", "river", "forest")]
     for row in rows:
-        assert set(row["prompts"]) == {"theme", "objects", "relations"}
-        assert {"caption", "theme", "objects", "relations", "confidence"} <= set(row)
+        assert set(row) == {"image", "caption", "confidence", "drafts", "prompts", "references"}
+        assert set(row["drafts"]) == set(row["prompts"]) == set(DEFAULT_EXPERTS)
         assert len(row["references"]) == 5
 
 
-def test_the_contact_sheet_is_a_picture(evaluate: Cli) -> None:
+def test_the_contact_sheet_is_an_image(evaluate: Cli) -> None:
     assert evaluate("--json", "--sheet", "sheet.png").exit_code == 0
     with Image.open("sheet.png") as sheet:
         assert sheet.width > 1000
@@ -82,12 +88,12 @@ def test_the_contact_sheet_is_a_picture(evaluate: Cli) -> None:
 
 
 def test_ablation_is_one_table_of_the_model_without_each_part(evaluate: Cli) -> None:
-    names = ["whole", "no router", *(f"no {e}" for e in EXPERTS), *(f"{e} alone" for e in EXPERTS)]
+    names = ["full model", "no router", *(f"no {e}" for e in DEFAULT_EXPERTS), *(f"{e} alone" for e in DEFAULT_EXPERTS)]
     names += ["join instead of fusion", "stage 1 only"]
     found = json.loads(evaluate("--json", "--ablate").stdout)
-    assert list(found["ablation"]) == names
-    assert found["ablation"]["whole"] == {"scores": found["scores"], "interval_95": found["interval_95"]}
-    _, table = evaluate("--ablate").stdout.split("Without each part")
+    assert list(found["ablations"]) == names
+    assert found["ablations"]["full model"] == {"scores": found["scores"], "interval_95": found["interval_95"]}
+    _, table = evaluate("--ablate").stdout.split("Ablations")
     rows = [line.split(" | ")[0].strip("| ") for line in table.splitlines() if line.startswith("| ")]
     assert rows[1:] == names
 
@@ -95,136 +101,160 @@ def test_ablation_is_one_table_of_the_model_without_each_part(evaluate: Cli) -> 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("--split", "dev"), 1, "no picture in split 'dev'; it has: test, train"),
+        (("--split", "dev"), 1, "no image in split 'dev'; it has: test, train"),
         (("--tokenizer", "moses"), 2, "simple, ptb"),
         (("--tokenizer", "ptb"), 2, "need Java"),
         (("--model", "nowhere"), 2, "no model 'nowhere'"),
         (("--data", "nowhere"), 1, "no such folder"),
-        (("--predictions", "nowhere/said.jsonl"), 2, "no folder nowhere"),
+        (("--save-predictions", "nowhere/predictions.jsonl"), 2, "no folder nowhere"),
         (("--device", "toaster"), 2, "--device cpu"),
         (("--markdown", "nowhere/results.md"), 2, "no folder nowhere"),
-        (("--captions", "said.jsonl"), 2, "--model has no meaning with --captions; leave out one of them"),
-        (("--scenes", "--ablate"), 2, "--ablate has no meaning with --scenes"),
-        (("--scenes", "--spice"), 2, "--spice has no meaning with --scenes"),
+        (("--predictions", "some.jsonl"), 2, "--model has no meaning with --predictions; leave out one of them"),
+        (("scenes", "--save-predictions", "nowhere/some.jsonl"), 2, "give another --save-predictions"),
         (("--spice",), 2, "SPICE needs Java"),
     ],
 )
-def test_what_cannot_be_scored_is_refused_in_one_line(
-    evaluate: Cli, arguments: tuple[str, ...], code: int, message: str
-) -> None:
-    result = evaluate("--json", *arguments)
+def test_errors_are_one_line(evaluate: Cli, arguments: tuple[str, ...], code: int, message: str) -> None:
+    result = evaluate(*arguments, "--json")
     assert result.exit_code == code
     assert result.stdout == ""
     assert len(result.stderr.splitlines()) == 1
     assert message in result.stderr
 
 
-def test_pictures_that_were_left_out_are_named(evaluate: Cli, karpathy_folder: Path) -> None:
+def test_images_that_were_left_out_are_named(evaluate: Cli, karpathy_folder: Path) -> None:
     (karpathy_folder / "test" / "pond_91.jpg").unlink()
     result = evaluate("--json")
-    assert json.loads(result.stdout)["pictures"] == 3
+    assert json.loads(result.stdout)["images"] == 3
     assert "left out: " in result.stderr
     assert "pond_91.jpg is missing" in result.stderr
 
 
-def test_a_stage_1_model_is_refused(rsmoe: Cli, karpathy_folder: Path) -> None:
+def test_a_stage_1_model_is_an_error(rsmoe: Cli, karpathy_folder: Path) -> None:
     save_model(make_tiny(experts=False), Path("model"))
-    result = rsmoe("evaluate", "--model", "model", "--data", karpathy_folder)
+    result = rsmoe("evaluate", "captions", "--model", "model", "--data", karpathy_folder)
     assert result.exit_code == 1
     assert "train stage 2" in result.stderr
 
 
-def test_predictions_cannot_be_a_folder(evaluate: Cli) -> None:
-    assert evaluate("--predictions", "model").exit_code == 2
+def test_predictions_cannot_be_saved_to_a_folder(evaluate: Cli) -> None:
+    assert evaluate("--save-predictions", "model").exit_code == 2
 
 
-def test_answers_of_any_program_are_scored(rsmoe: Cli, asked: Path) -> None:
-    result = rsmoe("evaluate", "--data", asked, "--answers", "answers.jsonl", "--json")
+def test_options_of_captions_belong_to_no_other_command(evaluate: Cli) -> None:
+    for option in ("--ablate", "--spice", "--sheet", "--tokenizer"):
+        for command in ("answers", "scenes"):
+            result = evaluate(command, option)
+            assert result.exit_code == 2
+            assert option in result.stderr
+
+
+def test_answers_of_any_program_are_scored(rsmoe: Cli, questions_folder: Path) -> None:
+    result = rsmoe("evaluate", "answers", "--data", questions_folder, "--predictions", "answers.jsonl", "--json")
     assert result.exit_code == 0, result.stderr
     found = json.loads(result.stdout)
-    assert (found["answers"], found["pictures"], found["left_out"]) == ("answers.jsonl", 2, 0)
+    assert (found["predictions"], found["images"], found["left_out"]) == ("answers.jsonl", 2, 0)
     assert found["scores"]["overall_accuracy"] == 1 / 4
     assert found["scores"]["unanswered"] == 1
     assert found["scores"]["counts"]["mae"] == 1
-    assert found["baseline"]["kinds"]["presence"] == {"questions": 2, "accuracy": 0.5}
+    assert found["baseline"]["types"]["presence"] == {"questions": 2, "accuracy": 0.5}
 
 
-def test_lines_of_answers_that_cannot_be_used_are_told_and_counted(rsmoe: Cli, asked: Path) -> None:
+def test_lines_of_answers_that_cannot_be_used_are_reported_and_counted(rsmoe: Cli, questions_folder: Path) -> None:
     with Path("answers.jsonl").open("a") as file:
         file.write('{"image": "c.png", "question": "why?", "answer": "yes"}\n')
-    result = rsmoe("evaluate", "--data", asked, "--answers", "answers.jsonl")
+    result = rsmoe("evaluate", "answers", "--data", questions_folder, "--predictions", "answers.jsonl")
     assert result.exit_code == 0, result.stderr
-    assert "left out: answers.jsonl:4: no picture 'c.png' in split 'test'" in result.stderr
+    assert "left out: answers.jsonl:4: no image 'c.png' in split 'test'" in result.stderr
     assert "unanswered: 1; lines left out: 1" in result.stdout
-    assert "4 questions about 2 pictures" in result.stdout
+    assert "4 questions about 2 images" in result.stdout
     assert "Counts: 2 questions, 1 unreadable" in result.stdout
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("--answers", "nowhere.jsonl"), 2, "no file nowhere.jsonl"),
-        (("--answers", "answers.jsonl", "--captions", "answers.jsonl"), 2, "--captions has no meaning with --answers"),
-        (("--answers", "answers.jsonl", "--model", "nano"), 2, "--model has no meaning with --answers"),
-        (("--captions", "answers.jsonl"), 1, "no sentences"),
-        (("--scenes",), 1, "no picture in split 'test' has a scene"),
+        (("answers", "--predictions", "nowhere.jsonl"), 2, "no file nowhere.jsonl"),
+        (("answers", "--predictions", "answers.jsonl", "--model", "nano"), 2, "--model has no meaning with --pred"),
+        (("scenes", "--predictions", "answers.jsonl", "--precision", "bf16"), 2, "--precision has no meaning with"),
+        (("captions", "--predictions", "answers.jsonl", "--ablate"), 2, "--ablate has no meaning with --predictions"),
+        (
+            ("captions", "--predictions", "answers.jsonl", "--save-predictions", "other.jsonl"),
+            2,
+            "--save-predictions has no meaning with --predictions",
+        ),
+        (("captions", "--predictions", "answers.jsonl"), 1, "no captions"),
+        (("scenes",), 1, "no image in split 'test' has a scene class"),
     ],
 )
-def test_what_questions_cannot_be_scored_by_is_refused(
-    rsmoe: Cli, asked: Path, arguments: tuple[str, ...], code: int, message: str
+def test_errors_with_predictions_are_one_line(
+    rsmoe: Cli, questions_folder: Path, arguments: tuple[str, ...], code: int, message: str
 ) -> None:
-    result = rsmoe("evaluate", "--data", asked, *arguments)
+    command, *rest = arguments
+    result = rsmoe("evaluate", command, "--data", questions_folder, *rest)
     assert (result.exit_code, result.stdout) == (code, "")
     assert len(result.stderr.splitlines()) == 1
     assert message in result.stderr
 
 
+def test_the_answers_of_a_model_are_scored(evaluate: Cli, questions_folder: Path) -> None:
+    for name, brightness in (("a", 50), ("b", 200)):
+        Image.new("RGB", (64, 64), (brightness, brightness, brightness)).save(questions_folder / f"{name}.png")
+    result = evaluate("answers", "--data", questions_folder, "--json")
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert (found["model"], found["images"], found["left_out"]) == ("model", 2, 0)
+    assert (found["scores"]["questions"], found["scores"]["unanswered"]) == (4, 0)
+    assert found["majority_baseline"] == {"answers": {"presence": "yes", "count": "2"}, "median_count": 2}
+
+
 def test_captions_from_a_file_score_as_those_of_the_model(evaluate: Cli, rsmoe: Cli, karpathy_folder: Path) -> None:
-    spoken = json.loads(evaluate("--json", "--predictions", "said.jsonl").stdout)
-    read = json.loads(rsmoe("evaluate", "--data", karpathy_folder, "--captions", "said.jsonl", "--json").stdout)
-    sources = {name: spoken.pop(name) for name in ("model", "revision")}
-    assert (sources["model"], read.pop("captions")) == ("model", "said.jsonl")
-    assert read == spoken
-    lines = Path("said.jsonl").read_text().splitlines()
-    Path("said.jsonl").write_text("\n".join(lines[1:]))
-    incomplete = rsmoe("evaluate", "--data", karpathy_folder, "--captions", "said.jsonl")
+    by_model = json.loads(evaluate("--json", "--save-predictions", "saved.jsonl").stdout)
+    command = ("evaluate", "captions", "--data", karpathy_folder, "--predictions", "saved.jsonl")
+    read = json.loads(rsmoe(*command, "--json").stdout)
+    source = {name: by_model.pop(name) for name in ("model", "revision")}
+    assert (source["model"], read.pop("predictions")) == ("model", "saved.jsonl")
+    assert read == by_model
+    lines = Path("saved.jsonl").read_text().splitlines()
+    Path("saved.jsonl").write_text("\n".join(lines[1:]))
+    incomplete = rsmoe(*command)
     assert incomplete.exit_code == 1
-    assert "no caption for 1 of 4 pictures, such as pond_91.jpg" in incomplete.stderr
+    assert "no caption for 1 of 4 images, such as pond_91.jpg" in incomplete.stderr
 
 
-def test_kinds_of_places_are_scored(evaluate: Cli) -> None:
-    found = json.loads(evaluate("--scenes", "--json").stdout)
+def test_scene_classes_are_scored(evaluate: Cli) -> None:
+    found = json.loads(evaluate("scenes", "--json").stdout)
     assert set(found["classes"]) == {"pond", "airport", "river", "forest"}
-    assert (found["overall"]["pictures"], found["baseline"]) == (4, 1 / 4)
-    result = evaluate("--scenes")
+    assert (found["overall"]["images"], found["baseline"]) == (4, 1 / 4)
+    result = evaluate("scenes")
     assert result.exit_code == 0, result.stderr
     assert "named by the theme" in result.stdout
-    assert "Commonest mistakes" in result.stdout
+    assert "Most frequent mistakes" in result.stdout
 
 
-def test_the_markdown_says_how_it_was_made(evaluate: Cli, karpathy_folder: Path) -> None:
+def test_the_markdown_has_its_provenance(evaluate: Cli, karpathy_folder: Path) -> None:
     result = evaluate("--limit", "3", "--ablate", "--markdown", "results.md")
     assert result.exit_code == 0, result.stderr
     text = Path("results.md").read_text(encoding="utf-8")
-    assert text.startswith("# model on pictures, test: 3 pictures\n")
+    assert text.startswith("# model on pictures, test: 3 images\n")
     command = f"--data {karpathy_folder} --model model --limit 3 --ablate --markdown results.md"
-    assert f"```console\nrsmoe evaluate {command}\n```" in text
+    assert f"```console\nrsmoe evaluate captions {command}\n```" in text
     revision = json.loads(evaluate("--json").stdout)["revision"]
     assert f"model model; revision {revision}; rsmoe " in text
-    for title in ("## Captions", "## Without each part", "## Kinds of place"):
+    for title in ("## Captions", "## Ablations", "## Scene classes"):
         assert title in text
 
 
-def test_files_are_scored_without_torch(
-    asked: Path, karpathy_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_predictions_are_scored_without_torch(
+    questions_folder: Path, karpathy_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     captions = [{"image": f"{scene}_91.jpg", "caption": scene} for scene in ("pond", "airport", "river", "forest")]
     Path("captions.jsonl").write_text("\n".join(map(json.dumps, captions)))
     runs = (
-        ["--data", str(asked), "--answers", "answers.jsonl"],
-        ["--data", str(karpathy_folder), "--captions", "captions.jsonl", "--scenes", "--markdown", "results.md"],
-        ["--data", str(karpathy_folder), "--captions", "captions.jsonl"],
+        ["answers", "--data", str(questions_folder), "--predictions", "answers.jsonl"],
+        ["scenes", "--data", str(karpathy_folder), "--predictions", "captions.jsonl", "--markdown", "results.md"],
+        ["captions", "--data", str(karpathy_folder), "--predictions", "captions.jsonl"],
     )
     code = f"""
 import shutil, sys

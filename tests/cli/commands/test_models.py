@@ -22,7 +22,7 @@ def model(tmp_path: Path) -> Path:
     return tmp_path / "model"
 
 
-def test_list_names_what_ships(rsmoe: Cli) -> None:
+def test_list_names_the_built_in_models(rsmoe: Cli) -> None:
     result = rsmoe("models", "list")
     assert result.exit_code == 0
     assert "nano" in result.stdout
@@ -49,8 +49,8 @@ def test_an_exported_model_captions_like_the_one_it_was_made_from(rsmoe: Cli, mo
     assert result.exit_code == 0, result.stderr
     assert result.stdout == ""
     lines = result.stderr.splitlines()
-    assert lines[-1].startswith("8 pictures: the same prompts, drafts and captions, merged and unmerged")
-    assert len([line for line in lines if line.startswith("both say: ")]) == 8
+    assert lines[-1].startswith("8 images: the same prompts, drafts and captions, merged and unmerged")
+    assert len([line for line in lines if line.startswith("both forms: ")]) == 8
     scene = rgb(tmp_path / "scene.tif")
     texts = []
     for name in ("model", "merged"):
@@ -61,7 +61,7 @@ def test_an_exported_model_captions_like_the_one_it_was_made_from(rsmoe: Cli, mo
     assert texts[0] == texts[1]
 
 
-def test_an_export_that_says_something_else_leaves_nothing_behind(
+def test_an_export_with_other_captions_leaves_nothing_behind(
     rsmoe: Cli, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     merged, other = lora.merged, make_tiny(seed=1)
@@ -82,7 +82,7 @@ def test_an_export_that_says_something_else_leaves_nothing_behind(
         (("export", "model", "-o", "stage1"), 1, "stage1: exists already"),
     ],
 )
-def test_refusals_are_one_line(rsmoe: Cli, model: Path, arguments: tuple[str, ...], code: int, message: str) -> None:
+def test_errors_are_one_line(rsmoe: Cli, model: Path, arguments: tuple[str, ...], code: int, message: str) -> None:
     save_model(make_tiny(experts=False), Path("stage1"))
     result = rsmoe("models", *arguments)
     assert result.exit_code == code
@@ -91,7 +91,7 @@ def test_refusals_are_one_line(rsmoe: Cli, model: Path, arguments: tuple[str, ..
     assert not Path("merged").exists()
 
 
-def test_a_merged_model_is_not_trained_on(rsmoe: Cli, model: Path, karpathy_folder: Path) -> None:
+def test_a_merged_model_cannot_be_trained(rsmoe: Cli, model: Path, karpathy_folder: Path) -> None:
     assert rsmoe("models", "export", "model", "-o", "merged").exit_code == 0
     result = rsmoe("finetune", "merged", "--data", karpathy_folder, "-o", "mine")
     assert result.exit_code == 1
