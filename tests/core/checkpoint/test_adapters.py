@@ -1,8 +1,7 @@
-"""Model folders from strangers: what they hold is looked at, and nothing of it is executed or fetched."""
+"""Model folders from unknown sources: their files are checked, and nothing in them is executed or fetched."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import shutil
@@ -14,34 +13,23 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from rsmoe_core.checkpoint.adapters import SETTINGS, read_adapters
+from rsmoe_core.checkpoint.adapters import ADAPTER_WEIGHTS, ADAPTERS, SETTINGS, read_adapters
 from rsmoe_core.checkpoint.inference import load_for_inference
-from rsmoe_core.checkpoint.load import load_config, load_model, save_model
+from rsmoe_core.checkpoint.load import load_config, load_model
 from rsmoe_core.errors import ModelError
 from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.model.tokenizer import FILE_NAME
-from rsmoe_core.roles import ADAPTER_WEIGHTS, ADAPTERS
-from tests.core.conftest import make_tiny
 
-Reading = Callable[[Path], RSMoE]
+Read = Callable[[Path], RSMoE]
 both = pytest.mark.parametrize("read", [load_for_inference, load_model])
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    model = make_tiny()
-    model.config = dataclasses.replace(model.config, decoding=dataclasses.replace(model.config.decoding, beams=1))
-    folder = tmp_path_factory.mktemp("models") / "whole"
-    save_model(model, folder)
-    return folder
-
-
 @pytest.fixture
-def folder(whole: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(whole, tmp_path / "copy"))
+def folder(tiny_folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_folder, tmp_path / "copy"))
 
 
-def settings(folder: Path, **changes: Any) -> None:
+def change_settings(folder: Path, **changes: Any) -> None:
     path = folder / ADAPTERS / "theme" / SETTINGS
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
@@ -64,23 +52,38 @@ def settings(folder: Path, **changes: Any) -> None:
         {"something_new": 1},
     ],
 )
-def test_an_adapter_is_a_plain_one_with_the_models_settings(folder: Path, changes: dict[str, Any]) -> None:
-    settings(folder, **changes)
+def test_only_a_plain_adapter_with_the_settings_of_the_model_is_read(folder: Path, changes: dict[str, Any]) -> None:
+    change_settings(folder, **changes)
     with pytest.raises(ModelError, match=rf"theme/adapter_config\.json: is no plain adapter .*{next(iter(changes))}"):
         read_adapters(folder, load_config(folder))
 
 
 @both
 @pytest.mark.parametrize("content", ["[]", "", "{", '{"r": 1, "r": 2}', '{"r": NaN}', " " * 2**21])
-def test_damaged_settings_are_refused(folder: Path, read: Reading, content: str) -> None:
+def test_damaged_settings_are_refused(folder: Path, read: Read, content: str) -> None:
     (folder / ADAPTERS / "theme" / SETTINGS).write_text(content)
     with pytest.raises(ModelError, match=r"theme/adapter_config\.json: damaged"):
         read(folder)
 
 
 @both
+def test_a_missing_adapter_is_named(folder: Path, read: Read) -> None:
+    (folder / ADAPTERS / "relations" / ADAPTER_WEIGHTS).unlink()
+    with pytest.raises(ModelError, match="lacks relations"):
+        read(folder)
+
+
+@both
+def test_a_damaged_adapter_is_refused_in_one_line(folder: Path, read: Read) -> None:
+    (folder / ADAPTERS / "objects" / ADAPTER_WEIGHTS).write_bytes(b"\0" * 40)
+    with pytest.raises(ModelError, match=r"objects/adapter_model\.safetensors: missing or damaged") as caught:
+        read(folder)
+    assert "\n" not in str(caught.value)
+
+
+@both
 @pytest.mark.parametrize("file", ["model.safetensors", f"{ADAPTERS}/fusion/{ADAPTER_WEIGHTS}"])
-def test_a_weight_that_is_no_number_is_refused(folder: Path, read: Reading, file: str) -> None:
+def test_a_weight_that_is_not_a_number_is_refused(folder: Path, read: Read, file: str) -> None:
     state = load_file(folder / file)
     first = next(key for key, value in state.items() if value.is_floating_point())
     state[first] = state[first].float()
@@ -91,8 +94,8 @@ def test_a_weight_that_is_no_number_is_refused(folder: Path, read: Reading, file
 
 
 @both
-def test_sizes_are_compared_before_there_is_memory_for_them(folder: Path, read: Reading) -> None:
-    """The configuration asks for 69 GB of embeddings, which no machine that runs the tests should try to hold."""
+def test_sizes_are_compared_before_memory_is_allocated(folder: Path, read: Read) -> None:
+    """The configuration asks for 65 GB of embeddings."""
     values = json.loads((folder / "config.json").read_text())
     values["language"] |= {"hidden_size": 16_384, "vocab_size": 1_000_000}
     (folder / "config.json").write_text(json.dumps(values))
@@ -101,7 +104,7 @@ def test_sizes_are_compared_before_there_is_memory_for_them(folder: Path, read: 
 
 
 @both
-def test_a_link_out_of_the_folder_is_not_followed(folder: Path, tmp_path: Path, read: Reading) -> None:
+def test_a_link_out_of_the_folder_is_not_followed(folder: Path, tmp_path: Path, read: Read) -> None:
     shutil.move(folder / "model.safetensors", tmp_path / "secret")
     os.symlink(tmp_path / "secret", folder / "model.safetensors")
     with pytest.raises(ModelError, match="is a link out of the model folder"):
@@ -118,14 +121,14 @@ def test_the_links_of_the_hubs_cache_are_followed(folder: Path, tmp_path: Path) 
 
 
 @both
-def test_what_is_no_file_is_not_opened(folder: Path, read: Reading) -> None:
+def test_a_named_pipe_is_not_opened(folder: Path, read: Read) -> None:
     os.mkfifo(folder / "more.json")
     with pytest.raises(ModelError, match="is no ordinary file"):
         read(folder)
 
 
 @both
-def test_code_in_a_folder_is_never_run(folder: Path, tmp_path: Path, read: Reading) -> None:
+def test_code_in_a_folder_is_never_run(folder: Path, tmp_path: Path, read: Read) -> None:
     for name in ("modeling.py", "__init__.py", "tokenizer.py", "conftest.py", f"{ADAPTERS}/theme/adapter.py"):
         (folder / name).write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
     torch.save({}, folder / "pytorch_model.bin")
@@ -145,7 +148,7 @@ def test_code_in_a_folder_is_never_run(folder: Path, tmp_path: Path, read: Readi
         {"model": None},
     ],
 )
-def test_a_tokenizer_of_another_kind_is_refused(folder: Path, read: Reading, change: dict[str, Any]) -> None:
+def test_a_tokenizer_of_another_kind_is_refused(folder: Path, read: Read, change: dict[str, Any]) -> None:
     path = folder / FILE_NAME
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(ModelError, match=r"tokenizer\.json"):
@@ -153,7 +156,7 @@ def test_a_tokenizer_of_another_kind_is_refused(folder: Path, read: Reading, cha
 
 
 @both
-def test_a_token_that_the_model_does_not_know_is_refused(folder: Path, read: Reading) -> None:
+def test_a_token_that_the_model_does_not_know_is_refused(folder: Path, read: Read) -> None:
     path = folder / FILE_NAME
     content = json.loads(path.read_text())
     content["added_tokens"].append({**content["added_tokens"][0], "id": 10**6, "content": "<more>"})

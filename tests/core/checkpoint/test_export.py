@@ -1,4 +1,4 @@
-"""Merged copies say what the adapters say, or the export is refused."""
+"""The merged form generates what the adapters generate, or the export is refused."""
 
 from __future__ import annotations
 
@@ -6,44 +6,56 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
+from safetensors.torch import load_file
 
-from rsmoe_core.checkpoint.export import PICTURES, export_merged
-from rsmoe_core.checkpoint.load import load_model, save_model
+from rsmoe_core.checkpoint.export import IMAGES, export_merged
+from rsmoe_core.checkpoint.load import save_model
 from rsmoe_core.engine import load
 from rsmoe_core.errors import ModelError
 from rsmoe_core.inference.ablations import ablations
 from rsmoe_core.model import lora
-from rsmoe_core.types import Request
+from rsmoe_core.model.rsmoe import RSMoE
+from rsmoe_core.types import Description, Request
 from tests.tiny import make_tiny, wake
 
 
-def test_both_forms_say_the_same_whoever_speaks(tmp_path: Path, images: list[np.ndarray]) -> None:
+def texts(descriptions: list[Description]) -> list[tuple[object, ...]]:
+    return [
+        (one.caption, {name: draft.text for name, draft in one.drafts.items()}, dict(one.prompts))
+        for one in descriptions
+    ]
+
+
+def test_both_forms_generate_the_same_texts_in_every_role(tmp_path: Path, images: list[np.ndarray]) -> None:
     model, source, target = make_tiny(), tmp_path / "model", tmp_path / "merged"
     wake(model.vision)
     save_model(model, source)
-    said = export_merged(source, target)
-    assert len(said) == PICTURES
-    assert len({text.confidence for text in said}) == PICTURES, "pictures that look alike would prove little"
+    described = export_merged(source, target)
+    assert len(described) == IMAGES
+    assert len({one.confidence for one in described}) == IMAGES, "images that look alike would prove little"
     requests = [Request(image) for image in images]
-    ablation_list = ablations(model.config.experts)
-    before, after = (load(folder, device="cpu").compare(requests, ablation_list) for folder in (source, target))
-    for ablation, one, other in zip(ablation_list, before, after, strict=True):
-        assert [(d.caption, d.objects, dict(d.prompts)) for d in one] == [
-            (d.caption, d.objects, dict(d.prompts)) for d in other
-        ], ablation.name
+    compared = ablations(model.config.experts)
+    before, after = (load(folder, device="cpu").compare(requests, compared) for folder in (source, target))
+    for ablation, by_adapters, by_copies in zip(compared, before, after, strict=True):
+        assert texts(by_adapters) == texts(by_copies), ablation.name
 
 
-def test_the_card_goes_along(tmp_path: Path) -> None:
-    save_model(make_tiny(), tmp_path / "model")
+def test_the_model_card_is_copied(tmp_path: Path, tiny_model: RSMoE) -> None:
+    save_model(tiny_model, tmp_path / "model")
     (tmp_path / "model" / "README.md").write_text("# tiny\n")
     export_merged(tmp_path / "model", tmp_path / "merged", half=True)
     assert (tmp_path / "merged" / "README.md").read_text() == "# tiny\n"
-    matrices = [value for value in load_model(tmp_path / "merged").language.copies.parameters() if value.ndim > 1]
-    assert all(torch.equal(value, value.half().float()) for value in matrices)
 
 
-def test_a_copy_that_says_something_else_is_refused(
+def test_matrices_are_stored_in_half_precision_on_demand(tmp_path: Path, tiny_folder: Path) -> None:
+    export_merged(tiny_folder, tmp_path / "merged", half=True)
+    copies = sorted((tmp_path / "merged" / "experts").glob("*/model.safetensors"))
+    assert len(copies) == 5
+    formats = {(value.ndim > 1, str(value.dtype)) for path in copies for value in load_file(path).values()}
+    assert formats == {(True, "torch.float16"), (False, "torch.float32")}
+
+
+def test_a_copy_that_generates_another_text_is_refused(
     tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     merged, other = lora.merged, make_tiny(seed=1)
@@ -52,10 +64,11 @@ def test_a_copy_that_says_something_else_is_refused(
         export_merged(tiny_folder, tmp_path)
 
 
-def test_what_has_no_adapters_is_not_exported(tiny_folder: Path, tmp_path: Path) -> None:
-    save_model(make_tiny(experts=False), tmp_path / "stage1")
+def test_a_model_without_adapters_is_not_exported(tiny_folder: Path, tiny_stage_1: RSMoE, tmp_path: Path) -> None:
+    save_model(tiny_stage_1, tmp_path / "stage1")
+    with pytest.raises(ModelError, match="no adapters to merge"):
+        export_merged(tmp_path / "stage1", tmp_path / "again")
     export_merged(tiny_folder, tmp_path / "merged")
-    for name in ("stage1", "merged"):
-        with pytest.raises(ModelError, match="no adapters to merge"):
-            export_merged(tmp_path / name, tmp_path / "again")
+    with pytest.raises(ModelError, match="adapters merged for good"):
+        export_merged(tmp_path / "merged", tmp_path / "again")
     assert not (tmp_path / "again").exists()

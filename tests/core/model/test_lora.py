@@ -1,57 +1,77 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
-from rsmoe_core.errors import ModelError
+from rsmoe_core.checkpoint.adapters import ADAPTER_WEIGHTS, SETTINGS
 from rsmoe_core.model import lora
-from rsmoe_core.model.language.generation import write
-from rsmoe_core.model.language.llama import answer_loss
+from rsmoe_core.model.language.llama import TransformersDecoders, answer_loss
 from rsmoe_core.model.rsmoe import RSMoE
-from rsmoe_core.roles import BASE, roles
-from rsmoe_core.training.examples import Row, pack
-from tests.core.conftest import make_tiny
+from rsmoe_core.roles import BASE
+from rsmoe_core.training.examples import TrainingExample, pack
+from tests.tiny import make_tiny
 
 PROMPT = "describe the picture"
 
 
-def say(model: RSMoE, roles: list[str] | None, rows: int) -> list[tuple[int, ...]]:
-    tokens = torch.randn(1, 4, 32, generator=torch.Generator().manual_seed(5)).expand(rows, -1, -1)
-    return [w.ids for w in write(model.language, model.tokenizer, tokens, [PROMPT] * rows, max_tokens=8, roles=roles)]
+@pytest.fixture(scope="module")
+def switched() -> RSMoE:
+    """The same model as `tiny_model`; generating from it changes which of its adapters is active."""
+    return make_tiny()
+
+
+def vision_tokens() -> torch.Tensor:
+    return torch.randn(1, 4, 32, generator=torch.Generator().manual_seed(5))
+
+
+def generate(model: RSMoE, role: str) -> tuple[int, ...]:
+    """The ids that the model in training form generates in a role."""
+    language = lora.SwitchedRole(model.language, role) if model.has_experts else model.language
+    decoders = TransformersDecoders({role: language}, model.tokenizer.pad)
+    prompt, eos = model.tokenizer.prompt_ids(PROMPT), model.tokenizer.eos
+    return decoders.generate(vision_tokens(), [prompt], [role], 8, eos)[0].ids
+
+
+def generate_all(model: RSMoE) -> list[tuple[int, ...]]:
+    return [generate(model, role) for role in model.roles]
 
 
 def loss(model: RSMoE) -> torch.Tensor:
-    tokens = torch.randn(1, 4, 32, generator=torch.Generator().manual_seed(5))
-    return answer_loss(model.language, tokens, pack(model.tokenizer, [[Row(None, PROMPT, "trees", 1.0)]]), dropout=0.0)
+    rows = pack(model.tokenizer, [[TrainingExample(BASE, PROMPT, "trees", 1.0)]])
+    return answer_loss(model.language, vision_tokens(), rows, dropout=0.0)
 
 
-def test_roles_speak_in_order() -> None:
-    assert roles(("a", "b")) == ("router", "a", "b", "fusion")
+def adapter_names(parameters: Sequence[tuple[str, torch.nn.Parameter]]) -> set[str]:
+    return {key.split(".")[-2] for key, _ in parameters}
 
 
-def test_a_batch_of_mixed_roles_equals_each_role_alone() -> None:
-    model = make_tiny()
-    roles = [*model.roles, BASE, "theme"]
-    alone = [say(model, [role], 1)[0] for role in roles]
-    assert len(set(alone)) > 3, "random adapters should say different things"
-    assert say(model, roles, len(roles)) == alone
-    assert alone[1] == alone[-1]
+def test_a_switched_role_generates_what_its_merged_weights_generate(tiny_model: RSMoE, switched: RSMoE) -> None:
+    prompt, eos = tiny_model.tokenizer.prompt_ids(PROMPT), tiny_model.tokenizer.eos
+    copies = {role: lora.merged(tiny_model.language, role) for role in tiny_model.roles}
+    merged = TransformersDecoders(copies, tiny_model.tokenizer.pad)
+    rows, tokens = len(copies), vision_tokens().expand(len(copies), -1, -1)
+    expected = [s.ids for s in merged.generate(tokens, [prompt] * rows, list(copies), 8, eos)]
+    assert generate_all(switched) == expected
+    assert len(set(expected)) > 3, "random adapters should generate different texts"
 
 
 def test_adapters_start_equal_to_the_stage_1_model() -> None:
     model = make_tiny(experts=False)
-    before, base_loss = say(model, None, 1)[0], loss(model).item()
+    before, base_loss = generate(model, BASE), loss(model).item()
     model.add_experts()
     model.eval()
-    assert say(model, list(model.roles), len(model.roles)) == [before] * len(model.roles)
+    assert generate_all(model) == [before] * len(model.roles)
     for role in model.roles:
         lora.activate(model.language, role)
         assert loss(model).item() == base_loss
 
 
-def test_no_role_is_the_language_model_without_adapters() -> None:
+def test_without_a_role_no_adapter_is_active() -> None:
     model = make_tiny(experts=False)
     base = loss(model).item()
     model.add_experts()
@@ -70,51 +90,42 @@ def test_only_the_active_role_takes_gradients() -> None:
     model = make_tiny()
     lora.activate(model.language, "objects")
     loss(model).backward()
-    moved = {name.split(".")[-2] for name, p in model.language.named_parameters() if p.grad is not None}
-    assert moved == {"objects"}
+    with_gradient = [(name, p) for name, p in model.language.named_parameters() if p.grad is not None]
+    assert adapter_names(with_gradient) == {"objects"}
 
 
-def test_parameters_belong_to_the_named_adapters() -> None:
-    model = make_tiny()
-    chosen = lora.parameters_of(model.language, ["theme", "fusion"])
-    assert {key.split(".")[-2] for key, _ in chosen} == {"theme", "fusion"}
-    layers, targets = model.config.language.layers, len(model.config.lora.targets)
-    assert len(chosen) == 2 * layers * targets * 2  # adapters, layers, places, the two factors
-    assert lora.parameters_of(model.language, ["model", "layers"]) == []
+def test_parameters_belong_to_the_named_adapters(tiny_model: RSMoE) -> None:
+    chosen = lora.parameters_of(tiny_model.language, ["theme", "fusion"])
+    assert adapter_names(chosen) == {"theme", "fusion"}
+    layers, targets = tiny_model.config.language.layers, len(tiny_model.config.lora.targets)
+    assert len(chosen) == 2 * layers * targets * 2  # adapters, layers, linear layers, the two factors
+    assert lora.parameters_of(tiny_model.language, ["model", "layers"]) == []
 
 
-def test_all_other_parameters_belong_to_none() -> None:
-    model = make_tiny()
-    every = {key for key, _ in model.language.named_parameters()}
-    adapters = {key for key, _ in lora.parameters_of(model.language, model.roles)}
-    bare = {key for key, _ in lora.without_adapters(model.language)}
-    assert bare == every - adapters
-    assert len(bare) == len(list(make_tiny(experts=False).language.parameters()))
+def test_all_other_parameters_belong_to_none(tiny_model: RSMoE, tiny_stage_1: RSMoE) -> None:
+    every = {key for key, _ in tiny_model.language.named_parameters()}
+    adapters = {key for key, _ in lora.parameters_of(tiny_model.language, tiny_model.roles)}
+    without = {key for key, _ in lora.without_adapters(tiny_model.language)}
+    assert without == every - adapters
+    assert len(without) == len(list(tiny_stage_1.language.parameters()))
 
 
-def test_adapters_come_back_as_they_were(tmp_path) -> None:
-    model = make_tiny()
-    said = say(model, list(model.roles), len(model.roles))
-    lora.save_adapters(model.language, tmp_path)
-    settings = json.loads((tmp_path / "adapters/theme/adapter_config.json").read_text())
-    assert settings["base_model_name_or_path"] is None, "a folder of this machine is nobody's business"
-    bare = make_tiny(experts=False)
-    bare.language = lora.load_adapters(bare.language, tmp_path, model.config)
-    assert say(bare.eval(), list(model.roles), len(model.roles)) == said
+def test_a_merged_copy_leaves_the_model_as_it_was(tiny_model: RSMoE) -> None:
+    before = {key: value.clone() for key, value in tiny_model.language.state_dict().items()}
+    copy = lora.merged(tiny_model.language, "theme")
+    assert not any("lora_" in key for key in copy.state_dict())
+    after = tiny_model.language.state_dict()
+    assert all(torch.equal(before[key], after[key]) for key in before)
 
 
-def test_a_missing_adapter_is_named(tmp_path) -> None:
-    model = make_tiny()
-    lora.save_adapters(model.language, tmp_path)
-    (tmp_path / "adapters/relations/adapter_model.safetensors").unlink()
-    with pytest.raises(ModelError, match="lacks relations"):
-        lora.load_adapters(make_tiny(experts=False).language, tmp_path, model.config)
-
-
-def test_a_damaged_adapter_is_refused_in_one_line(tmp_path) -> None:
-    model = make_tiny()
-    lora.save_adapters(model.language, tmp_path)
-    (tmp_path / "adapters/objects/adapter_model.safetensors").write_bytes(b"\0" * 40)
-    with pytest.raises(ModelError, match="damaged") as caught:
-        lora.load_adapters(make_tiny(experts=False).language, tmp_path, model.config)
-    assert "\n" not in str(caught.value)
+def test_saved_adapters_are_loaded_as_they_were(tmp_path: Path, tiny_model: RSMoE, switched: RSMoE) -> None:
+    lora.save_adapters(tiny_model.language, tmp_path)
+    settings = json.loads((tmp_path / "theme" / SETTINGS).read_text())
+    assert settings["base_model_name_or_path"] is None, "a path of this machine does not belong in a published file"
+    assert {path.name for path in tmp_path.iterdir()} == set(tiny_model.roles)
+    states = {role: load_file(tmp_path / role / ADAPTER_WEIGHTS) for role in tiny_model.roles}
+    again = make_tiny(experts=False)
+    again.language = lora.load_adapters(again.language, states, tiny_model.config.lora)
+    again.has_experts = True
+    assert not any(parameter.requires_grad for parameter in again.language.parameters())
+    assert generate_all(again.eval()) == generate_all(switched)
