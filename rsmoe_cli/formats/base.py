@@ -40,7 +40,7 @@ class Row:
     id: str
     """Identifier, unique within the layer."""
     values: Mapping[str, object]
-    """Values by column; a column without a value is null."""
+    """Values by column; a column without a value is null, and values that are not of a column are left out."""
     geometry: BaseGeometry | None
     """In the reference system of the layer; None where the position on the ground is unknown."""
 
@@ -71,9 +71,10 @@ def write_errors(path: Path, *types: type[Exception]) -> Iterator[None]:
     Raises:
         OutputError: one of these errors was raised in the block.
     """
+    caught: tuple[type[Exception], ...] = (OSError, *types)
     try:
         yield
-    except (OSError, *types) as error:
+    except caught as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise OutputError(f"cannot write {path.name}: {reason}; is the disk full?") from error
 

@@ -1,7 +1,7 @@
 """The output file of a command: checked before any work is done, complete or not there at all.
 
-    check_output(path, ...) ──▶ Output
-    with output.open(layer) as writer:  writer.write(rows) ... writer.finish(metadata)
+check_output(path, ...) ──▶ Output
+with output.open(layer) as writer:  writer.write(rows) ... writer.finish(metadata)
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Opens raster files and reads their bands. No other module opens rasters.
 
-    quiet_gdal()                    GDAL's configuration around every read: no messages, retries and time limits
-    open_dataset(path)              ──▶ DatasetReader
-    read_bands, sample_bands        ──▶ pixel values of a window, or of pixels that represent the whole raster
-    file_signature, is_remote       what the files of a raster are, without reading pixels
+quiet_gdal()                    GDAL's configuration around every read: no messages, retries and time limits
+open_dataset(path)              ──▶ DatasetReader
+read_bands, sample_bands        ──▶ pixel values of a window, or of pixels that represent the whole raster
+file_signature, is_remote       what the files of a raster are, without reading pixels
 """
 
 from __future__ import annotations

@@ -130,7 +130,7 @@ class SceneFile:
         bands = _list_bands(dataset)
         alpha = next((band.index for band in bands if band.interpretation == "alpha"), None)
         if alpha is not None and not is_alpha(sample_bands(dataset, [alpha])):
-            notes.append(f"band {alpha} is called alpha but is no mask (it varies smoothly); it does not hide any pixel")
+            notes.append(f"band {alpha} is called alpha but is not a mask (it varies smoothly); it hides no pixel")
             bands = [Band(b.index, "undefined", b.description, b.dtype) if b.index == alpha else b for b in bands]
             alpha = None
         try:

@@ -64,7 +64,7 @@ class _PartialImage:
         self._valid_pixels = self._owned_valid_pixels = 0
 
     def read(self, dataset: DatasetReader, scene: Scene, group: slice, tops: np.ndarray) -> None:
-        """Reads a group of image rows. `tops` are the first tile rows of each of them and of the row below the group."""
+        """Reads a group of image rows. `tops` are the tile rows where each of them, and the row below them, begins."""
         tile, cols, top, bottom = self._tile, self._cols, int(tops[0]), int(tops[-1])
         window = Window(tile.x, tile.y + top, tile.width, bottom - top)
         mask = scene.mask.read(dataset, window)

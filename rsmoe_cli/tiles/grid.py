@@ -3,7 +3,7 @@
     Grid(width, height, size, overlap) ──▶ Tile, Tile, ...   row by row, from the top left
 
 Every pixel of the scene lies in at least one tile and is owned by exactly one. Tiles at the right and bottom edges are
-clipped to the scene: never dropped, never shifted.
+clipped to the scene, never dropped or shifted.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from rsmoe_core.errors import UsageError
 Rect = tuple[int, int, int, int]
 """A rectangle of pixels of a scene: left edge, top edge, width and height."""
 
-SMALLEST_TILE = 16
-"""Pixels; below this a tile shows nothing that could be put into words."""
-_FIT = (2 / 3, 3 / 2)
-"""A tile size that is fitted to a scene lies between these multiples of the size that was wanted."""
-_FIT_STRAIN = 0.25
-"""What a fitted size costs for its distance to the wanted one, beside the share of tile area that is empty."""
+MIN_TILE_SIZE = 16
+"""Smallest tile size in pixels; smaller tiles show nothing that could be described."""
+_FIT_RANGE = (2 / 3, 3 / 2)
+"""Limits of a tile size that is fitted to a scene, relative to the preferred size."""
+_DEVIATION_COST = 0.25
+"""Weight of the log ratio between a size and the preferred one, relative to the empty share of the tiles."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ class Tile:
     size: int
     """Side of the full tile in scene pixels, before clipping."""
     owned: Rect
-    """Left edge, top edge, width and height of the part that it owns, in scene pixels.
+    """The part of the scene that it owns.
 
-    Overlaps are split in the middle, so that every scene pixel is owned once, by the tile that sees most around it.
+    Overlaps are divided in the middle: every scene pixel is owned once, by the tile with most context around it.
     """
 
     @property
@@ -61,7 +61,7 @@ class Tile:
 
     @property
     def pixels(self) -> int:
-        """Number of scene pixels under the tile."""
+        """Number of scene pixels in the tile."""
         return self.width * self.height
 
     @property
@@ -70,7 +70,7 @@ class Tile:
         return self.owned[2] * self.owned[3]
 
     def owned_slices(self) -> tuple[slice, slice]:
-        """Rows and columns that it owns, counted from its own top left corner."""
+        """Rows and columns that it owns, counted from its top left corner."""
         left, top, width, height = self.owned
         return slice(top - self.y, top - self.y + height), slice(left - self.x, left - self.x + width)
 
@@ -99,7 +99,7 @@ class Grid:
 
     @property
     def step(self) -> int:
-        """Pixels from one tile to the next."""
+        """Distance from one tile to the next, in pixels."""
         return self.size - self.overlap
 
     @property
@@ -119,7 +119,7 @@ class Grid:
         return (self.tile(row, col) for row in range(self.rows) for col in range(self.cols))
 
     def tile(self, row: int, col: int) -> Tile:
-        """The tile at a place of the grid."""
+        """The tile in that row and column."""
         x, y = col * self.step, row * self.step
         left, owned_width = self._owned(col, self.cols, self.width)
         top, owned_height = self._owned(row, self.rows, self.height)
@@ -135,66 +135,68 @@ class Grid:
         )
 
     def number(self, tile: Tile) -> int:
-        """Place of a tile in the order of the grid, from 0."""
+        """Position of a tile in the order of the grid, from 0."""
         return tile.row * self.cols + tile.col
 
-    def _owned(self, place: int, places: int, extent: int) -> tuple[int, int]:
-        """Start and length of what a tile owns along one axis; only the outermost own the scene's edges."""
-        start = place * self.step + self.overlap // 2 if place else 0
-        end = (place + 1) * self.step + self.overlap // 2 if place < places - 1 else extent
+    def _owned(self, index: int, count: int, extent: int) -> tuple[int, int]:
+        """Start and length of what a tile owns along one axis; only the outermost tiles own the scene's edges."""
+        start = index * self.step + self.overlap // 2 if index else 0
+        end = (index + 1) * self.step + self.overlap // 2 if index < count - 1 else extent
         return start, end - start
 
     def runs(self, length: int) -> Iterator[tuple[Tile, ...]]:
-        """Neighbours of one row, in groups of at most `length` tiles."""
+        """Neighbouring tiles of a row, in runs of at most `length` tiles."""
         for row in range(self.rows):
             for start in range(0, self.cols, length):
                 yield tuple(self.tile(row, col) for col in range(start, min(start + length, self.cols)))
 
-    def overlapping(self, box: tuple[int, int, int, int]) -> Iterator[Tile]:
-        """The tiles that share pixels with a box (left edge, top edge, width, height), row by row."""
-        x, y, width, height = box
-        cols, rows = self._touching(x, width, self.cols), self._touching(y, height, self.rows)
+    def overlapping(self, rect: Rect) -> Iterator[Tile]:
+        """The tiles that share pixels with a rectangle, row by row."""
+        rows, cols = self._overlapping(rect)
         return (self.tile(row, col) for row in rows for col in cols)
 
-    def is_last(self, tile: Tile, box: tuple[int, int, int, int]) -> bool:
-        """Whether a tile that touches a box is the last one in the grid's order that does."""
-        x, y, width, height = box
-        return (tile.row, tile.col) == (
-            self._touching(y, height, self.rows)[-1],
-            self._touching(x, width, self.cols)[-1],
-        )
+    def is_last(self, tile: Tile, rect: Rect) -> bool:
+        """Whether a tile that shares pixels with a rectangle is the last one in the grid's order that does."""
+        rows, cols = self._overlapping(rect)
+        return (tile.row, tile.col) == (rows[-1], cols[-1])
 
-    def _touching(self, start: int, length: int, places: int) -> range:
-        """Places along one axis whose tiles share pixels with a stretch of it."""
-        return range(max(0, (start - self.size) // self.step + 1), min(places, (start + length - 1) // self.step + 1))
+    def _overlapping(self, rect: Rect) -> tuple[range, range]:
+        """Rows and columns of the tiles that share pixels with a rectangle."""
+        x, y, width, height = rect
+
+        def along_axis(start: int, length: int, count: int) -> range:
+            first, last = (start - self.size) // self.step + 1, (start + length - 1) // self.step
+            return range(max(0, first), min(count, last + 1))
+
+        return along_axis(y, height, self.rows), along_axis(x, width, self.cols)
 
 
 def _count(extent: int, size: int, step: int) -> int:
-    """Tiles needed along one axis: the fewest whose last one reaches the end."""
+    """Tiles along one axis: as few as reach the end."""
     return 1 + max(0, -(-(extent - size) // step))
 
 
-def fitting_tile_size(width: int, height: int, wanted: int, overlap: int = 0) -> int:
-    """The tile size near `wanted` that divides a scene best, all in pixels.
+def fitting_tile_size(width: int, height: int, preferred: int, overlap: int = 0) -> int:
+    """The tile size near the preferred one that divides a scene best, all in pixels.
 
-    Tiles of just the wanted size usually leave narrow strips at the right and at the bottom, in which nothing can be
-    recognised: 256 pixels make a tile of 224 and a strip of 32, but one tile of 256.
+    Tiles of exactly the preferred size usually leave narrow strips at the right and at the bottom, in which nothing can
+    be recognised: 256 pixels would be a tile of 224 and a strip of 32, but are one tile of 256.
     """
 
     def cost(size: int) -> float:
-        strain = _FIT_STRAIN * abs(math.log(size / wanted))
-        return strain + sum(_empty_share(extent, size, size - overlap) for extent in (width, height))
+        deviation = _DEVIATION_COST * abs(math.log(size / preferred))
+        return deviation + sum(_empty_share(extent, size, size - overlap) for extent in (width, height))
 
-    if overlap >= wanted:  # nothing fits; the grid will say so
-        return wanted
-    lowest = max(SMALLEST_TILE, overlap + 1, round(wanted * _FIT[0]))
-    return min(range(lowest, round(wanted * _FIT[1]) + 1), key=cost)
+    if overlap >= preferred:  # no size fits; Grid reports that
+        return preferred
+    smallest = max(MIN_TILE_SIZE, overlap + 1, round(preferred * _FIT_RANGE[0]))
+    return min(range(smallest, round(preferred * _FIT_RANGE[1]) + 1), key=cost)
 
 
 def _empty_share(extent: int, size: int, step: int) -> float:
-    """Pixels along one axis that tiles reach beyond the scene, as a share of the scene, at most 1."""
-    reached = step * (_count(extent, size, step) - 1) + size
-    return min(1.0, (reached - extent) / extent)
+    """Length by which tiles reach beyond the scene along one axis, as a share of the scene, at most 1."""
+    end = step * (_count(extent, size, step) - 1) + size
+    return min(1.0, (end - extent) / extent)
 
 
 def parse_tile_size(text: str, metres_per_pixel: float | None) -> int:
@@ -213,6 +215,6 @@ def parse_tile_size(text: str, metres_per_pixel: float | None) -> int:
     if not 0 < number < 1e9:
         raise UsageError(f"tile size '{text}' is not possible; write pixels (224) or metres (500m)")
     size = round(number / metres_per_pixel) if metres and metres_per_pixel else int(number)
-    if size < SMALLEST_TILE:
-        raise UsageError(f"a tile of {text} is {size} pixels here; choose at least {SMALLEST_TILE} pixels")
+    if size < MIN_TILE_SIZE:
+        raise UsageError(f"a tile of {text} is {size} pixels here; choose at least {MIN_TILE_SIZE} pixels")
     return size

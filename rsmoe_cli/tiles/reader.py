@@ -95,4 +95,6 @@ def _run_handler(scene: Scene, side: int) -> JobHandler[tuple[Tile, ...], Sequen
 
 
 def _rect_handler(scene: Scene, chunks: ChunkGrid) -> JobHandler[Rect, Chunk | FailedChunk]:
-    return JobHandler(read=lambda dataset, rect: read_chunk(dataset, scene, rect), split=chunks.blocks, fail=FailedChunk)
+    return JobHandler(
+        read=lambda dataset, rect: read_chunk(dataset, scene, rect), split=chunks.blocks, fail=FailedChunk
+    )

@@ -55,5 +55,7 @@ def test_a_file_is_written_whole_in_the_place_of_another(tmp_path: Path) -> None
         atomic_write(target, text)
         assert target.read_text(encoding="utf-8") == text
     assert list(tmp_path.iterdir()) == [target]
-    with pytest.raises(OutputError, match=r"cannot write into .*nowhere: No such file or directory; choose another folder"):
+    with pytest.raises(
+        OutputError, match=r"cannot write into .*nowhere: No such file or directory; choose another folder"
+    ):
         atomic_write(tmp_path / "nowhere" / "a.md", "text")

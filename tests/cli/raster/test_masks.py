@@ -63,7 +63,7 @@ def test_near_infrared_called_alpha_hides_nothing_and_is_said(tmp_path: Path) ->
     scene = open_scene(path)
     assert valid_of(path).all()
     assert scene.band_selection.indexes == (1, 2, 3)
-    assert "band 4 is called alpha but is no mask" in scene.notes[0]
+    assert "band 4 is called alpha but is not a mask" in scene.notes[0]
     assert open_scene(path, bands=(4, 1, 2)).band_selection.indexes == (4, 1, 2)
 
 

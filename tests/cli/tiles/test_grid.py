@@ -83,21 +83,21 @@ def test_edge_tiles_are_clipped_not_moved() -> None:
 @settings(deadline=None)
 @given(width=st.integers(1, 5000), height=st.integers(1, 5000), overlap=st.integers(0, 100))
 def test_a_fitted_size_leaves_no_narrow_strips(width: int, height: int, overlap: int) -> None:
-    size = fitting_tile_size(width, height, wanted=224, overlap=overlap)
+    size = fitting_tile_size(width, height, preferred=224, overlap=overlap)
     assert 149 <= size <= 336
     grid = Grid(width, height, size, overlap)
     corner = list(grid)[-1]
     beyond_x, beyond_y = ((size - corner.width) / width, (size - corner.height) / height)
     plain = list(Grid(width, height, 224, overlap))[-1]
     worst = min((224 - plain.width) / width, 1) + min((224 - plain.height) / height, 1)
-    assert min(beyond_x, 1) + min(beyond_y, 1) <= worst + 1e-9, "never emptier than tiles of the wanted size"
+    assert min(beyond_x, 1) + min(beyond_y, 1) <= worst + 1e-9, "never emptier than tiles of the preferred size"
 
 
 @pytest.mark.parametrize(
     ("width", "height", "size"), [(256, 256, 256), (2016, 2016, 224), (1351, 1130, 226), (224, 224, 224), (1, 1, 224)]
 )
 def test_fitted_sizes(width: int, height: int, size: int) -> None:
-    assert fitting_tile_size(width, height, wanted=224) == size
+    assert fitting_tile_size(width, height, preferred=224) == size
 
 
 @pytest.mark.parametrize("overlap", [-1, 32, 100])
