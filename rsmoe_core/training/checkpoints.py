@@ -1,4 +1,4 @@
-"""Which epoch is kept, and when there have been enough of them."""
+"""The best checkpoint of a phase, and early stopping."""
 
 from __future__ import annotations
 
@@ -8,39 +8,40 @@ import math
 from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.training.distributed import from_rank0
 from rsmoe_core.training.objectives.base import Objective, RunOptions
-from rsmoe_core.training.run_folder import save_whole, write_whole
-from rsmoe_core.training.stages import Phase
+from rsmoe_core.training.phases import Phase
+from rsmoe_core.training.run_folder import save_model_atomically, write_text_atomically
 
 
 class BestCheckpoint:
-    """After each epoch: validate, and keep the model folder of the best epoch so far in `best/`.
+    """Validates after each epoch, and stores the model of the best epoch so far in `best/`.
 
-    `best/` is written before `best.json`: a run killed between the two repeats the epoch, finds the same score better
-    than the recorded one, and keeps the same model again.
+    `best/` is written before `best.json`. A run that is killed between the two repeats the epoch, finds the same score
+    to be better than the recorded one, and stores the same model again.
     """
 
-    def __init__(self, model: RSMoE, objective: Objective, phase: Phase, session: RunOptions) -> None:
-        self._model, self._objective, self._phase, self._out = model, objective, phase, session.out
-        self._record = session.out / "best.json"
-        known = self._record.is_file() and (session.out / "best").is_dir()
-        self.best: dict[str, float] = json.loads(self._record.read_text()) if known else {"score": -math.inf}
-        """Epoch and score of the best."""
+    def __init__(self, model: RSMoE, objective: Objective, phase: Phase, options: RunOptions) -> None:
+        self._model, self._objective, self._phase, self._out = model, objective, phase, options.out
+        self._record = options.out / "best.json"
+        exists = self._record.is_file() and (options.out / "best").is_dir()
+        self.best: dict[str, float] = json.loads(self._record.read_text()) if exists else {"score": -math.inf}
+        """Epoch and score of the best epoch."""
 
     def __call__(self, epoch: int) -> dict[str, float]:
-        """Figures for the log."""
-        self.best, figures = from_rank0(lambda: self._judge(epoch))
+        """Validate after so many epochs; returns the figures for the log."""
+        self.best, figures = from_rank0(lambda: self._validate(epoch))
         return figures
 
     def should_stop(self, epochs: int) -> bool:
-        """Whether of so many epochs the last ones, as many as the phase has patience for, were no better."""
+        """Whether the score has not improved for as many epochs as the phase has patience; `epochs` are done."""
         patience = self._phase.patience
         return patience is not None and epochs - self.best.get("epoch", 0) >= patience
 
-    def _judge(self, epoch: int) -> tuple[dict[str, float], dict[str, float]]:
+    def _validate(self, epoch: int) -> tuple[dict[str, float], dict[str, float]]:
         score, figures = self._objective.validate()
         if score <= self.best["score"]:
             return self.best, figures
-        save_whole(self._model, self._out / "best")
+        self._objective.calibrate()
+        save_model_atomically(self._model, self._out / "best")
         best = {"epoch": epoch, "score": score}
-        write_whole(self._record, json.dumps(best) + "\n")
+        write_text_atomically(self._record, json.dumps(best) + "\n")
         return best, figures

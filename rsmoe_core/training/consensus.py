@@ -1,20 +1,19 @@
-"""Pictures and their sentences → what most people would say of each picture, told from its neighbours.
+"""Images and their captions → consensus captions: for each image the sentences that agree best with its neighbours'.
 
-    features_ND ─kernel ridge regression─▶ shares_NN   how much each picture has to say about each other one
-    sentences ─CIDEr─▶ scores_NC                       how well each of C sentences fits what was said of each picture
-    shares_NN · scores_NC = agreement_NC               the score to be expected; the best sentences are kept
+    features_ND ─kernel ridge regression─▶ weights_NN   how much the captions of each other image say about an image
+    captions ─CIDEr─▶ scores_NC                         how well each of C sentences fits the captions of each image
+    weights_NN · scores_NC = expected_NC                the CIDEr to be expected; the best sentences are stored
 
-A sentence is one person's way of putting it. The likeliest one that a model writes after learning all of them is not
-the one that most people would agree with; this is. A picture's own series tells nothing about it here, so what is found
-is nothing that a model could know of the picture by heart.
+A caption is one person's choice of words. The sentence that a model generates with the highest probability after
+learning all captions is not the one that most people would agree with; a consensus caption is. The captions of an
+image's own group have no weight here, so that consensus captions hold nothing that only memory could tell.
 
-Shapes: N pictures, D features, C sentences, G n-grams.
+Shapes: N images, D features, C sentences of a block, S sentences, G n-grams, Q rows of weights, K best sentences.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,138 +22,143 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rsmoe_core.metrics.cider import LONGEST, SIGMA, ngrams
+from rsmoe_core.metrics.cider import LONGEST, SIGMA, document_frequencies, length, ngrams
 
-_DOUBT = 1.0
-"""Ridge of the regression, beside a kernel of 1 at most: settled on series held out."""
-_TOGETHER = 10_000
-"""Pictures that are compared with each other, about as many at the most: a regression holds tables of their pairs."""
-_KEPT = 16
-"""Sentences kept of each picture."""
+_RIDGE = 1.0
+"""Penalty of the regression, whose kernel is at most 1; chosen on groups held out."""
+_MAX_IMAGES = 10_000
+"""About how many images are compared with each other at most: a regression needs tables of all their pairs."""
+_STORED = 16
+"""Sentences stored for each image."""
 _SHARPNESS = 10.0
-"""How much more often a sentence is drawn than one with a CIDEr lower by one: e to this."""
-_AT_ONCE = 500
+"""A sentence is drawn exp(this) times as often as one whose CIDEr is lower by one."""
+_BLOCK = 500
 """Sentences that are scored at once."""
 
 
 @dataclass(frozen=True)
 class ConsensusCaption:
-    """A sentence that many would agree with."""
+    """A sentence that many people would agree with."""
 
     text: str
     share: float
-    """How often it is to be learned; the shares of a picture's sentences add up to one."""
+    """How often it is drawn; the shares of an image's sentences add up to one."""
 
 
 def consensus_captions(
-    means_ND: NDArray[np.float32], groups: Sequence[Sequence[str]], series: Sequence[str]
+    means_ND: NDArray[np.float32], captions: Sequence[Sequence[str]], groups: Sequence[str]
 ) -> list[tuple[ConsensusCaption, ...]]:
-    """For each picture the sentences, of all that were said of any, that agree best with what was said of its neighbours.
+    """The consensus captions of each image, chosen from the captions of all.
 
-    `means_ND` is the mean patch feature of each picture, `groups` what was said of it, each sentence once, and `series`
-    the name of the series that it was taken in. More pictures than can be compared at once are cut into parts. A
-    picture without any like outside its series keeps its own sentences.
+    `means_ND` is the mean patch feature of each image, `captions` its captions, each once, and `groups` the name of its
+    group. More images than can be compared at once are cut into parts. Where all images are of one group, each keeps
+    its own captions.
     """
-    names = sorted(set(series))
-    parts = np.array_split(np.random.default_rng(0).permutation(len(names)), math.ceil(len(series) / _TOGETHER))
-    part_of = {names[place]: part for part, own in enumerate(parts) for place in own.tolist()}
-    part_N = np.array([part_of[name] for name in series])
-    agreed: dict[int, tuple[ConsensusCaption, ...]] = {}
+    names = sorted(set(groups))
+    parts = np.array_split(np.random.default_rng(0).permutation(len(names)), math.ceil(len(groups) / _MAX_IMAGES))
+    part_of = {names[index]: part for part, indices in enumerate(parts) for index in indices.tolist()}
+    part_N = np.array([part_of[name] for name in groups])
+    found: dict[int, tuple[ConsensusCaption, ...]] = {}
     for part in range(len(parts)):
         rows = np.flatnonzero(part_N == part).tolist()
-        own = [groups[row] for row in rows]
-        shares_NN = neighbours(means_ND[rows], np.array([len(texts) for texts in own]), [series[row] for row in rows])
-        if shares_NN.any():
-            found = [_shared(best) for best in best_sentences(shares_NN, own)]
+        own = [captions[row] for row in rows]
+        counts_N = np.array([len(texts) for texts in own])
+        weights_NN = neighbour_weights(means_ND[rows], counts_N, [groups[row] for row in rows])
+        if weights_NN.any():
+            chosen = [_with_shares(best) for best in best_sentences(weights_NN, own)]
         else:
-            found = [tuple(ConsensusCaption(text, 1 / len(texts)) for text in texts) for texts in own]
-        agreed |= zip(rows, found, strict=True)
-    return [agreed[row] for row in range(len(series))]
+            chosen = [tuple(ConsensusCaption(text, 1 / len(texts)) for text in texts) for texts in own]
+        found |= zip(rows, chosen, strict=True)
+    return [found[row] for row in range(len(groups))]
 
 
-def neighbours(means_ND: NDArray[np.float32], sentences_N: NDArray[np.int64], series: Sequence[str]) -> Tensor:
-    """shares_NN: the weights by which a row's picture is told from the others; nought for its own series.
+def neighbour_weights(means_ND: NDArray[np.float32], counts_N: NDArray[np.int64], groups: Sequence[str]) -> Tensor:
+    """weights_NN: how much the captions of each image say about the image of a row; zero within its own group.
 
-    Kernel ridge regression with a Laplacian kernel over the angle between features; a picture of which more different
-    sentences are known counts for more. One inverse serves all series: leaving a block out of a regression takes no
-    more than that block of it.
+    Kernel ridge regression with a Laplacian kernel over the angle between features; an image with more different
+    captions (`counts_N`) counts for more. One inverse serves all groups, since leaving a block out of a regression
+    takes no more than that block of the inverse.
     """
     means = torch.from_numpy(means_ND).double()
     means = means - means.mean(dim=0)
     means /= means.norm(dim=1, keepdim=True).clamp(min=1e-12)
     square_NN = (2 - 2 * means @ means.T).clamp(min=0)
     kernel_NN = (-(square_NN / square_NN.median().clamp(min=1e-12)).sqrt()).exp()
-    doubt_N = torch.from_numpy(sentences_N.mean() / sentences_N) * _DOUBT
-    inverse_NN = torch.linalg.inv(kernel_NN + doubt_N.diag())
-    shares_NN = torch.zeros_like(kernel_NN, dtype=torch.float32)
-    named = np.array(series)
-    for name in sorted(set(series)):
-        own = torch.from_numpy(np.flatnonzero(named == name))
-        told = -torch.linalg.solve(inverse_NN[own][:, own], inverse_NN[own])
-        told[:, own] = 0
-        shares_NN[own] = told.float()
-    return shares_NN
+    ridge_N = torch.from_numpy(counts_N.mean() / counts_N) * _RIDGE
+    inverse_NN = torch.linalg.inv(kernel_NN + ridge_N.diag())
+    weights_NN = torch.zeros_like(kernel_NN, dtype=torch.float32)
+    group_N = np.array(groups)
+    for name in sorted(set(groups)):
+        own = torch.from_numpy(np.flatnonzero(group_N == name))
+        from_others = -torch.linalg.solve(inverse_NN[own][:, own], inverse_NN[own])
+        from_others[:, own] = 0
+        weights_NN[own] = from_others.float()
+    return weights_NN
 
 
 def best_sentences(
-    shares_QN: Tensor, groups: Sequence[Sequence[str]], count: int = _KEPT
+    weights_QN: Tensor, captions: Sequence[Sequence[str]], count: int = _STORED
 ) -> list[list[tuple[float, str]]]:
-    """For each row of shares the sentences with the highest CIDEr to be expected and that figure, the best first.
+    """For each row of weights the `count` sentences with the highest expected CIDEr, and that figure, the best first.
 
-    `groups` is what was said of the N pictures that have a share.
+    `captions` are those of the N images that the weights are for.
     """
-    texts = sorted({text for own in groups for text in own})
-    scores = Scores(texts, groups)
-    kept: list[list[tuple[float, str]]] = [[] for _ in shares_QN]
-    for first in range(0, len(texts), _AT_ONCE):
-        block = texts[first : first + _AT_ONCE]
-        values_QK, places_QK = (shares_QN @ scores.of(first, first + len(block))).topk(min(count, len(block)), dim=1)
-        for own, values, places in zip(kept, values_QK.tolist(), places_QK.tolist(), strict=True):
-            own += [(value, block[place]) for value, place in zip(values, places, strict=True)]
-    return [sorted(own, reverse=True)[:count] for own in kept]
+    sentences = sorted({text for own in captions for text in own})
+    scores = CiderScores(sentences, captions)
+    best: list[list[tuple[float, str]]] = [[] for _ in weights_QN]
+    for first in range(0, len(sentences), _BLOCK):
+        block = sentences[first : first + _BLOCK]
+        expected_QC = weights_QN @ scores.of(first, first + len(block))
+        values_QK, indices_QK = expected_QC.topk(min(count, len(block)), dim=1)
+        for own, values, indices in zip(best, values_QK.tolist(), indices_QK.tolist(), strict=True):
+            own += [(value, block[index]) for value, index in zip(values, indices, strict=True)]
+    return [sorted(own, reverse=True)[:count] for own in best]
 
 
-def _shared(best: Sequence[tuple[float, str]]) -> tuple[ConsensusCaption, ...]:
+def _with_shares(best: Sequence[tuple[float, str]]) -> tuple[ConsensusCaption, ...]:
     weights = [math.exp(_SHARPNESS * (value - best[0][0])) for value, _ in best]
     return tuple(ConsensusCaption(text, weight / sum(weights)) for weight, (_, text) in zip(weights, best, strict=True))
 
 
-class Scores:
-    """CIDEr of sentences against what was said of pictures, a block of sentences at a time."""
+class CiderScores:
+    """CIDEr of sentences against the captions of images, a block of sentences at a time.
 
-    def __init__(self, texts: Sequence[str], groups: Sequence[Sequence[str]]) -> None:
-        self._counted = [ngrams(text) for text in texts]
-        number = {text: place for place, text in enumerate(texts)}
-        pictures_with: Counter[tuple[str, ...]] = Counter()
-        for own in groups:
-            pictures_with.update({n for text in own for n in self._counted[number[text]]})
-        self._columns = {n: column for column, n in enumerate(sorted(pictures_with))}
-        self._rarity = {n: math.log(len(groups) / times) for n, times in pictures_with.items()}
-        self._vectors_SG = self._vectors(range(len(texts)))
-        self._lengths_S = torch.tensor([sum(c for n, c in own.items() if len(n) == 2) for own in self._counted])
-        said = [(row, number[text], 1 / len(own)) for row, own in enumerate(groups) for text in own]
-        self._said_NS = _sparse(said, len(groups), len(texts))
+    `metrics.cider` scores one sentence after the other; here all pairs are needed, so it is done by sparse matrices.
+    N-grams that occur several times in a sentence are not clipped.
+    """
+
+    def __init__(self, sentences: Sequence[str], captions: Sequence[Sequence[str]]) -> None:
+        """`sentences` holds every caption once."""
+        self._counted = [ngrams(text) for text in sentences]
+        number = {text: index for index, text in enumerate(sentences)}
+        frequencies = document_frequencies([self._counted[number[text]] for text in own] for own in captions)
+        self._columns = {ngram: column for column, ngram in enumerate(sorted(frequencies))}
+        self._rarity = {ngram: math.log(len(captions) / times) for ngram, times in frequencies.items()}
+        self._vectors_SG = self._vectors(range(len(sentences)))
+        self._lengths_S = torch.tensor([length(counts) for counts in self._counted])
+        means = [(row, number[text], 1 / len(own)) for row, own in enumerate(captions) for text in own]
+        self._captions_NS = _sparse(means, len(captions), len(sentences))
 
     def of(self, first: int, last: int) -> Tensor:
-        """scores_NC of the sentences from `first` to before `last`, on average over those of each picture."""
-        chosen_GC = self._vectors(range(first, last)).to_dense().T.contiguous()
-        similar_SC = self._vectors_SG @ chosen_GC
+        """scores_NC of the sentences from `first` to before `last`: the mean over the captions of each image."""
+        block_GC = self._vectors(range(first, last)).to_dense().T.contiguous()
+        cosine_SC = self._vectors_SG @ block_GC
         longer_SC = self._lengths_S[:, None] - self._lengths_S[None, first:last]
-        return self._said_NS @ (10 * similar_SC * torch.exp(-(longer_SC**2) / (2 * SIGMA**2)))
+        return self._captions_NS @ (10 * cosine_SC * torch.exp(-(longer_SC**2) / (2 * SIGMA**2)))
 
-    def _vectors(self, texts: Sequence[int]) -> Tensor:
-        """A row for each text, sparse: its n-grams by rarity, of length one for each n, all n together."""
+    def _vectors(self, numbers: Sequence[int]) -> Tensor:
+        """A sparse row for each sentence: its n-grams weighted by rarity, with a norm of one over all n together."""
         entries: list[tuple[int, int, float]] = []
-        for row, text in enumerate(texts):
-            weights = {n: times * self._rarity[n] for n, times in self._counted[text].items()}
+        for row, number in enumerate(numbers):
+            weights = {ngram: times * self._rarity[ngram] for ngram, times in self._counted[number].items()}
             for size in range(1, LONGEST + 1):
-                own = {n: weight for n, weight in weights.items() if len(n) == size and weight}
+                own = {ngram: weight for ngram, weight in weights.items() if len(ngram) == size and weight}
                 norm = math.sqrt(LONGEST * sum(weight**2 for weight in own.values()))
-                entries += [(row, self._columns[n], weight / norm) for n, weight in own.items()]
-        return _sparse(entries, len(texts), len(self._columns))
+                entries += [(row, self._columns[ngram], weight / norm) for ngram, weight in own.items()]
+        return _sparse(entries, len(numbers), len(self._columns))
 
 
 def _sparse(entries: Sequence[tuple[int, int, float]], rows: int, columns: int) -> Tensor:
-    places = torch.tensor([(row, column) for row, column, _ in entries]).reshape(-1, 2).T
+    indices = torch.tensor([(row, column) for row, column, _ in entries]).reshape(-1, 2).T
     values = torch.tensor([value for _, _, value in entries])
-    return torch.sparse_coo_tensor(places, values, (rows, columns), check_invariants=True).coalesce()
+    return torch.sparse_coo_tensor(indices, values, (rows, columns), check_invariants=True).coalesce()

@@ -1,4 +1,4 @@
-"""The moving average of the trained parameters, which often is the better model than where the last step left them."""
+"""The exponential moving average of the trained parameters, often a better model than the last step's."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from torch import Tensor
 
 
 class EMA:
-    """An exponential moving average; with a decay of 0 it is the parameters themselves, and nothing is kept.
+    """An exponential moving average of tensors; with a decay of 0 nothing is averaged or stored.
 
-    Running statistics that belong to averaged parameters are averaged with them: they are those of the weights of a
-    few steps only.
+    Running statistics that belong to averaged parameters (of batch norm) have to be averaged with them, as they are
+    those of the last few steps only.
     """
 
-    def __init__(self, parameters: Sequence[tuple[str, Tensor]], decay: float) -> None:
+    def __init__(self, tensors: Sequence[tuple[str, Tensor]], decay: float) -> None:
         self._decay = decay
-        self._parameters = dict(parameters) if decay else {}
-        self.values: dict[str, Tensor] = {name: p.detach().clone() for name, p in self._parameters.items()}
-        """By the parameters' names; to be saved, and to be overwritten by what was saved."""
+        self._tensors = dict(tensors) if decay else {}
+        self.values: dict[str, Tensor] = {name: value.detach().clone() for name, value in self._tensors.items()}
+        """The averages by name; stored in checkpoints, and overwritten by those of a checkpoint."""
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """Take in the parameters after step `step`, the first of which is 0."""
-        # At first the average reaches back over a part of the steps only, lest it remember the start.
+        """Take in the tensors after step `step`, the first of which is 0."""
+        # A shorter average in the first steps, so that the initial values do not stay in it.
         decay = min(self._decay, (1 + step) / (10 + step))
         for name, value in self.values.items():
-            value.lerp_(self._parameters[name], 1 - decay)
+            value.lerp_(self._tensors[name], 1 - decay)
 
     @contextmanager
-    def in_place(self) -> Iterator[None]:
-        """The model with the average for its parameters; afterwards they are back, to the bit."""
+    def swapped_in(self) -> Iterator[None]:
+        """The model with the averages in the place of its tensors, which are restored to the bit afterwards."""
         self.swap()
         try:
             yield
@@ -41,9 +41,9 @@ class EMA:
 
     @torch.no_grad()
     def swap(self) -> None:
-        """Exchange the parameters and their average."""
+        """Exchange the tensors and their averages."""
         for name, value in self.values.items():
-            parameter = self._parameters[name]
-            last = parameter.clone()
-            parameter.copy_(value)
+            tensor = self._tensors[name]
+            last = tensor.clone()
+            tensor.copy_(value)
             value.copy_(last)

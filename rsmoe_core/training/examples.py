@@ -1,18 +1,19 @@
-"""What is learned from one picture: rows of (role, prompt, answer, weight).
+"""What is learned from one image: texts by task, and how they are packed into batches of token ids.
 
-Each different sentence weighs the same. Data sets that promise five sentences pad by repeating what was written; a
-sentence that stands there five times was written by one person once, and a picture that five people described says more
-of how people describe pictures.
+    TrainingSample ─task─▶ TrainingExamples (role, prompt, answer, weight) ─pack─▶ PackedRows
 
-Where it is known what most people would agree with (`neighbours`), captions are that, drawn anew for each look.
+Each different sentence of an image has the same weight. Data sets that promise five sentences repeat what they have: a
+sentence that occurs five times was written by one person once, and an image that five people described says more about
+how people describe images. Where consensus captions are known (see `consensus`), they take the place of the image's own
+sentences, and a few are drawn each time that the image is seen.
 
-Rows of text → token ids of a batch, packed so that an image's rows stand behind one reading of its vision tokens.
+Shapes: B images, T tokens of all texts of an image.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -20,32 +21,31 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from rsmoe_core.data.base import Question, Sample
-from rsmoe_core.data.targets import Targets
-from rsmoe_core.model.fusion import fusion_prompt
 from rsmoe_core.model.language.llama import PackedRows
+from rsmoe_core.model.prompts import fusion_prompt, join_parts
 from rsmoe_core.model.tokenizer import Tokenizer
-from rsmoe_core.roles import ANSWERING, CAPTION, DEFAULT_PROMPTS, FUSION, ROUTER
+from rsmoe_core.questions.types import answering_experts
+from rsmoe_core.roles import BASE, CAPTION_INSTRUCTION, EXPERTS, FUSION, ROUTER, ExpertTargets
 from rsmoe_core.training.consensus import ConsensusCaption
 
-# Weight of a sub-task's row beside a caption's, which is one.
 _SUBTASK_WEIGHT = 1.0
-# Questions learned from one look at a picture, and the weight of each: answers are a word or two, captions a dozen.
-_QUESTIONS, _QUESTION_WEIGHT = 2, 2.0
-# Experts that learn to write nothing where there is nothing to say: sentences without a relation tell that none is
-# worth telling, while sentences without a known thing or place tell nothing of things and places.
-_MAY_BE_SILENT = ("relations",)
-# ConsensusCaption sentences drawn for one look at a picture.
-_AGREED = 2
-# Share of drafts left out while the fusion pass learns, so that it goes on looking at the picture.
-_DRAFT_DROP = 0.3
+"""Weight of a sub-task's text; a caption's is one."""
+_QUESTIONS_DRAWN, _QUESTION_WEIGHT = 2, 2.0
+"""Questions drawn each time that an image is seen, and their weight: an answer is a word or two, a caption a dozen."""
+_CONSENSUS_DRAWN = 2
+"""Consensus captions drawn each time that an image is seen."""
+_DRAFT_DROPOUT = 0.3
+"""Share of drafts that fusion does not get while it learns, so that it does not rely on them alone."""
+_DEFAULT_PROMPT_SHARE = 0.5
+"""How often a sub-task is asked by the expert's default prompt rather than by the router's."""
 
 
 @dataclass(frozen=True)
-class Row:
+class TrainingExample:
     """One text to learn."""
 
-    role: str | None
-    """The adapter that learns it; None is the bare language model."""
+    role: str
+    """The adapter that learns it; `BASE` is the language model without adapters."""
     prompt: str
     answer: str
     weight: float
@@ -53,107 +53,132 @@ class Row:
 
 @dataclass(frozen=True)
 class TrainingSample:
-    """A picture with everything that tasks may draw on."""
+    """An annotated image with everything that tasks draw on."""
 
     sample: Sample
-    targets: Targets
-    drafts: Mapping[str, str]
-    """What the experts wrote for it; empty before they did."""
+    targets: ExpertTargets
+    """What experts and router should write."""
+    drafts: Mapping[str, str] = field(default_factory=dict)
+    """What each expert generated, by expert; empty until a phase needs it."""
     questions: tuple[Question, ...] = ()
-    """In the model's wording, with right answers; see `data.asking`."""
-    agreed: tuple[ConsensusCaption, ...] = ()
-    """What most people would say of it; empty where that was not sought."""
+    """In their canonical wording, with right answers (see `rsmoe_core.data.qa`)."""
+    consensus: tuple[ConsensusCaption, ...] = ()
+    """Captions to learn in place of the image's own; empty until a phase needs them."""
 
 
-Task = Callable[[TrainingSample, Tokenizer, np.random.Generator], list[Row]]
+Task = Callable[[TrainingSample, Tokenizer, np.random.Generator], list[TrainingExample]]
 
 
-def _captions(training_sample: TrainingSample, role: str | None, prompt: str, rng: np.random.Generator) -> list[Row]:
-    if not training_sample.agreed:
-        return [Row(role, prompt, text, 1.0) for text in training_sample.sample.unique_captions]
-    chosen = rng.choice(len(training_sample.agreed), _AGREED, p=[agreed.share for agreed in training_sample.agreed])
-    return [Row(role, prompt, training_sample.agreed[number].text, 1.0) for number in chosen.tolist()]
+def _caption(training_sample: TrainingSample, tokenizer: Tokenizer, rng: np.random.Generator) -> list[TrainingExample]:
+    return _captions(training_sample, BASE, CAPTION_INSTRUCTION, rng)
 
 
-def _caption(training_sample: TrainingSample, tokenizer: Tokenizer, rng: np.random.Generator) -> list[Row]:
-    return _captions(training_sample, None, CAPTION, rng)
+def _captions(
+    training_sample: TrainingSample, role: str, prompt: str, rng: np.random.Generator
+) -> list[TrainingExample]:
+    consensus = training_sample.consensus
+    if not consensus:
+        return [TrainingExample(role, prompt, text, 1.0) for text in training_sample.sample.unique_captions]
+    drawn = rng.choice(len(consensus), _CONSENSUS_DRAWN, p=[caption.share for caption in consensus])
+    return [TrainingExample(role, prompt, consensus[number].text, 1.0) for number in drawn.tolist()]
 
 
-def _subtask(training_sample: TrainingSample, tokenizer: Tokenizer, rng: np.random.Generator) -> list[Row]:
-    """One sub-task, drawn at random; asked plainly or as the router would, so that both are learned."""
+def _subtask(training_sample: TrainingSample, tokenizer: Tokenizer, rng: np.random.Generator) -> list[TrainingExample]:
+    """One sub-task, drawn at random, by the default prompt or as the router would ask it, so that both are learned."""
     name = tokenizer.experts[rng.integers(len(tokenizer.experts))]
-    answer = getattr(training_sample.targets, name)
-    prompt = DEFAULT_PROMPTS[name] if rng.random() < 0.5 else training_sample.targets.prompts[name]
-    return [Row(None, prompt, answer, _SUBTASK_WEIGHT)] if answer or name in _MAY_BE_SILENT else []
+    answer = training_sample.targets.drafts[name]
+    by_default = rng.random() < _DEFAULT_PROMPT_SHARE
+    prompt = EXPERTS[name].default_prompt if by_default else training_sample.targets.prompts[name]
+    return [TrainingExample(BASE, prompt, answer, _SUBTASK_WEIGHT)] if _is_known(name, answer) else []
 
 
-def _drawn(training_sample: TrainingSample, rng: np.random.Generator) -> list[Question]:
-    """A few questions of different kinds, so that what is asked often is not all that is learned."""
-    kinds = sorted({question.type for question in training_sample.questions})
-    chosen = rng.permutation(len(kinds))[:_QUESTIONS]
-    by_kind = [[q for q in training_sample.questions if q.type == kinds[number]] for number in chosen]
-    return [own[int(rng.integers(len(own)))] for own in by_kind]
+def _is_known(expert: str, target: str) -> bool:
+    """Whether the annotations say what the expert should write."""
+    return bool(target) or EXPERTS[expert].may_be_empty
 
 
-def _question(training_sample: TrainingSample, tokenizer: Tokenizer, rng: np.random.Generator) -> list[Row]:
-    return [Row(None, q.text, q.answer, _QUESTION_WEIGHT) for q in _drawn(training_sample, rng)]
+def _draw_questions(training_sample: TrainingSample, rng: np.random.Generator) -> list[Question]:
+    """A few questions of different types, so that frequent types are not all that is learned."""
+    types = sorted({question.type for question in training_sample.questions})
+    drawn = [types[number] for number in rng.permutation(len(types))[:_QUESTIONS_DRAWN]]
+    by_type = [[question for question in training_sample.questions if question.type == type] for type in drawn]
+    return [questions[int(rng.integers(len(questions)))] for questions in by_type]
 
 
-def _route_question(training_sample: TrainingSample, tokenizer: Tokenizer, rng: np.random.Generator) -> list[Row]:
+def _question(training_sample: TrainingSample, tokenizer: Tokenizer, rng: np.random.Generator) -> list[TrainingExample]:
     return [
-        Row(ROUTER, q.text, tokenizer.join_parts(dict.fromkeys(ANSWERING[q.type], q.text)), 1.0)
-        for q in _drawn(training_sample, rng)
+        TrainingExample(BASE, question.text, question.answer, _QUESTION_WEIGHT)
+        for question in _draw_questions(training_sample, rng)
     ]
 
 
-def _answer(training_sample: TrainingSample, tokenizer: Tokenizer, rng: np.random.Generator) -> list[Row]:
+def _route_question(
+    training_sample: TrainingSample, tokenizer: Tokenizer, rng: np.random.Generator
+) -> list[TrainingExample]:
+    """The router passes a question on to the experts that can answer it."""
     return [
-        Row(name, q.text, q.answer, _QUESTION_WEIGHT)
-        for q in _drawn(training_sample, rng)
-        for name in ANSWERING[q.type]
+        TrainingExample(
+            ROUTER,
+            question.text,
+            join_parts(dict.fromkeys(answering_experts(question.type), question.text), tokenizer.experts),
+            1.0,
+        )
+        for question in _draw_questions(training_sample, rng)
+    ]
+
+
+def _answer(training_sample: TrainingSample, tokenizer: Tokenizer, rng: np.random.Generator) -> list[TrainingExample]:
+    return [
+        TrainingExample(name, question.text, question.answer, _QUESTION_WEIGHT)
+        for question in _draw_questions(training_sample, rng)
+        for name in answering_experts(question.type)
         if name in tokenizer.experts
     ]
 
 
-def _route(training_sample: TrainingSample, tokenizer: Tokenizer, rng: np.random.Generator) -> list[Row]:
-    return [Row(ROUTER, CAPTION, tokenizer.join_parts(training_sample.targets.prompts), 1.0)]
+def _route(training_sample: TrainingSample, tokenizer: Tokenizer, rng: np.random.Generator) -> list[TrainingExample]:
+    prompts = join_parts(training_sample.targets.prompts, tokenizer.experts)
+    return [TrainingExample(ROUTER, CAPTION_INSTRUCTION, prompts, 1.0)]
 
 
-def _draft(training_sample: TrainingSample, tokenizer: Tokenizer, rng: np.random.Generator) -> list[Row]:
-    """Nothing where there are no sentences: what nobody described is not said to be nothing."""
-    answers = {
-        name: getattr(training_sample.targets, name) for name in tokenizer.experts if training_sample.sample.captions
-    }
+def _draft(training_sample: TrainingSample, tokenizer: Tokenizer, rng: np.random.Generator) -> list[TrainingExample]:
+    """Nothing for images without captions: that nobody described them does not mean that there is nothing to say."""
+    if not training_sample.sample.captions:
+        return []
+    targets = training_sample.targets
     return [
-        Row(name, training_sample.targets.prompts[name], text, 1.0)
-        for name, text in answers.items()
-        if text or name in _MAY_BE_SILENT
+        TrainingExample(name, targets.prompts[name], targets.drafts[name], 1.0)
+        for name in tokenizer.experts
+        if _is_known(name, targets.drafts[name])
     ]
 
 
-def _turn(training_sample: TrainingSample, tokenizer: Tokenizer, rng: np.random.Generator) -> list[Row]:
-    """What one of the roles before fusion, drawn at random, has to do with the picture."""
-    name = (ROUTER, *tokenizer.experts)[rng.integers(1 + len(tokenizer.experts))]
-    tasks = (_route, _route_question) if name == ROUTER else (_draft, _answer)
-    return [row for task in tasks for row in task(training_sample, tokenizer, rng) if row.role == name]
+def _any_role(training_sample: TrainingSample, tokenizer: Tokenizer, rng: np.random.Generator) -> list[TrainingExample]:
+    """All that one of the roles before fusion, drawn at random, learns from the image."""
+    role = (ROUTER, *tokenizer.experts)[rng.integers(1 + len(tokenizer.experts))]
+    tasks = (_route, _route_question) if role == ROUTER else (_draft, _answer)
+    return [example for task in tasks for example in task(training_sample, tokenizer, rng) if example.role == role]
 
 
-def _fuse(training_sample: TrainingSample, tokenizer: Tokenizer, rng: np.random.Generator) -> list[Row]:
-    return _fused(training_sample, training_sample.drafts, tokenizer, rng)
+def _fuse(training_sample: TrainingSample, tokenizer: Tokenizer, rng: np.random.Generator) -> list[TrainingExample]:
+    """Captions from the drafts that the experts generated."""
+    return _fuse_drafts(training_sample, training_sample.drafts, tokenizer, rng)
 
 
-def _fuse_derived(training_sample: TrainingSample, tokenizer: Tokenizer, rng: np.random.Generator) -> list[Row]:
-    """The same from what the experts should write, as long as there are none that could."""
-    return _fused(
-        training_sample, {name: getattr(training_sample.targets, name) for name in tokenizer.experts}, tokenizer, rng
-    )
+def _fuse_targets(
+    training_sample: TrainingSample, tokenizer: Tokenizer, rng: np.random.Generator
+) -> list[TrainingExample]:
+    """Captions from the drafts that the experts should generate, while the experts are still being trained."""
+    drafts = {name: training_sample.targets.drafts[name] for name in tokenizer.experts}
+    return _fuse_drafts(training_sample, drafts, tokenizer, rng)
 
 
-def _fused(
+def _fuse_drafts(
     training_sample: TrainingSample, drafts: Mapping[str, str], tokenizer: Tokenizer, rng: np.random.Generator
-) -> list[Row]:
-    kept = {name: text for name, text in drafts.items() if rng.random() >= _DRAFT_DROP}
-    return _captions(training_sample, FUSION, fusion_prompt(tokenizer, CAPTION, kept), rng)
+) -> list[TrainingExample]:
+    seen = {name: text for name, text in drafts.items() if rng.random() >= _DRAFT_DROPOUT}
+    prompt = fusion_prompt(CAPTION_INSTRUCTION, seen, tokenizer.experts)
+    return _captions(training_sample, FUSION, prompt, rng)
 
 
 TASKS: dict[str, Task] = {
@@ -164,53 +189,55 @@ TASKS: dict[str, Task] = {
     "answer": _answer,
     "route": _route,
     "draft": _draft,
-    "turn": _turn,
+    "any_role": _any_role,
     "fuse": _fuse,
-    "fuse_derived": _fuse_derived,
+    "fuse_targets": _fuse_targets,
 }
+"""What can be learned from an image, by the names that `TextSettings.tasks` lists."""
 
 
 def texts(training_sample: TrainingSample) -> list[str]:
-    """Every text of a picture, for learning the vocabulary."""
+    """Every text of an image, to learn the vocabulary from."""
     targets = training_sample.targets
     return [
         *training_sample.sample.captions,
-        CAPTION,
-        targets.theme,
-        targets.objects,
-        targets.relations,
+        CAPTION_INSTRUCTION,
+        *targets.drafts.values(),
         *targets.prompts.values(),
         *(text for question in training_sample.questions for text in (question.text, question.answer)),
     ]
 
 
-IdRow = tuple[Sequence[int], Sequence[int], float]
-"""Ids of a prompt, ids of its answer with `<eos>`, and the row's weight."""
+TokenizedExample = tuple[Sequence[int], Sequence[int], float]
+"""Ids of a prompt, ids of its answer with `<eos>`, and the example's weight."""
 
 
-def pack(tokenizer: Tokenizer, rows: Sequence[Sequence[Row]]) -> PackedRows:
-    """Token ids of every row of every image; see PackedRows."""
-    ids = [
-        [(tokenizer.prompt_ids(row.prompt), [*tokenizer.encode(row.answer), tokenizer.eos], row.weight) for row in own]
-        for own in rows
+def pack(tokenizer: Tokenizer, examples: Sequence[Sequence[TrainingExample]]) -> PackedRows:
+    """Token ids of all examples of each image, one after the other, so that its vision tokens are read once."""
+    tokenized = [
+        [
+            (tokenizer.prompt_ids(one.prompt), [*tokenizer.encode(one.answer), tokenizer.eos], one.weight)
+            for one in of_image
+        ]
+        for of_image in examples
     ]
-    return pack_ids(ids, tokenizer.pad)
+    return pack_ids(tokenized, tokenizer.pad)
 
 
-def pack_ids(rows: Sequence[Sequence[IdRow]], pad: int) -> PackedRows:
-    """The same for rows that are ids already."""
-    ids, numbers, offsets, weights = [], [], [], []
-    for own in rows:
-        lengths = [len(prompt) + len(answer) for prompt, answer, _ in own]
-        ids.append([token for prompt, answer, _ in own for token in (*prompt, *answer)])
-        numbers.append([number for number, length in enumerate(lengths) for _ in range(length)])
-        offsets.append([place for length in lengths for place in range(length)])
+def pack_ids(examples: Sequence[Sequence[TokenizedExample]], pad: int) -> PackedRows:
+    """The same for examples that are token ids already."""
+    ids, rows, offsets, weights = [], [], [], []
+    for of_image in examples:
+        lengths = [len(prompt) + len(answer) for prompt, answer, _ in of_image]
+        ids.append([token for prompt, answer, _ in of_image for token in (*prompt, *answer)])
+        rows.append([row for row, length in enumerate(lengths) for _ in range(length)])
+        offsets.append([offset for length in lengths for offset in range(length)])
         weights.append(
-            [w for prompt, answer, weight in own for w in [0.0] * len(prompt) + [float(weight)] * len(answer)]
+            [w for prompt, answer, weight in of_image for w in [0.0] * len(prompt) + [float(weight)] * len(answer)]
         )
     return PackedRows(
         ids_BT=_padded(ids, pad),
-        row_BT=_padded(numbers, -1),
+        row_BT=_padded(rows, -1),
         offset_BT=_padded(offsets, 0),
         weight_BT=_padded(weights, 0.0),
     )

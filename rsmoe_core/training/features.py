@@ -1,12 +1,14 @@
-"""Patch features of a frozen image encoder, computed once and kept on disk.
+"""Images → patch features of the frozen image encoder, computed once and stored on disk.
 
-    features_NVPD.npy    float16; N samples, V views of each, P patches, D features
-    features.json        the fingerprint of what they were computed from, and how many rows are done
+    Samples ─make_views─▶ views ─image encoder─▶ features_NVPD.npy ─FeatureBank─▶ patches_BPD
 
-View 0 is the picture as it is; the others are random views, the same for the same seed. A broken run goes on where it
-stopped; another encoder, data set or seed starts anew.
+    features_NVPD.npy    float16
+    features.json        a fingerprint of what they were computed from, and how many images are done
 
-Samples → views to learn from: pictures read, resized and seen anew, several at a time.
+View 0 is the image itself; the others are random augmentations, the same for the same seed. A run that was interrupted
+is resumed; another encoder, data set or seed starts from the beginning.
+
+Shapes: N images, V views of each, P patches, D features, B images of a batch, C channels, H rows, W columns.
 """
 
 from __future__ import annotations
@@ -28,21 +30,25 @@ from tqdm import tqdm
 
 from rsmoe_core.data.augment import another_view, is_directional
 from rsmoe_core.data.base import Sample, read_image
-from rsmoe_core.preprocess import normalise, resize
+from rsmoe_core.preprocess import Normalisation, normalise, resize
 from rsmoe_core.training.distributed import from_rank0
-from rsmoe_core.training.run_folder import write_whole
+from rsmoe_core.training.run_folder import write_text_atomically
 
 _BATCH = 16
 
 
+ViewSeed = np.random.Generator | None
+"""The random generator of an augmented view; None stands for the image itself."""
+
+
 @dataclass(frozen=True)
 class FeatureBank:
-    """Rows of several memory maps as if they were one, without ever copying them whole."""
+    """Rows of several memory maps as if they were one array, which is never copied as a whole."""
 
     arrays: tuple[NDArray[np.float16], ...]
-    """One features_NVPD for each data folder; all with the same V, P and D."""
+    """features_NVPD of each data folder; all with the same V, P and D."""
     rows: NDArray[np.int64]
-    """The chosen rows, numbered through all arrays."""
+    """The selected rows, numbered through all arrays."""
 
     @classmethod
     def of(cls, arrays: Sequence[NDArray[np.float16]]) -> FeatureBank:
@@ -50,12 +56,12 @@ class FeatureBank:
         return cls(tuple(arrays), np.arange(sum(map(len, arrays))))
 
     def select(self, rows: NDArray[np.int64]) -> FeatureBank:
-        """The bank of some of this bank's rows; of an empty bank, an empty one."""
+        """The bank of some of this bank's rows; an empty bank stays empty."""
         return self if not self.arrays else FeatureBank(self.arrays, self.rows[rows])
 
     @property
     def views(self) -> int:
-        """Views of each picture."""
+        """Views of each image."""
         return self.arrays[0].shape[1]
 
     def __len__(self) -> int:
@@ -65,9 +71,9 @@ class FeatureBank:
         """patches_BPD in float32 of some rows, of one view each (None: view 0)."""
         rows = list(rows)
         chosen = zip(rows, [0] * len(rows) if views is None else views, strict=True)
-        return torch.from_numpy(np.stack([self._one(self.rows[row], view) for row, view in chosen])).float()
+        return torch.from_numpy(np.stack([self._patches_of(self.rows[row], view) for row, view in chosen])).float()
 
-    def _one(self, row: int, view: int) -> NDArray[np.float16]:
+    def _patches_of(self, row: int, view: int) -> NDArray[np.float16]:
         for array in self.arrays:
             if row < len(array):
                 return array[row, view]
@@ -75,53 +81,62 @@ class FeatureBank:
         raise IndexError(row)
 
 
+@dataclass(frozen=True)
+class ViewOptions:
+    """How images become views."""
+
+    views: int
+    """Views of each image."""
+    image_size: int
+    """Side of a view, in pixels."""
+    normalisation: Normalisation
+    """The one that the image encoder wants."""
+    seed: int = 0
+
+
 def cached_features(
-    encoder: nn.Module, samples: Sequence[Sample], folder: Path, *, views: int, image_size: int, seed: int
+    encoder: nn.Module, samples: Sequence[Sample], folder: Path, options: ViewOptions
 ) -> NDArray[np.float16]:
-    """features_NVPD of the samples, read from or computed into `folder`, as a read-only memory map.
+    """features_NVPD of the samples as a read-only memory map, computed into `folder` where they are not there yet.
 
-    Of several processes the first computes them.
+    In a distributed run, rank 0 computes them.
     """
-    return np.load(from_rank0(lambda: _computed(encoder, samples, folder, views, image_size, seed)), mmap_mode="r")
+    return np.load(from_rank0(lambda: _compute(encoder, samples, folder, options)), mmap_mode="r")
 
 
-def _computed(
-    encoder: nn.Module, samples: Sequence[Sample], folder: Path, views: int, image_size: int, seed: int
-) -> Path:
-    """The file with the features, now complete."""
+def _compute(encoder: nn.Module, samples: Sequence[Sample], folder: Path, options: ViewOptions) -> Path:
+    """The file with the features, which is complete afterwards."""
     folder.mkdir(parents=True, exist_ok=True)
     array_path, state_path = folder / "features_NVPD.npy", folder / "features.json"
-    fingerprint = _fingerprint(encoder, samples, views, image_size, seed)
+    fingerprint = _fingerprint(encoder, samples, options)
     state = json.loads(state_path.read_text()) if state_path.is_file() else {}
     done = state.get("done", 0) if state.get("fingerprint") == fingerprint and array_path.is_file() else 0
     if done < len(samples):
-        patches, size = _feature_shape(encoder, image_size)
-        shape = (len(samples), views, patches, size)
-        if not done:  # the old state must not outlive the old array
+        patches, size = _feature_shape(encoder, options.image_size)
+        shape = (len(samples), options.views, patches, size)
+        if not done:  # or the state of an earlier array would seem to be that of the new one
             state_path.unlink(missing_ok=True)
         array = open_memmap(array_path, "r+" if done else "w+", dtype=np.float16, shape=None if done else shape)
         for start in tqdm(range(done, len(samples), _BATCH), desc=f"features → {folder.name}", disable=None):
             stop = min(start + _BATCH, len(samples))
-            array[start:stop] = _encode(encoder, samples[start:stop], start, views, image_size, seed)
+            array[start:stop] = _encode(encoder, samples[start:stop], start, options)
             array.flush()
-            write_whole(state_path, json.dumps({"fingerprint": fingerprint, "done": stop}))
+            write_text_atomically(state_path, json.dumps({"fingerprint": fingerprint, "done": stop}))
     return array_path
 
 
-def _encode(
-    encoder: nn.Module, samples: Sequence[Sample], start: int, views: int, image_size: int, seed: int
-) -> NDArray[np.float16]:
-    """features_NVPD of consecutive samples, the first of which has number `start`."""
-    chances: list[list[Chance]] = [
-        [np.random.default_rng((seed, number, view)) if view else None for view in range(views)]
-        for number in range(start, start + len(samples))
+def _encode(encoder: nn.Module, samples: Sequence[Sample], start: int, options: ViewOptions) -> NDArray[np.float16]:
+    """features_NVPD of consecutive samples, the first of which has the index `start`."""
+    seeds: list[list[ViewSeed]] = [
+        [np.random.default_rng((options.seed, index, view)) if view else None for view in range(options.views)]
+        for index in range(start, start + len(samples))
     ]
-    images = make_views(samples, image_size, chances)
+    images = make_views(samples, options.image_size, seeds)
     with torch.inference_mode():
         device = next(encoder.parameters()).device
-        pixels_BCHW = normalise(np.stack(images)).to(device, memory_format=torch.channels_last)
+        pixels_BCHW = normalise(np.stack(images), options.normalisation).to(device, memory_format=torch.channels_last)
         patches_BPD = encoder(pixels_BCHW)
-    return patches_BPD.to(torch.float16).cpu().numpy().reshape(len(samples), views, *patches_BPD.shape[1:])
+    return patches_BPD.to(torch.float16).cpu().numpy().reshape(len(samples), options.views, *patches_BPD.shape[1:])
 
 
 def _feature_shape(encoder: nn.Module, image_size: int) -> tuple[int, int]:
@@ -130,8 +145,8 @@ def _feature_shape(encoder: nn.Module, image_size: int) -> tuple[int, int]:
         return tuple(encoder(torch.zeros(1, 3, image_size, image_size, device=device)).shape[1:])
 
 
-def _fingerprint(encoder: nn.Module, samples: Sequence[Sample], views: int, image_size: int, seed: int) -> str:
-    digest = hashlib.sha256(repr((views, image_size, seed)).encode())
+def _fingerprint(encoder: nn.Module, samples: Sequence[Sample], options: ViewOptions) -> str:
+    digest = hashlib.sha256(repr(options).encode())
     for value in encoder.state_dict().values():
         digest.update(value.cpu().contiguous().numpy().tobytes())
     for sample in samples:
@@ -139,22 +154,20 @@ def _fingerprint(encoder: nn.Module, samples: Sequence[Sample], views: int, imag
     return digest.hexdigest()
 
 
-Chance = np.random.Generator | None
-"""Where a random view comes from; None is the picture as it is."""
+def make_views(samples: Sequence[Sample], size: int, seeds: Sequence[Sequence[ViewSeed]]) -> list[NDArray[np.uint8]]:
+    """For each sample one view, `size` x `size` pixels, for each of its seeds: all of the first sample's, and so on.
 
+    Threads are enough, since decoding and resizing release Python's lock.
 
-def make_views(samples: Sequence[Sample], size: int, chances: Sequence[Sequence[Chance]]) -> list[NDArray[np.uint8]]:
-    """For each sample one view, `size` x `size` pixels, for each of its chances: all of the first sample's, and so on.
-
-    Decoding and scaling leave Python's lock alone, so threads are enough. Raises DataError for a picture that cannot
-    be read.
+    Raises:
+        DataError: an image cannot be read.
     """
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        found = threads.map(_views, samples, [size] * len(samples), chances)
-        return [view for own in found for view in own]
+        by_sample = threads.map(_views_of, samples, [size] * len(samples), seeds)
+        return [view for views in by_sample for view in views]
 
 
-def _views(sample: Sample, size: int, chances: Sequence[Chance]) -> list[NDArray[np.uint8]]:
-    picture = resize(read_image(sample.image), size)
+def _views_of(sample: Sample, size: int, seeds: Sequence[ViewSeed]) -> list[NDArray[np.uint8]]:
+    image = resize(read_image(sample.image), size)
     may_turn = not is_directional(sample.captions)
-    return [picture if rng is None else another_view(picture, rng, may_turn) for rng in chances]
+    return [image if rng is None else another_view(image, rng, may_turn) for rng in seeds]

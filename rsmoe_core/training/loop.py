@@ -1,10 +1,12 @@
-"""The one training loop.
+"""The training loop.
 
-Every random choice of a step (views, rows, dropout) comes from (seed, step, part), and the order of pictures from
-(seed, epoch); so a run that was broken off and resumed takes the same steps as an unbroken one. A step's pictures are
-gone through in as many parts as `RunOptions.accumulate` and `processes` say; most often that is one.
+    for each step: images ─objective.losses─▶ gradients ─AdamW─▶ parameters, EMA, log, checkpoint
 
-What is learned is an objective's business (see `objectives`); here are the steps, the rate, the log and the resuming.
+Every random choice of a step (views, texts, dropout) comes from (seed, step, part), and the order of images from
+(seed, epoch). So a run that was interrupted and resumed takes the same steps as one that was not. The images of a step
+are gone through in as many parts as `RunOptions.accumulate` and the number of processes say, most often one.
+
+What is learned is up to an objective (see `objectives.base`); steps, learning rate, log and resuming are here.
 """
 
 from __future__ import annotations
@@ -26,108 +28,115 @@ from rsmoe_core.training import distributed
 from rsmoe_core.training.ema import EMA
 from rsmoe_core.training.log import Log
 from rsmoe_core.training.objectives.base import Objective, RunOptions
-from rsmoe_core.training.stages import Phase
+from rsmoe_core.training.phases import Phase
 
-_CLIP = 1.0
+_MAX_GRADIENT_NORM = 1.0
 _BETAS = (0.9, 0.98)
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+"""What AdamW stores for each parameter."""
 _PART_SEED = 7_368_787
-"""Far enough apart that the parts of a step share no seed with each other's or a neighbouring step's."""
+"""Distance of the seeds of a step's parts: large enough that no two parts of nearby steps have the same seed."""
 
 
 def run_phase(
     objective: Objective,
     phase: Phase,
-    session: RunOptions,
+    options: RunOptions,
     on_epoch: Callable[[int], dict[str, float]],
     should_stop: Callable[[int], bool] = lambda epochs: False,
 ) -> bool:
-    """Train in place what the objective trains; goes on from `session.out/last` where that is there.
+    """Train the objective's parameters in place, resuming from `options.out/last` where that is there.
 
-    `on_epoch` is called after each whole epoch and returns validation figures for the log; `should_stop` says before
-    each epoch whether, after so many, the phase ends early. Where the phase averages, `on_epoch` sees the average of
-    the parameters, and so does whoever comes after the phase. Returns whether the phase has come to its end, which is
-    false where `session.max_steps` stopped it before.
+    `on_epoch` is called after each whole epoch and returns validation figures for the log. `should_stop` decides before
+    each epoch whether the phase ends early after so many. Where the phase has an EMA, `on_epoch` finds it in the place
+    of the parameters, and it stays there at the end.
+
+    Returns:
+        Whether the phase has come to its end; false where `options.max_steps` stopped it.
     """
     parameters = objective.trained
     optimiser = _optimiser(parameters, phase)
     steps_per_epoch = math.ceil(len(objective) / phase.images_per_step)
     total = steps_per_epoch * phase.epochs
-    followed = [(name, value) for name, value in objective.statistics if value.is_floating_point()]
-    average = EMA([*parameters, *followed], phase.average)
-    start = _resume(objective, optimiser, average, session.out, phase.name)
-    stop = min(total, session.max_steps or total)
+    running = [(name, value) for name, value in objective.buffers if value.is_floating_point()]
+    ema = EMA([*parameters, *running], phase.ema_decay)
+    start = _resume(objective, optimiser, ema, options.out, phase.name)
+    stop = min(total, options.max_steps or total)
     ended = stop == total
-    hidden = None if distributed.is_rank0() else True  # None: where nobody looks
+    hidden = None if distributed.is_rank0() else True  # None hides the bar where there is no terminal
     bar = tqdm(total=stop, initial=start, desc=phase.name, unit="step", disable=hidden)
-    with bar, closing(Log(session.out, phase.name, start)) as log:
+    with bar, closing(Log(options.out, phase.name, start)) as log:
         for step in range(start, stop):
-            epoch, place = divmod(step, steps_per_epoch)
-            if place == 0 and should_stop(epoch):
+            epoch, index = divmod(step, steps_per_epoch)
+            if index == 0 and should_stop(epoch):
                 ended = True
                 break
-            rate = _rate(step, total, phase)
+            learning_rate = _learning_rate(step, total, phase)
             for group in optimiser.param_groups:
-                group["lr"] = rate
-            loss = _step(objective, _images(epoch, place, len(objective), phase, session.seed), step, session)
-            norm = nn.utils.clip_grad_norm_([p for _, p in parameters if p.grad is not None], _CLIP)
+                group["lr"] = learning_rate
+            loss = _step(objective, _images(epoch, index, len(objective), phase, options.seed), step, options)
+            with_gradients = [p for _, p in parameters if p.grad is not None]
+            norm = float(nn.utils.clip_grad_norm_(with_gradients, _MAX_GRADIENT_NORM))
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
-            average.update(step)
+            ema.update(step)
             log.write(
-                step=step + 1, epoch=round((step + 1) / steps_per_epoch, 4), loss=loss, rate=rate, norm=float(norm)
+                step=step + 1,
+                epoch=round((step + 1) / steps_per_epoch, 4),
+                loss=loss,
+                learning_rate=learning_rate,
+                gradient_norm=norm,
             )
             bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
             bar.update()
-            ends_epoch = place == steps_per_epoch - 1
+            ends_epoch = index == steps_per_epoch - 1
             if ends_epoch:
-                with average.in_place():
+                with ema.swapped_in():
                     figures = on_epoch(epoch + 1)
                 log.write(step=step + 1, epoch=epoch + 1, **figures)
-            if distributed.is_rank0() and (ends_epoch or step + 1 == stop or (step + 1) % session.save_every == 0):
-                _save(objective, optimiser, average, step + 1, session.out, phase.name)
-    average.swap()
+            if distributed.is_rank0() and (ends_epoch or step + 1 == stop or (step + 1) % options.save_every == 0):
+                _save(objective, optimiser, ema, step + 1, options.out, phase.name)
+    ema.swap()
     return ended
 
 
-def _step(objective: Objective, images: NDArray, step: int, session: RunOptions) -> float:
-    """Forward and backward of one step's pictures; the gradients are left on the parameters. Returns the loss.
+def _step(objective: Objective, images: NDArray, step: int, options: RunOptions) -> float:
+    """Forward and backward of one step's images; the gradients are left on the parameters. Returns the loss.
 
-    Loss and gradient are those of the parts, each weighted by its share of the pictures. That is the loss and gradient
-    of the whole step where an objective's loss is a mean over pictures. A mean over tokens, such as TextObjective's for each
-    role, is so only if all parts have equally many: otherwise a token weighs a little more in a part of short texts
-    than in one of long texts, and the texts of a role that few pictures have a little more in a part that has few of
-    them; a role that no picture of a part has adds nothing there. Chance (views, rows, dropout) differs with the parts,
-    and batch norm sees one part at a time.
+    Loss and gradients are the means over the parts, each weighted by its share of the images. They equal those of the
+    whole step where an objective's loss is a mean over images. A mean over tokens, such as TextObjective's for each
+    role, differs: a token weighs a little more in a part of short texts than in one of long texts, and so do the texts
+    of a role that few images of a part have. Random numbers (views, texts, dropout) differ with the parts as well, and
+    batch norm sees one part at a time.
     """
     total, share = 0.0, 0.0
-    for part, own in distributed.rank_parts(images, session.accumulate):
-        torch.manual_seed(session.seed * 1_000_003 + step + part * _PART_SEED)
-        rng = np.random.default_rng((session.seed, step, part))
+    for part, own in distributed.rank_parts(images, options.accumulate):
+        torch.manual_seed(options.seed * 1_000_003 + step + part * _PART_SEED)
+        rng = np.random.default_rng((options.seed, step, part))
         weight = len(own) / len(images)
         for loss in objective.losses(own, rng):
             (loss * weight).backward()
             total += loss.item() * weight
         share += weight
-    distributed.average([value for _, value in objective.statistics], share)
+    distributed.average_buffers([value for _, value in objective.buffers], share)
     return distributed.reduce_gradients(total, [parameter for _, parameter in objective.trained])
 
 
-def _images(epoch: int, place: int, count: int, phase: Phase, seed: int) -> NDArray:
-    """Numbers of the pictures of one step: a slice of the epoch's shuffled order."""
+def _images(epoch: int, index: int, count: int, phase: Phase, seed: int) -> NDArray:
+    """Indices of the images of one step: a slice of the epoch's random order."""
     order = np.random.default_rng((seed, epoch, count)).permutation(count)
-    return order[place * phase.images_per_step : (place + 1) * phase.images_per_step]
+    return order[index * phase.images_per_step : (index + 1) * phase.images_per_step]
 
 
 def _optimiser(parameters: Sequence[tuple[str, nn.Parameter]], phase: Phase) -> torch.optim.AdamW:
-    """AdamW; vectors (norms, biases) are not decayed."""
-    decayed = [p for _, p in parameters if p.ndim > 1]
-    plain = [p for _, p in parameters if p.ndim <= 1]
-    groups = [{"params": decayed, "weight_decay": phase.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    """AdamW, without weight decay on vectors (norms, biases)."""
+    matrices = [p for _, p in parameters if p.ndim > 1]
+    vectors = [p for _, p in parameters if p.ndim <= 1]
+    groups = [{"params": matrices, "weight_decay": phase.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=phase.learning_rate, betas=_BETAS)
 
 
-def _rate(step: int, total: int, phase: Phase) -> float:
+def _learning_rate(step: int, total: int, phase: Phase) -> float:
     """Linear warm-up, then a cosine down to a tenth."""
     warmup = max(1, round(total * phase.warmup))
     if step < warmup:
@@ -136,24 +145,22 @@ def _rate(step: int, total: int, phase: Phase) -> float:
     return phase.learning_rate * (0.1 + 0.45 * (1 + math.cos(math.pi * progress)))
 
 
-def _save(
-    objective: Objective, optimiser: torch.optim.Optimizer, average: EMA, step: int, out: Path, phase: str
-) -> None:
-    """Write `last/state.safetensors`: parameters, their average, statistics, moments and the step, whole or not."""
-    state = {f"statistic/{name}": value.contiguous() for name, value in objective.statistics}
-    state |= {f"average/{name}": value.contiguous() for name, value in average.values.items()}
+def _save(objective: Objective, optimiser: torch.optim.Optimizer, ema: EMA, step: int, out: Path, phase: str) -> None:
+    """Write `last/state.safetensors` atomically: parameters, their EMA, buffers, moments and the step."""
+    state = {f"buffer/{name}": value.contiguous() for name, value in objective.buffers}
+    state |= {f"ema/{name}": value.contiguous() for name, value in ema.values.items()}
     for name, parameter in objective.trained:
         state[f"parameter/{name}"] = parameter.detach().contiguous()
         for key, value in optimiser.state.get(parameter, {}).items():
             state[f"{key}/{name}"] = value.contiguous()
     (out / "last").mkdir(parents=True, exist_ok=True)
-    aside = out / "last" / "state.part"
-    save_file(state, str(aside), metadata={"step": str(step), "phase": phase})
-    aside.replace(_state_path(out))
+    part = out / "last" / "state.part"
+    save_file(state, str(part), metadata={"step": str(step), "phase": phase})
+    part.replace(_state_path(out))
 
 
-def _resume(objective: Objective, optimiser: torch.optim.Optimizer, average: EMA, out: Path, phase: str) -> int:
-    """Load what `_save` wrote for this phase and return its step; 0 where there is nothing to go on from."""
+def _resume(objective: Objective, optimiser: torch.optim.Optimizer, ema: EMA, out: Path, phase: str) -> int:
+    """Load what `_save` wrote for this phase and return its step; 0 where there is nothing to resume from."""
     path = _state_path(out)
     if not path.is_file():
         return 0
@@ -162,23 +169,23 @@ def _resume(objective: Objective, optimiser: torch.optim.Optimizer, average: EMA
     if metadata["phase"] != phase:
         return 0
     state = load_file(str(path))
-    for name, value in objective.statistics:
-        value.copy_(state[f"statistic/{name}"])
-    for name, value in average.values.items():
-        value.copy_(state[f"average/{name}"])
+    for name, value in objective.buffers:
+        value.copy_(state[f"buffer/{name}"])
+    for name, value in ema.values.items():
+        value.copy_(state[f"ema/{name}"])
     with torch.no_grad():
         for name, parameter in objective.trained:
             parameter.copy_(state[f"parameter/{name}"])
             moments = {
-                key: _like(key, state[f"{key}/{name}"], parameter) for key in _MOMENTS if f"{key}/{name}" in state
+                key: _on_device(key, state[f"{key}/{name}"], parameter) for key in _MOMENTS if f"{key}/{name}" in state
             }
             if moments:
                 optimiser.state[parameter] = moments
     return int(metadata["step"])
 
 
-def _like(key: str, moment: Tensor, parameter: nn.Parameter) -> Tensor:
-    """Moments live beside their parameter; AdamW counts its steps on the CPU."""
+def _on_device(key: str, moment: Tensor, parameter: nn.Parameter) -> Tensor:
+    """Moments are stored on the device of their parameter; AdamW counts its steps on the CPU."""
     return moment if key == "step" else moment.to(parameter.device)
 
 

@@ -1,4 +1,7 @@
-"""Which pictures are kept from training, to choose the best epoch by: decided by names, so the same in every run."""
+"""The validation split: which images are held out of training to choose the best epoch by.
+
+Names decide, so it is the same in every run. Images of one group were taken side by side, so a group is held out whole.
+"""
 
 from __future__ import annotations
 
@@ -11,40 +14,45 @@ from numpy.typing import NDArray
 from rsmoe_core.data.base import Sample
 from rsmoe_core.errors import TrainingError
 
-_FEWEST = 2
-"""Pictures held out at the least."""
+_MIN_IMAGES = 2
+"""Images in the validation split at least."""
 
 
 def validation_split(samples: Sequence[Sample], share: float) -> NDArray[np.bool_]:
-    """True where a picture's whole series is held out.
+    """True for the images that are held out: about this share of the groups, chosen by a hash of their names.
 
-    Where the share of few series comes to next to nothing or to everything, the series of the smallest digest are held
-    out; where all pictures are of one series, pictures are held out one by one. Raises TrainingError where there are
-    too few even for that, or `share` is not between 0 and 1.
+    With few groups the share can come to next to nothing or to everything. Then the groups with the smallest hashes are
+    held out; where all images are of one group, single images are.
+
+    Raises:
+        TrainingError: there are too few images, or `share` is not between 0 and 1.
     """
-    series = np.array([_digest(_series(sample)) for sample in samples])
-    pictures = np.array([_digest(sample.image.name) for sample in samples])
-    for chosen in (series < share, series <= _low(series), pictures <= max(_low(pictures), share)):
-        if 0 < share < 1 and _FEWEST <= chosen.sum() < len(samples):
+    groups = np.array([_hash(group_of(sample)) for sample in samples])
+    images = np.array([_hash(sample.image.name) for sample in samples])
+    for chosen in (groups < share, groups <= _smallest(groups), images <= max(_smallest(images), share)):
+        if 0 < share < 1 and _MIN_IMAGES <= chosen.sum() < len(samples):
             return chosen
-    raise TrainingError("too few pictures to hold some out; give more pictures or another --holdout")
+    raise TrainingError("too few images for a validation split; add images or give another --validation-split")
 
 
-def manner(samples: Sequence[Sample], chosen: NDArray[np.bool_]) -> str:
-    """How pictures were held out, for people."""
-    out, kept = ({_series(samples[i]) for i in np.flatnonzero(chosen == side).tolist()} for side in (True, False))
-    return "one by one, since all are of one series" if out & kept else "by series"
+def split_description(samples: Sequence[Sample], held_out: NDArray[np.bool_]) -> str:
+    """How images were held out, for people."""
+    validation, training = (
+        {group_of(samples[i]) for i in np.flatnonzero(held_out == side).tolist()} for side in (True, False)
+    )
+    return "one by one, since all are of one group" if validation & training else "by group"
 
 
-def _series(sample: Sample) -> str:
+def group_of(sample: Sample) -> str:
+    """The group of an image; an image that belongs to none is a group of its own."""
     return sample.group or sample.image.stem
 
 
-def _digest(name: str) -> float:
-    """A number from 0 to 1 that looks like chance and is always the same for a name."""
+def _hash(name: str) -> float:
+    """A number from 0 to 1, spread evenly over names and always the same for a name."""
     return int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) / 0xFFFFFFFF
 
 
-def _low(digests: NDArray[np.float64]) -> float:
-    """The digest up to which just enough pictures are held out."""
-    return float(np.sort(digests)[:_FEWEST][-1])
+def _smallest(hashes: NDArray[np.float64]) -> float:
+    """The hash up to which just enough images are held out."""
+    return float(np.sort(hashes)[:_MIN_IMAGES][-1])

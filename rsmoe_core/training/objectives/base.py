@@ -1,9 +1,10 @@
-"""What a phase learns, behind one seam: the loop asks an objective for losses and knows nothing else about it.
+"""What the training loop needs to know about what is learned.
 
-recognition.ClassificationObjective   the image encoder: kinds of places and words, from pictures
-teaching.TextObjective         texts, word by word, from the features of a settled image encoder
-teaching.FinetuneObjective           the same from few pictures
-counting.DetectionObjective         the detector: single things, from windows of pictures in which they are boxed
+    Phase.objective (settings) ─registry.build_objective─▶ Objective ─losses─▶ loop
+
+classification.ClassificationObjective   image encoder: scene classes and words, from pixels
+text.TextObjective                       Q-Former, language model, adapters: texts, from features of the image encoder
+detection.DetectionObjective             a detector: single objects, from crops of images with boxes
 """
 
 from __future__ import annotations
@@ -21,74 +22,80 @@ from rsmoe_core.model import lora
 from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.training.examples import TrainingSample
 from rsmoe_core.training.features import FeatureBank
-from rsmoe_core.training.stages import Phase
+from rsmoe_core.training.phases import Phase
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Pictures to learn from; row i of the features belongs to `training_samples[i]`."""
+    """Images to learn from; row i of the features belongs to `samples[i]`."""
 
-    training_samples: Sequence[TrainingSample]
+    samples: Sequence[TrainingSample]
     features: FeatureBank
-    """Empty as long as the image encoder still changes."""
+    """Empty for objectives that learn from pixels."""
 
     def __len__(self) -> int:
-        return len(self.training_samples)
+        return len(self.samples)
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a phase is run; what is learned is the phase's own business."""
+    """How a phase is run; what is learned is up to its objective."""
 
     out: Path
-    """Folder for `last/` (weights and optimiser to resume from) and `log.jsonl`."""
+    """Folder of the phase."""
     seed: int = 0
     bf16: bool = True
-    """Forward passes in bfloat16 where that is safe."""
+    """Run forward passes in bfloat16 where that is safe."""
     save_every: int = 200
     """Steps between two checkpoints."""
     max_steps: int | None = None
-    """Stop early after this many steps of the phase; the learning rate falls as if it were run to its end."""
+    """Stop after this many steps of the phase; the learning rate falls as if it ran to its end."""
     accumulate: int = 1
-    """Parts of a step's pictures that each process goes through one after the other, to have but one in memory."""
+    """Parts of a step's images that each process goes through one after the other, with one of them in memory."""
 
 
 class Objective(Protocol):
-    """What the loop needs to know of what is learned."""
+    """What is learned, from which images, and how good the model is at it."""
 
     @property
     def trained(self) -> Sequence[tuple[str, nn.Parameter]]:
         """The parameters that change, by name; all others are frozen."""
 
     @property
-    def statistics(self) -> Sequence[tuple[str, Tensor]]:
-        """Running figures that change without gradients, by name; a resumed run needs them too."""
+    def buffers(self) -> Sequence[tuple[str, Tensor]]:
+        """Running statistics that change without gradients, by name; a resumed run needs them too."""
 
     def __len__(self) -> int:
-        """Pictures to learn from."""
+        """Number of images to learn from."""
 
     def losses(self, images: NDArray[np.int64], rng: np.random.Generator) -> Iterator[Tensor]:
-        """The losses over one part of a step's pictures, those of these numbers; backward is called on each before the
-        next.
+        """The losses over one part of a step's images, given by their indices.
 
-        `rng` and torch's global generator are the only sources of chance.
+        Backward is called on each before the next is asked for. All random numbers come from `rng` and torch's global
+        generator.
         """
 
     def validate(self) -> tuple[float, dict[str, float]]:
-        """How good it is on the pictures held out: one score, the higher the better, and figures for the log."""
+        """A score on the validation images, the higher the better, and figures for the log. Changes nothing."""
+
+    def calibrate(self) -> None:
+        """Set what follows from the last validation in the model's configuration.
+
+        Called before the model is stored as the best so far. Most objectives have nothing to set.
+        """
 
 
 def select_parameters(model: RSMoE, phase: Phase) -> list[tuple[str, nn.Parameter]]:
-    """Freeze the model but for what the phase trains, and return that by name."""
+    """Freeze the model except for what the phase trains, and return that by name."""
     model.requires_grad_(False)
-    chosen: list[tuple[str, nn.Parameter]] = []
-    for part in phase.trains:
+    selected: list[tuple[str, nn.Parameter]] = []
+    for part in phase.trained_parts(model.config.experts):
         if part in model.roles:
-            chosen += lora.parameters_of(model.language, [part])
+            selected += lora.parameters_of(model.language, [part])
         elif part in model.detectors:
-            chosen += [(f"{part}.{key}", p) for key, p in model.detectors[part].named_parameters()]
+            selected += [(f"{part}.{key}", p) for key, p in model.detectors[part].named_parameters()]
         else:
-            chosen += [(f"{part}.{key}", p) for key, p in lora.without_adapters(getattr(model, part))]
-    for _, parameter in chosen:
+            selected += [(f"{part}.{key}", p) for key, p in lora.without_adapters(getattr(model, part))]
+    for _, parameter in selected:
         parameter.requires_grad_(True)
-    return chosen
+    return selected

@@ -1,6 +1,8 @@
-"""The objective of most phases: texts are learned word by word, from the features of a settled image encoder.
+"""The objective of Q-Former, language model and adapters: texts, token by token, from the features of a frozen encoder.
 
-Shapes: B images, V views, P patches, D features, R rows of text, T tokens.
+    FeatureBank ─patches_BPD─▶ Q-Former ─tokens_BQH─▶ language model in each role ─TrainingExamples─▶ loss of the role
+
+Shapes: B images, P patches, D features, Q vision tokens, H features of the language model.
 """
 
 from __future__ import annotations
@@ -13,138 +15,153 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rsmoe_core.checkpoint.inference import for_inference
+from rsmoe_core.inference.captions import caption_without_experts, draft_captions
 from rsmoe_core.metrics.cider import PictureCider
 from rsmoe_core.model import lora
+from rsmoe_core.model.fusion import fuse
 from rsmoe_core.model.language.llama import answer_loss
+from rsmoe_core.model.language.native import NativeBackend
 from rsmoe_core.model.rsmoe import RSMoE
-from rsmoe_core.roles import CAPTION
-from rsmoe_core.training.examples import TASKS, Row, pack
+from rsmoe_core.roles import BASE, CAPTION_INSTRUCTION
+from rsmoe_core.training.examples import TASKS, TrainingExample, pack
 from rsmoe_core.training.objectives.base import RunOptions, TrainingData, select_parameters
-from rsmoe_core.training.stages import Phase
+from rsmoe_core.training.phases import Phase, TextSettings
+from rsmoe_core.types import Generation
 
-_WRITING_BATCH = 64
-_MOST_MIXED = 0.5
-"""Largest share of another picture in vision tokens that are mixed."""
+_GENERATION_BATCH = 64
+_MAX_MIXED = 0.5
+"""Largest share of another image in mixed vision tokens."""
 
 
 class TextObjective:
-    """The rows of the phase's tasks; see `objectives.Objective`."""
+    """The examples of the phase's tasks; see `objectives.base.Objective`."""
 
     def __init__(
-        self, model: RSMoE, phase: Phase, train: TrainingData, validation: TrainingData, session: RunOptions
+        self,
+        model: RSMoE,
+        phase: Phase,
+        settings: TextSettings,
+        train: TrainingData,
+        validation: TrainingData,
+        options: RunOptions,
     ) -> None:
         self.trained = select_parameters(model, phase)
-        self.statistics: list[tuple[str, Tensor]] = []
-        self._model, self._phase, self._session = model, phase, session
+        self.buffers: list[tuple[str, Tensor]] = []
+        self._model, self._phase, self._settings, self._options = model, phase, settings, options
         self._train, self._validation = train, validation
 
     def __len__(self) -> int:
         return len(self._train)
 
     def losses(self, images: NDArray[np.int64], rng: np.random.Generator) -> Iterator[Tensor]:
-        """One loss for each role that learns from these pictures, each seen in a random one of its views."""
+        """One loss for each role that learns from these images, each seen in one of its views, drawn at random."""
         self._model.vision.eval()
-        self._model.qformer.train("qformer" in self._phase.trains)
+        self._model.qformer.train(self._trains_qformer)
         self._model.language.train()
         views = rng.integers(self._train.features.views, size=len(images))
         for loss, _ in self._role_losses(self._train, images, views, rng):
             yield loss
 
     def validate(self) -> tuple[float, dict[str, float]]:
-        """CIDEr of greedy captions where the phase trains a writer of captions, else the loss with its sign turned."""
+        """The score is CIDEr of greedy captions, or the negative loss if that is selected or there are no captions."""
         figures = {"validation_loss": self.validation_loss()}
-        figures |= caption_figures(self._model, self._phase, self._validation)
-        return figures.get("validation_cider", -figures["validation_loss"]), figures
+        if self._settings.trains_captions:
+            figures |= caption_figures(self._model, self._settings, self._validation)
+        if self._settings.selects_by == "cider" and "validation_cider" in figures:
+            return figures["validation_cider"], figures
+        return -figures["validation_loss"], figures
+
+    def calibrate(self) -> None:
+        """Nothing to set."""
 
     def validation_loss(self) -> float:
-        """Mean loss over the rows of the phase's tasks, on view 0 of every picture held out."""
+        """Mean loss over the examples of the phase's tasks, on view 0 of every validation image."""
         self._model.eval()
         losses = counts = 0.0
         with torch.no_grad():
             for start in range(0, len(self._validation), self._phase.images_per_step):
                 images = np.arange(start, min(start + self._phase.images_per_step, len(self._validation)))
                 rng = np.random.default_rng(0)
-                for loss, rows in self._role_losses(self._validation, images, np.zeros_like(images), rng):
-                    losses += loss.item() * rows
-                    counts += rows
+                for loss, examples in self._role_losses(self._validation, images, np.zeros_like(images), rng):
+                    losses += loss.item() * examples
+                    counts += examples
         return losses / max(counts, 1)
 
+    @property
+    def _trains_qformer(self) -> bool:
+        return "qformer" in self._phase.trains
+
     def _role_losses(
-        self, material: TrainingData, images: NDArray[np.int64], views: NDArray[np.int64], rng: np.random.Generator
+        self, data: TrainingData, images: NDArray[np.int64], views: NDArray[np.int64], rng: np.random.Generator
     ) -> Iterator[tuple[Tensor, int]]:
-        """(loss, number of rows) for each role that learns from these pictures."""
+        """(loss, number of examples) for each role that learns from these images."""
         model = self._model
-        rows: dict[str | None, list[list[Row]]] = {}
-        for place, image in enumerate(images):
-            for task in self._phase.tasks:
-                for row in TASKS[task](material.training_samples[image], model.tokenizer, rng):
-                    rows.setdefault(row.role, [[] for _ in images])[place].append(row)
+        by_role = self._draw_examples(data, images, rng)
         device = next(model.language.parameters()).device
-        with torch.autocast(device.type, torch.bfloat16, enabled=self._session.bf16):
-            patches_BPD = material.features.patches(images, views)
-            learns = "qformer" in self._phase.trains
-            seen_BQH = None if learns else model.encode(patches_BPD, [CAPTION] * len(images))
-            if seen_BQH is not None and model.language.training:
-                seen_BQH = mixed(seen_BQH, self._phase.mixup, rng)
-            for role, by_image in rows.items():
+        with torch.autocast(device.type, torch.bfloat16, enabled=self._options.bf16):
+            patches_BPD = data.features.patches(images, views)
+            shared_BQH = None
+            if not self._trains_qformer:
+                shared_BQH = model.encode(patches_BPD, [CAPTION_INSTRUCTION] * len(images))
+                if model.language.training:
+                    shared_BQH = mix_tokens(shared_BQH, self._settings.mixup, rng)
+            for role, by_image in by_role.items():
                 if model.has_experts:
-                    lora.activate(model.language, role)
-                taught = [place for place, own in enumerate(by_image) if own]
-                packed = pack(model.tokenizer, [by_image[place] for place in taught]).to(device)
-                if seen_BQH is not None:
-                    tokens_BQH = seen_BQH[taught]
-                else:  # for each role anew, as a graph serves one backward pass
-                    tokens_BQH = model.encode(patches_BPD[taught], [CAPTION] * len(taught))
+                    lora.activate(model.language, None if role == BASE else role)
+                rows = [row for row, examples in enumerate(by_image) if examples]
+                packed = pack(model.tokenizer, [by_image[row] for row in rows]).to(device)
+                if shared_BQH is not None:
+                    tokens_BQH = shared_BQH[rows]
+                else:  # once for each role, since a graph serves one backward pass
+                    tokens_BQH = model.encode(patches_BPD[rows], [CAPTION_INSTRUCTION] * len(rows))
                 loss = answer_loss(model.language, tokens_BQH, packed, model.config.language.dropout)
                 yield loss, sum(map(len, by_image))
 
-
-class FinetuneObjective(TextObjective):
-    """The same from few pictures, where the epoch of least loss is the best.
-
-    CIDEr weighs words by their rarity: of a handful of pictures of one kind every word is common, and all captions
-    score nought.
-    """
-
-    def validate(self) -> tuple[float, dict[str, float]]:
-        """The loss with its sign turned; CIDEr is kept for the log."""
-        _, figures = super().validate()
-        return -figures["validation_loss"], figures
+    def _draw_examples(
+        self, data: TrainingData, images: NDArray[np.int64], rng: np.random.Generator
+    ) -> dict[str, list[list[TrainingExample]]]:
+        """Role → for each image the examples that it learns."""
+        by_role: dict[str, list[list[TrainingExample]]] = {}
+        for row, image in enumerate(images):
+            for task in self._settings.tasks:
+                for example in TASKS[task](data.samples[image], self._model.tokenizer, rng):
+                    by_role.setdefault(example.role, [[] for _ in images])[row].append(example)
+        return by_role
 
 
-def mixed(tokens_BQH: Tensor, share: float, rng: np.random.Generator) -> Tensor:
-    """Vision tokens of which about such a share is blended with those of another picture, each by a random amount.
+def mix_tokens(tokens_BQH: Tensor, share: float, rng: np.random.Generator) -> Tensor:
+    """Vision tokens of which about this share is blended with those of another image, each by a random amount.
 
-    A writer that sees clearly never needs the drafts of others; what it cannot make out by itself, it learns to take
-    from them (after mixup, Zhang et al. 2018, arXiv 1710.09412).
+    A fusion that sees the image clearly has no need of drafts; what it cannot make out, it learns to take from them
+    (after mixup, Zhang et al. 2018, arXiv 1710.09412).
     """
     if not share:
         return tokens_BQH
     images = len(tokens_BQH)
-    amounts_B = rng.uniform(0, _MOST_MIXED, images) * (rng.random(images) < share)
+    amounts_B = rng.uniform(0, _MAX_MIXED, images) * (rng.random(images) < share)
     amounts_B11 = torch.from_numpy(amounts_B).to(tokens_BQH)[:, None, None]
     return torch.lerp(tokens_BQH, tokens_BQH[torch.from_numpy(rng.permutation(images))], amounts_B11)
 
 
-def caption_figures(model: RSMoE, phase: Phase, material: TrainingData) -> dict[str, float]:
-    """CIDEr of greedy captions by what the phase trains; nothing where it trains no writer of them, or has none."""
-    described = [i for i, training_sample in enumerate(material.training_samples) if training_sample.sample.captions]
-    if not phase.teaches_captions or not described:
+def caption_figures(model: RSMoE, settings: TextSettings, data: TrainingData) -> dict[str, float]:
+    """CIDEr of greedy captions, by fusion where the phase trains it; nothing where no image has captions."""
+    captioned = [row for row, one in enumerate(data.samples) if one.sample.captions]
+    if not captioned:
         return {}
-    writer = for_inference(model)
+    backend, config = NativeBackend(for_inference(model)), model.config
     captions: list[str] = []
-    for first in range(0, len(described), _WRITING_BATCH):
-        numbers = described[first : first + _WRITING_BATCH]
-        instructions = [CAPTION] * len(numbers)
-        with torch.inference_mode():
-            tokens_BQH = writer.encode(material.features.patches(numbers), instructions)
-            if not phase.fuses:
-                written = writer.answer(tokens_BQH, instructions)
-            else:
-                drafts = [dict(material.training_samples[i].drafts) for i in numbers]
-                if "fuse_derived" in phase.tasks:  # experts that learn at the same time write theirs now
-                    _, drafts = writer.ask_experts(tokens_BQH, instructions)
-                written = writer.fuse(tokens_BQH, instructions, drafts, beams=1)
-        captions += [model.tokenizer.decode(w.ids) for w in written]
-    cider = PictureCider([material.training_samples[i].sample.captions for i in described])
-    return {"validation_cider": float(np.mean([cider(picture, text) for picture, text in enumerate(captions)]))}
+    for first in range(0, len(captioned), _GENERATION_BATCH):
+        rows = captioned[first : first + _GENERATION_BATCH]
+        images = range(len(rows))
+        encoded = backend.encode_patches(data.features.patches(rows))
+        if not settings.trains_fusion:
+            generated = caption_without_experts(backend, encoded, images, config.decoding)
+        else:
+            drafts = [{name: Generation(text) for name, text in data.samples[row].drafts.items()} for row in rows]
+            if settings.fuses_targets:  # experts that are trained at the same time have no stored drafts
+                _, drafts = draft_captions(backend, encoded, images, config.experts, config.decoding)
+            instructions = [CAPTION_INSTRUCTION] * len(rows)
+            generated = fuse(backend, encoded, images, instructions, drafts, config.decoding.caption_tokens)
+        captions += [generation.text for generation in generated]
+    cider = PictureCider([data.samples[row].sample.captions for row in captioned])
+    return {"validation_cider": float(np.mean([cider(image, text) for image, text in enumerate(captions)]))}

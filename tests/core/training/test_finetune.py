@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from rsmoe_core.data.targets import derive
 from torch import Tensor
 
 from rsmoe_core.checkpoint.load import fingerprint, load_model, save_model
 from rsmoe_core.config import LoraSettings
 from rsmoe_core.data.base import Question, Sample
 from rsmoe_core.data.formats import plain
-from rsmoe_core.data.targets import derive
 from rsmoe_core.engine import load
 from rsmoe_core.errors import TrainingError
 from rsmoe_core.model.rsmoe import RSMoE, build

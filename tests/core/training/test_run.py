@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from rsmoe_core.data.targets import derive
 from torch import Tensor
 
 from rsmoe_core.checkpoint.load import fingerprint, load_model
-from rsmoe_core.data.targets import derive
 from rsmoe_core.errors import DataError, TrainingError
 from rsmoe_core.model.rsmoe import build
 from rsmoe_core.presets import tiny

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from rsmoe_core.data.targets import derive
 
 from rsmoe_core.data.formats.registry import read_dataset
-from rsmoe_core.data.targets import derive
 from rsmoe_core.training.examples import TrainingSample
 from rsmoe_core.training.features import FeatureBank
 from rsmoe_core.training.loop import run_phase
