@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rsmoe_core.checkpoint.validation import inconsistencies, parse_config
-from rsmoe_core.errors import ModelError
 from rsmoe_core.roles import DEFAULT_EXPERTS
 
 
@@ -144,17 +142,3 @@ class ModelConfig:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return dataclasses.asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Any) -> ModelConfig:
-        """The inverse of `to_dict`.
-
-        Raises:
-            ModelError: a setting is unknown, of a wrong type or out of its limits, or settings contradict each other;
-                the message names all of them.
-        """
-        faults: list[str] = []
-        config = parse_config(cls, values, "", faults)
-        if faults := faults or list(inconsistencies(config)):
-            raise ModelError(f"config.json: {'; '.join(faults)}; export the model again")
-        return config

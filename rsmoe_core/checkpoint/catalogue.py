@@ -7,9 +7,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from rsmoe_core.checkpoint.adapters import ADAPTER_WEIGHTS, ADAPTERS
 from rsmoe_core.checkpoint.load import CONFIG, EXPERTS, WEIGHTS, fingerprint, load_config
-from rsmoe_core.checkpoint.weights import shapes_of
+from rsmoe_core.checkpoint.weights import ADAPTER_WEIGHTS, ADAPTERS, shapes_of
 from rsmoe_core.config import ModelConfig
 from rsmoe_core.errors import ModelError, UsageError
 from rsmoe_core.roles import all_roles

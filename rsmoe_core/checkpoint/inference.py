@@ -13,13 +13,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from rsmoe_core.checkpoint.adapters import ADAPTERS, read_adapters
-from rsmoe_core.checkpoint.expected import meta_model
 from rsmoe_core.checkpoint.load import base_state, load_config, read_base, read_copies
+from rsmoe_core.checkpoint.weights import ADAPTERS, read_adapters
 from rsmoe_core.config import LoraSettings, ModelConfig
 from rsmoe_core.model.language.decoder import Decoder
 from rsmoe_core.model.language.native import RoleDecoders
-from rsmoe_core.model.rsmoe import RSMoE
+from rsmoe_core.model.rsmoe import RSMoE, build_on_meta
 from rsmoe_core.model.tokenizer import Tokenizer
 from rsmoe_core.model.vision.base import find_encoder
 from rsmoe_core.roles import BASE
@@ -34,7 +33,7 @@ def load_for_inference(folder: Path, device: str = "cpu", dtype: torch.dtype = t
         ModelError: a file is missing, truncated or does not fit the others; the message names it.
     """
     config = load_config(folder)
-    model = meta_model(config, Tokenizer.load(folder, config.experts, config.language.vocab_size))
+    model = build_on_meta(config, Tokenizer.load(folder, config.experts, config.language.vocab_size))
     state = read_base(folder, model)
     language = {key.removeprefix(_LANGUAGE): state.pop(key) for key in list(state) if key.startswith(_LANGUAGE)}
     model.load_state_dict(state, assign=True)

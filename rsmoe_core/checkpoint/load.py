@@ -17,15 +17,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from rsmoe_core.checkpoint import expected
-from rsmoe_core.checkpoint.adapters import ADAPTERS, read_adapters
-from rsmoe_core.checkpoint.validation import read_json_file
-from rsmoe_core.checkpoint.weights import read_weights
+from rsmoe_core.checkpoint.validation import parse_config
+from rsmoe_core.checkpoint.weights import ADAPTERS, expected_language, read_adapters, read_weights
 from rsmoe_core.config import ModelConfig
 from rsmoe_core.errors import ModelError
-from rsmoe_core.model.rsmoe import RSMoE, build
+from rsmoe_core.model.rsmoe import RSMoE, build, build_on_meta
 from rsmoe_core.model.tokenizer import Tokenizer
 from rsmoe_core.roles import all_roles
+from rsmoe_core.strict_json import read_json_file
 
 CONFIG, WEIGHTS, DETECTORS = "config.json", "model.safetensors", "detectors"
 EXPERTS = "experts"
@@ -71,7 +70,7 @@ def load_model(folder: Path, device: str = "cpu") -> RSMoE:
     if not config.share_base:
         raise ModelError(f"{folder} has its adapters merged for good; pass the model that it was exported from")
     tokenizer = Tokenizer.load(folder, config.experts, config.language.vocab_size)
-    state = read_base(folder, expected.meta_model(config, tokenizer))
+    state = read_base(folder, build_on_meta(config, tokenizer))
     model = build(config, tokenizer)
     model.load_state_dict(state, strict=False)  # only what is tied to the input embeddings is missing
     if (folder / ADAPTERS).is_dir():
@@ -85,13 +84,13 @@ def load_model(folder: Path, device: str = "cpu") -> RSMoE:
 def read_base(folder: Path, meta_model: RSMoE) -> dict[str, Tensor]:
     """Image encoder, Q-Former, detectors and stage-1 language model, by the names that they have in a stage-1 model.
 
-    `meta_model` says what to expect; see `expected.meta_model`.
+    `meta_model` says what to expect; see `build_on_meta`.
 
     Raises:
         ModelError: a file is missing, damaged, or holds something else.
     """
     own = {key: value for key, value in meta_model.state_dict().items() if not key.startswith("detectors.")}
-    language = expected.expected_language(meta_model.config.language)
+    language = expected_language(meta_model.config.language)
     state = read_weights(folder / WEIGHTS, own | {f"language.{key}": value for key, value in language.items()})
     for name, detector in meta_model.detectors.items():
         weights = read_weights(folder / DETECTORS / f"{name}.safetensors", detector.state_dict())
@@ -105,7 +104,7 @@ def read_copies(folder: Path, config: ModelConfig) -> dict[str, dict[str, Tensor
     Raises:
         ModelError: a file is missing, damaged, or holds something else.
     """
-    wanted = expected.expected_language(config.language)
+    wanted = expected_language(config.language)
     return {role: read_weights(folder / EXPERTS / role / WEIGHTS, wanted) for role in all_roles(config.experts)}
 
 
@@ -120,7 +119,7 @@ def load_config(folder: Path) -> ModelConfig:
         raise ModelError(f"{folder}: not a model folder ({CONFIG} is missing); name one that rsmoe wrote")
     _refuse_links(folder)
     try:
-        return ModelConfig.from_dict(read_json_file(path))
+        return parse_config(read_json_file(path))
     except ValueError as error:
         raise ModelError(f"{path}: damaged ({error}); copy the model folder again") from error
     except ModelError as error:

@@ -1,4 +1,4 @@
-"""Plain values → a configuration, reporting everything that is wrong with them at once. Free of torch at import.
+"""Plain values → ModelConfig, reporting everything that is wrong with them at once. Free of torch at import.
 
 A configuration decides how much memory a model takes, so every number in it has limits, wide ones, which are checked
 before anything is built.
@@ -7,21 +7,16 @@ before anything is built.
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import re
 import types
 import typing
-from collections import Counter
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rsmoe_core.config import ModelConfig
 from rsmoe_core.errors import ModelError
 from rsmoe_core.roles import EXPERTS, RESERVED_NAMES
-
-if TYPE_CHECKING:
-    from rsmoe_core.config import ModelConfig
 
 _LIMITS: dict[str, tuple[float, float]] = {
     "width": (0.01, 4096),
@@ -54,48 +49,23 @@ _MAX_LENGTH = 200
 """Characters of a text, entries of a list or an object."""
 _MAX_DEPTH = 3
 """Objects and lists inside each other in free-form settings."""
-_MAX_FILE_SIZE = 2**20
-"""Bytes of a file of settings."""
 _TYPE_NAMES = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 
 
-def read_json(content: str) -> Any:
-    """Parse JSON, strictly.
+def parse_config(values: Any) -> ModelConfig:
+    """The configuration of nested plain values, the inverse of `ModelConfig.to_dict`.
 
     Raises:
-        ValueError: the content is not JSON, has a key twice in one object, holds NaN or an infinite number, or nests
-            too deeply.
+        ModelError: settings are unknown, wrong, too large or inconsistent; the message names all of them.
     """
-
-    def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        if doubled := [key for key, number in Counter(key for key, _ in pairs).items() if number > 1]:
-            raise ValueError(f"'{doubled[0]}' is there twice")
-        return dict(pairs)
-
-    def refuse_constant(name: str) -> None:
-        raise ValueError(f"{name} is no number")
-
-    try:
-        return json.loads(content, object_pairs_hook=unique_keys, parse_constant=refuse_constant)
-    except RecursionError:
-        raise ValueError("lists in lists without end") from None
+    faults: list[str] = []
+    config = _build(ModelConfig, values, "", faults)
+    if faults := faults or list(_inconsistencies(config)):
+        raise ModelError(f"config.json: {'; '.join(faults)}; export the model again")
+    return config
 
 
-def read_json_file(path: Path, max_size: int = _MAX_FILE_SIZE) -> Any:
-    """Parse a JSON file as `read_json` does.
-
-    Raises:
-        ValueError: the file cannot be read, is larger than `max_size` bytes or is not strict JSON.
-    """
-    try:
-        if path.stat().st_size > max_size:
-            raise ValueError("far too long")
-        return read_json(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ValueError(error.strerror) from error
-
-
-def parse_config(cls: Any, values: Any, where: str, faults: list[str]) -> Any:
+def _build(cls: Any, values: Any, where: str, faults: list[str]) -> Any:
     """Build the dataclass `cls` from nested plain values; lists become tuples.
 
     What is wrong is appended to `faults`, one line each; the result must not be used if there are any. `where` is the
@@ -111,7 +81,7 @@ def parse_config(cls: Any, values: Any, where: str, faults: list[str]) -> Any:
     for name in (name for name in values if name in hints):
         path = f"{where}.{name}" if where else name
         if dataclasses.is_dataclass(hints[name]):
-            settings[name] = parse_config(hints[name], values[name], path, faults)
+            settings[name] = _build(hints[name], values[name], path, faults)
         else:
             found = list(_setting_faults(name, hints[name], values[name], path))
             faults += found
@@ -156,7 +126,7 @@ def _is_plain(value: Any, depth: int) -> bool:
     return value is None or (isinstance(value, int | float) and math.isfinite(value))
 
 
-def inconsistencies(config: ModelConfig) -> Iterator[str]:
+def _inconsistencies(config: ModelConfig) -> Iterator[str]:
     """What does not fit together in a configuration whose settings are each right by themselves."""
     yield from _vision_faults(config)
     for part in ("qformer", "language"):

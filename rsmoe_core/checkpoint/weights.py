@@ -1,4 +1,7 @@
-"""Weight files, in safetensors only: names, shapes and types are checked before any data is read."""
+"""Weight files of a model folder, in safetensors only: what each must hold, compared before any data is read.
+
+What a file must hold is given as tensors on torch's `meta` device, which have names, shapes and types but no data.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,44 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
+from rsmoe_core.config import LanguageConfig, LoraSettings, ModelConfig
 from rsmoe_core.errors import ModelError
+from rsmoe_core.roles import all_roles
+from rsmoe_core.strict_json import read_json_file
+
+ADAPTERS, ADAPTER_WEIGHTS, ADAPTER_SETTINGS = "adapters", "adapter_model.safetensors", "adapter_config.json"
+"""Folder of the roles' adapters in a model folder, and the two files of each."""
 
 _FLOAT_TYPES = {"F16", "BF16", "F32"}
 _REMEDY = "copy the model folder again"
+_INERT = {"inference_mode", "megatron_core", "peft_version", "qalora_group_size"}
+"""Settings of adapters that do not matter to a plain one, or change from one version of peft to the next."""
+_MAX_NAMES = 200
+"""Characters of the names that a message lists."""
+
+
+def expected_language(config: LanguageConfig) -> dict[str, Tensor]:
+    """A language model by the names of transformers' LlamaForCausalLM, whose output layer is tied to its input."""
+    size, inner = config.hidden_size, config.intermediate_size
+    shapes = {"model.embed_tokens": (config.vocab_size, size), "model.norm": (size,)}
+    for layer in (f"model.layers.{number}" for number in range(config.layers)):
+        shapes |= {f"{layer}.self_attn.{name}_proj": (size, size) for name in "qkvo"}
+        shapes |= {f"{layer}.mlp.{name}_proj": (inner, size) for name in ("gate", "up")}
+        shapes |= {f"{layer}.mlp.down_proj": (size, inner)}
+        shapes |= {f"{layer}.{name}_layernorm": (size,) for name in ("input", "post_attention")}
+    return {f"{name}.weight": torch.empty(shape, device="meta") for name, shape in shapes.items()}
+
+
+def expected_adapter(config: ModelConfig) -> dict[str, Tensor]:
+    """A LoRA adapter by the names that peft gives its two factors in a file."""
+    rank, tensors = config.lora.rank, {}
+    for name, weight in expected_language(config.language).items():
+        layer = name.removesuffix(".weight")
+        if layer.split(".")[-1] in config.lora.targets:
+            rows, columns = weight.shape
+            tensors[f"base_model.model.{layer}.lora_A.weight"] = torch.empty(rank, columns, device="meta")
+            tensors[f"base_model.model.{layer}.lora_B.weight"] = torch.empty(rows, rank, device="meta")
+    return tensors
 
 
 def shapes_of(path: Path) -> dict[str, tuple[int, ...]]:
@@ -53,6 +90,57 @@ def read_weights(path: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor
             if not torch.isfinite(state[key]).all():
                 raise ModelError(f"{path}: damaged ({key} holds what is no number); {_REMEDY}")
     return state
+
+
+def read_adapters(folder: Path, config: ModelConfig) -> dict[str, dict[str, Tensor]]:
+    """Role → the factors of its adapter, by peft's names.
+
+    peft itself reads nothing of a folder: what it reads can make it import code, fetch models and open pickles.
+
+    Raises:
+        ModelError: an adapter is missing, damaged, or not a plain LoRA adapter with the settings of the configuration.
+    """
+    files = {role: folder / ADAPTERS / role for role in all_roles(config.experts)}
+    missing = [
+        role for role, own in files.items() if not all((own / f).is_file() for f in (ADAPTER_WEIGHTS, ADAPTER_SETTINGS))
+    ]
+    if missing:
+        raise ModelError(f"{folder / ADAPTERS}: lacks {', '.join(missing)}; copy the whole model folder again")
+    for own in files.values():
+        _check_settings(own / ADAPTER_SETTINGS, config.lora)
+    expected = expected_adapter(config)
+    return {role: read_weights(own / ADAPTER_WEIGHTS, expected) for role, own in files.items()}
+
+
+def _check_settings(path: Path, settings: LoraSettings) -> None:
+    """Refuse an adapter whose settings are not those of a plain LoRA adapter of this model."""
+    try:
+        found = read_json_file(path)
+        if not isinstance(found, dict):
+            raise ValueError("no object")
+    except ValueError as error:
+        raise ModelError(f"{path}: damaged ({error}); copy the model folder again") from error
+    plain: dict[str, Any] = {
+        "peft_type": "LORA",
+        "r": settings.rank,
+        "lora_alpha": settings.alpha,
+        "target_modules": list(settings.targets),
+    }
+    usual = {"lora_dropout": settings.dropout, "task_type": "CAUSAL_LM", "bias": "none", "init_lora_weights": True}
+    odd = [key for key in plain if key not in found]
+    odd += [k for k, value in found.items() if k not in _INERT and not _same(value, (plain | usual).get(k))]
+    if odd:
+        named = ", ".join(odd)[:_MAX_NAMES]
+        raise ModelError(
+            f"{path}: is no plain adapter with the settings of config.json ({named} differ); export the model again"
+        )
+
+
+def _same(value: object, plain: object) -> bool:
+    """Whether two settings mean the same; None, false and empty do."""
+    if isinstance(value, list) and isinstance(plain, list):
+        return all(isinstance(one, str) for one in value) and sorted(value) == sorted(plain)
+    return (value == plain and isinstance(value, bool) == isinstance(plain, bool)) or (not value and not plain)
 
 
 @contextmanager

@@ -8,11 +8,12 @@ Shapes: B images, C channels, H rows, W columns, P patches, D patch features, Q 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from rsmoe_core.config import ModelConfig
 from rsmoe_core.model.detector import DETECTORS, Detector
@@ -20,6 +21,16 @@ from rsmoe_core.model.qformer import QFormer
 from rsmoe_core.model.tokenizer import Tokenizer
 from rsmoe_core.model.vision.base import ImageEncoder, build_encoder
 from rsmoe_core.roles import all_roles
+
+_INITIALISERS = {
+    Tensor.normal_,
+    nn.init.normal_,
+    nn.init.uniform_,
+    nn.init.kaiming_uniform_,
+    nn.init.zeros_,
+    nn.init.ones_,
+}
+"""What gives new weights their first values."""
 
 
 class RSMoE(nn.Module):
@@ -94,6 +105,18 @@ def build(config: ModelConfig, tokenizer: Tokenizer) -> RSMoE:
     )
 
 
+def build_on_meta(config: ModelConfig, tokenizer: Tokenizer) -> RSMoE:
+    """A model on torch's `meta` device, where it takes no memory, complete but for its language model.
+
+    Raises:
+        ModelError: the configuration does not fit its image encoder.
+    """
+    with torch.device("meta"), _NoInitialisation():
+        return RSMoE(
+            config, tokenizer, build_encoder(config.vision), QFormer(config), nn.Identity(), build_detectors(config)
+        )
+
+
 def build_detectors(config: ModelConfig) -> nn.ModuleDict:
     """The detectors that a configuration lists, randomly initialised."""
     return nn.ModuleDict(
@@ -103,3 +126,18 @@ def build_detectors(config: ModelConfig) -> nn.ModuleDict:
             if set(classes) <= set(config.detection.classes)
         }
     )
+
+
+class _NoInitialisation(TorchFunctionMode):
+    """Skips the random initialisation of new weights.
+
+    On the meta device it would cost nothing, but torch imports its compiler for it, which takes seconds.
+    """
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        named = kwargs or {}
+        if func in _INITIALISERS:
+            return args[0] if args else named["tensor"]
+        return func(*args, **named)

@@ -12,9 +12,9 @@ from typing import Any
 import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 
-from rsmoe_core.checkpoint.validation import read_json
 from rsmoe_core.errors import ModelError
 from rsmoe_core.model.prompts import marker
+from rsmoe_core.strict_json import read_json
 
 PAD, BOS, EOS, SEP = "<pad>", "<bos>", "<eos>", "<sep>"
 FILE_NAME = "tokenizer.json"

@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from rsmoe_core.config import DetectionConfig, ModelConfig
+from rsmoe_core.checkpoint.validation import parse_config
+from rsmoe_core.config import DetectionConfig
 from rsmoe_core.errors import ModelError, UsageError
 from rsmoe_core.presets import PRESETS, preset
 
@@ -10,7 +11,7 @@ from rsmoe_core.presets import PRESETS, preset
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_survives_json(name):
     config = preset(name)
-    assert ModelConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    assert parse_config(json.loads(json.dumps(config.to_dict()))) == config
     assert config.name == name
 
 
@@ -22,16 +23,16 @@ def test_an_unknown_preset_names_those_that_exist():
 def test_missing_settings_take_their_defaults():
     values = preset("tiny").to_dict()
     del values["share_base"], values["vision"]["encoder"]
-    assert ModelConfig.from_dict(values) == preset("tiny")
+    assert parse_config(values) == preset("tiny")
 
 
 def test_unknown_settings_are_named():
     values = preset("tiny").to_dict()
     values["vision"]["colour"] = 1
     with pytest.raises(ModelError, match=r"vision.*colour"):
-        ModelConfig.from_dict(values)
+        parse_config(values)
     with pytest.raises(ModelError, match="expected an object"):
-        ModelConfig.from_dict([])  # type: ignore[arg-type]
+        parse_config([])  # type: ignore[arg-type]
 
 
 def test_a_calibration_replaces_that_of_one_class():

@@ -23,11 +23,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rsmoe_core.checkpoint.validation import read_json_file
 from rsmoe_core.config import VisionConfig
 from rsmoe_core.errors import ModelError
 from rsmoe_core.model.vision.base import EncoderSpec, ImageEncoder, register_encoder
 from rsmoe_core.preprocess import Normalisation
+from rsmoe_core.strict_json import read_json_file
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,9 +8,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from rsmoe_core.checkpoint.adapters import ADAPTER_WEIGHTS, ADAPTERS
 from rsmoe_core.checkpoint.inference import for_inference, load_for_inference
 from rsmoe_core.checkpoint.load import save_model
+from rsmoe_core.checkpoint.weights import ADAPTER_WEIGHTS, ADAPTERS
 from rsmoe_core.errors import ModelError
 from rsmoe_core.inference.ablations import ablations
 from rsmoe_core.inference.captions import describe

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import struct
 from pathlib import Path
 
 import pytest
 import torch
+from peft import get_peft_model_state_dict
 from safetensors.torch import save_file
 
-from rsmoe_core.checkpoint.weights import read_weights, shapes_of
+from rsmoe_core.checkpoint.load import base_state
+from rsmoe_core.checkpoint.weights import expected_adapter, expected_language, read_weights, shapes_of
 from rsmoe_core.errors import ModelError
+from rsmoe_core.model.rsmoe import RSMoE, build_on_meta
+from tests.core.conftest import make_tiny
 
 EXPECTED = {"a": torch.empty(2, 3, device="meta"), "n": torch.empty((), dtype=torch.int64, device="meta")}
 TENSORS = {"a": torch.ones(2, 3), "n": torch.tensor(7)}
@@ -84,3 +89,32 @@ def test_a_pickle_is_not_opened(tmp_path: Path) -> None:
     torch.save(TENSORS, tmp_path / "w")
     with pytest.raises(ModelError, match="missing or damaged"):
         read_weights(tmp_path / "w", EXPECTED)
+
+
+@pytest.fixture(scope="module")
+def bare() -> RSMoE:
+    return make_tiny(experts=False)
+
+
+def test_expected_tensors_are_those_of_the_built_model(bare: RSMoE) -> None:
+    model = build_on_meta(bare.config, bare.tokenizer)
+    expected = {f"language.{key}": value for key, value in expected_language(bare.config.language).items()}
+    expected |= {key: value for key, value in model.state_dict().items() if not key.startswith("detectors.")}
+    assert {key: value.shape for key, value in expected.items()} == {
+        key: value.shape for key, value in base_state(bare).items()
+    }
+
+
+@pytest.mark.parametrize("targets", [("q_proj", "down_proj"), ("gate_proj",)])
+def test_an_expected_adapter_is_that_of_peft(targets: tuple[str, ...]) -> None:
+    model = make_tiny(experts=False)
+    model.config = dataclasses.replace(model.config, lora=dataclasses.replace(model.config.lora, targets=targets))
+    model.add_experts()
+    made = get_peft_model_state_dict(model.language, adapter_name="theme")
+    expected = expected_adapter(model.config)
+    assert {key: value.shape for key, value in expected.items()} == {key: value.shape for key, value in made.items()}
+
+
+def test_expected_tensors_take_no_memory(bare: RSMoE) -> None:
+    huge = dataclasses.replace(bare.config.language, hidden_size=16_384, vocab_size=1_000_000)
+    assert all(tensor.is_meta for tensor in expected_language(huge).values())

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from rsmoe_core.checkpoint.adapters import ADAPTER_WEIGHTS, SETTINGS
+from rsmoe_core.checkpoint.weights import ADAPTER_SETTINGS, ADAPTER_WEIGHTS
 from rsmoe_core.model import lora
 from rsmoe_core.model.language.llama import TransformersDecoders, answer_loss
 from rsmoe_core.model.rsmoe import RSMoE
@@ -120,7 +120,7 @@ def test_a_merged_copy_leaves_the_model_as_it_was(tiny_model: RSMoE) -> None:
 
 def test_saved_adapters_are_loaded_as_they_were(tmp_path: Path, tiny_model: RSMoE, switched: RSMoE) -> None:
     lora.save_adapters(tiny_model.language, tmp_path)
-    settings = json.loads((tmp_path / "theme" / SETTINGS).read_text())
+    settings = json.loads((tmp_path / "theme" / ADAPTER_SETTINGS).read_text())
     assert settings["base_model_name_or_path"] is None, "a path of this machine does not belong in a published file"
     assert {path.name for path in tmp_path.iterdir()} == set(tiny_model.roles)
     states = {role: load_file(tmp_path / role / ADAPTER_WEIGHTS) for role in tiny_model.roles}

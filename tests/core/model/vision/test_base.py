@@ -10,6 +10,7 @@ from torch import nn
 
 from rsmoe_core.checkpoint.inference import load_for_inference
 from rsmoe_core.checkpoint.load import load_model, save_model
+from rsmoe_core.checkpoint.validation import parse_config
 from rsmoe_core.config import ModelConfig, VisionConfig
 from rsmoe_core.engine import load
 from rsmoe_core.errors import ModelError, UsageError
@@ -113,7 +114,7 @@ def test_a_configuration_that_does_not_fit_its_encoder_is_refused() -> None:
         build_encoder(wrong)
     values = dataclasses.replace(ModelConfig(), vision=wrong).to_dict()
     with pytest.raises(ModelError, match=r"vision\.options\.patch_size is missing"):
-        ModelConfig.from_dict(values)
+        parse_config(values)
     with pytest.raises(ModelError, match="reads no published weights"):
         SPEC.load_pretrained(build_encoder(VISION), "weights.pth")
 

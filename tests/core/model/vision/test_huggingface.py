@@ -11,6 +11,7 @@ import torch
 
 from rsmoe_core.checkpoint.inference import load_for_inference
 from rsmoe_core.checkpoint.load import load_config, load_model, save_model
+from rsmoe_core.checkpoint.validation import parse_config
 from rsmoe_core.config import ModelConfig, VisionConfig
 from rsmoe_core.engine import load
 from rsmoe_core.errors import ModelError
@@ -187,4 +188,4 @@ def test_weights_of_another_architecture_are_refused(tmp_path: Path) -> None:
 def test_a_model_folder_with_a_strange_encoder_is_refused(options: dict[str, Any]) -> None:
     vision = VisionConfig("huggingface", image_size=32, feature_size=32, options=options)
     with pytest.raises(ModelError, match=r"vision\.options"):
-        ModelConfig.from_dict(dataclasses.replace(ModelConfig(), vision=vision).to_dict())
+        parse_config(dataclasses.replace(ModelConfig(), vision=vision).to_dict())

@@ -13,9 +13,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from rsmoe_core.checkpoint.adapters import ADAPTER_WEIGHTS, ADAPTERS, SETTINGS, read_adapters
 from rsmoe_core.checkpoint.inference import load_for_inference
 from rsmoe_core.checkpoint.load import load_config, load_model
+from rsmoe_core.checkpoint.weights import ADAPTER_SETTINGS, ADAPTER_WEIGHTS, ADAPTERS, read_adapters
 from rsmoe_core.errors import ModelError
 from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.model.tokenizer import FILE_NAME
@@ -30,7 +30,7 @@ def folder(tiny_folder: Path, tmp_path: Path) -> Path:
 
 
 def change_settings(folder: Path, **changes: Any) -> None:
-    path = folder / ADAPTERS / "theme" / SETTINGS
+    path = folder / ADAPTERS / "theme" / ADAPTER_SETTINGS
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
@@ -61,7 +61,7 @@ def test_only_a_plain_adapter_with_the_settings_of_the_model_is_read(folder: Pat
 @both
 @pytest.mark.parametrize("content", ["[]", "", "{", '{"r": 1, "r": 2}', '{"r": NaN}', " " * 2**21])
 def test_damaged_settings_are_refused(folder: Path, read: Read, content: str) -> None:
-    (folder / ADAPTERS / "theme" / SETTINGS).write_text(content)
+    (folder / ADAPTERS / "theme" / ADAPTER_SETTINGS).write_text(content)
     with pytest.raises(ModelError, match=r"theme/adapter_config\.json: damaged"):
         read(folder)
 
