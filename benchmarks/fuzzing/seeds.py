@@ -1,4 +1,4 @@
-"""Small valid things to be damaged: rasters of every make, a model folder, a data set of each format."""
+"""Small valid inputs to be damaged: rasters of many kinds, a model folder, a data set of each format."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ _GCPS = [
 
 
 def rasters(folder: Path) -> list[Path]:
-    """Writes one raster of each make into `folder`; the VRT names the first of them."""
-    bytes_CHW = _picture().astype(np.uint8)
-    floats_CHW = _picture().astype(np.float32)
+    """Write one raster of each kind into `folder`; the VRT refers to the first of them."""
+    bytes_CHW = _image().astype(np.uint8)
+    floats_CHW = _image().astype(np.float32)
     floats_CHW[:, :20, :20] = np.nan
-    makes: dict[str, tuple[Any, dict[str, Any]]] = {
+    kinds: dict[str, tuple[Any, dict[str, Any]]] = {
         "striped": (bytes_CHW, {"photometric": "RGB"}),
         "tiled": (bytes_CHW, {**_TILED, "compress": "deflate"}),
         "lzw": (bytes_CHW, {"compress": "lzw", "predictor": 2, "interleave": "pixel"}),
         "jpeg": (bytes_CHW, {**_TILED, "compress": "jpeg", "photometric": "YCBCR", "interleave": "pixel"}),
         "float": (floats_CHW, {**_TILED, "compress": "zstd"}),
-        "sixteen": ((_picture() * 40).astype(np.uint16), {"nodata": 0}),
+        "sixteen": ((_image() * 40).astype(np.uint16), {"nodata": 0}),
         "palette": (bytes_CHW[:1] // 32, {"photometric": "palette"}),
         "bigtiff": (bytes_CHW, {"bigtiff": "YES", "compress": "packbits"}),
         "gcps": (bytes_CHW, {"crs": None, "transform": None}),
         "masked": (bytes_CHW, {"compress": "deflate"}),
     }
     written = []
-    for name, (values_CHW, profile) in makes.items():
+    for name, (values_CHW, profile) in kinds.items():
         written.append(folder / f"{name}.tif")
         _write(written[-1], values_CHW, {**_GEO, **profile})
     for name, driver in (("picture.png", "PNG"), ("mosaic.vrt", "VRT"), ("picture.jpg", "JPEG"), ("old.img", "HFA")):
@@ -66,15 +66,15 @@ def _write(path: Path, values_CHW: Any, profile: dict[str, Any]) -> None:
             out.build_overviews([2, 4])
 
 
-def _picture() -> Any:
-    """CxHxW, 0-255: something smooth with noise on it."""
+def _image() -> Any:
+    """CxHxW, 0-255: gradients with noise."""
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     smooth = np.stack([x, y, x + y]) % 200
     return np.clip(smooth + np.random.default_rng(0).integers(0, 50, smooth.shape), 0, 255)
 
 
 def model(folder: Path) -> list[Path]:
-    """Writes a tiny model with random weights; returns its files."""
+    """Write a tiny model with random weights; returns its files."""
     import dataclasses
 
     import torch
@@ -85,7 +85,7 @@ def model(folder: Path) -> list[Path]:
     from rsmoe_core.presets import tiny
 
     torch.manual_seed(0)
-    config = dataclasses.replace(tiny(), decoding=dataclasses.replace(tiny().decoding, beams=1))
+    config = tiny()
     tokenizer = Tokenizer.train(["many green trees are near a pond .", "a river"], 512, config.experts)
     language = dataclasses.replace(config.language, vocab_size=len(tokenizer))
     made = build(dataclasses.replace(config, language=language), tokenizer)
@@ -94,18 +94,18 @@ def model(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
-_ASKED = {"question": "is it a road?", "answer": "yes", "type": "presence"}
+_QUESTION = {"question": "is it a road?", "answer": "yes", "type": "presence"}
 DATASETS: dict[str, dict[str, Any]] = {
     "plain": {
         "annotations.jsonl": {
             "image": "a.png",
             "split": "train",
             "captions": ["a road ."],
-            "scene": "road",
-            "series": "a",
+            "scene_class": "road",
+            "group": "a",
             "objects": "a road",
-            "questions": [{"text": "is it a road?", "answer": "yes", "kind": "presence"}],
-            "marks": {"thing": "ship", "boxes": [[1, 2, 3, 4]]},
+            "questions": [{"text": "is it a road?", "answer": "yes", "type": "presence"}],
+            "boxes": {"label": "ship", "cxcywh": [[1, 2, 3, 4]]},
             "metres_per_pixel": 1.0,
         }
     },
@@ -122,7 +122,7 @@ DATASETS: dict[str, dict[str, Any]] = {
         "captions.json": {"annotations": [{"filename": f, "text_output": "a road ."} for f in ("a.png", "b.jpg")]}
     },
     "rsieval": {
-        "annotations.json": {"annotations": [{"filename": "a.png", "caption": "a road .", "qa_pairs": [_ASKED]}]}
+        "annotations.json": {"annotations": [{"filename": "a.png", "caption": "a road .", "qa_pairs": [_QUESTION]}]}
     },
     "rsvqa": {
         "LR_split_train_images.json": {"images": [{"id": 0, "questions_ids": [0], "active": True}]},
@@ -133,7 +133,7 @@ DATASETS: dict[str, dict[str, Any]] = {
         },
         "LR_split_train_answers.json": {"answers": [{"id": 0, "question_id": 0, "answer": "7", "active": True}]},
     },
-    "vrsbench": {"Annotations_val/a.json": {"image": "a.png", "caption": "a road .", "qa_pairs": [_ASKED]}},
+    "vrsbench": {"Annotations_val/a.json": {"image": "a.png", "caption": "a road .", "qa_pairs": [_QUESTION]}},
     "boxes": {
         "objects.json": [
             {"image": f, "split": "train", "label": "ship", "polygons": [[0, 0, 2, 0, 2, 2]]}
@@ -152,17 +152,17 @@ DATASETS: dict[str, dict[str, Any]] = {
         ]
     },
 }
-"""The annotations of each format that has JSON: file → content, about one picture or two."""
+"""The annotations of each format that uses JSON: file → content, about one or two images."""
 
 
 _LINES = {"rsivqa": {"a.txt": "a.png:is it a road?yes\nb.jpg:how many roads?2\n"}}
 FORMATS = (*DATASETS, *_LINES)
-"""Names of the formats that a data set is made of."""
+"""Names of the formats."""
 
 
 def dataset(folder: Path, name: str, change: Callable[[Any], Any] = lambda value: value) -> None:
-    """Writes a data set in one of `FORMATS`; `change` makes other values of those of its annotations."""
-    pictures(folder)
+    """Write a data set in one of `FORMATS`; `change` modifies the values of its annotations."""
+    images(folder)
     for file, content in {**DATASETS, **_LINES}[name].items():
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         text = content if isinstance(content, str) else json.dumps(change(copy.deepcopy(content)))
@@ -172,8 +172,8 @@ def dataset(folder: Path, name: str, change: Callable[[Any], Any] = lambda value
 _EXIF: Any = b"Exif\0\0II*\0\x08\0\0\0" + bytes(60)
 
 
-def pictures(folder: Path) -> None:
-    """Writes the pictures that every data set is about, in the places where they look for them."""
+def images(folder: Path) -> None:
+    """Write the images of every data set, where the formats look for them."""
     from PIL import Image
 
     for name in ("a.png", "b.jpg", "0.tif", "Images_val/a.png", "road/a.png"):

@@ -31,7 +31,7 @@ def test_other_words_are_not_directions(caption: str) -> None:
 
 @given(height=sizes, width=sizes, seed=st.integers(0, 2**32), may_turn=st.booleans())
 @settings(max_examples=60, deadline=None)
-def test_views_are_pictures_and_the_same_for_the_same_seed(height: int, width: int, seed: int, may_turn: bool) -> None:
+def test_the_same_seed_gives_the_same_view_of_the_same_size(height: int, width: int, seed: int, may_turn: bool) -> None:
     height, width = (height, height) if may_turn else (height, width)
     image = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
     before = image.copy()
@@ -42,7 +42,7 @@ def test_views_are_pictures_and_the_same_for_the_same_seed(height: int, width: i
     assert np.array_equal(image, before)
 
 
-def test_only_pictures_that_may_be_turned_are_turned() -> None:
+def test_only_images_that_may_be_rotated_are_rotated() -> None:
     image = np.zeros((40, 40, 3), np.uint8)
     image[:20] = 220
     sides: dict[bool, set[str]] = {True: set(), False: set()}
@@ -54,11 +54,11 @@ def test_only_pictures_that_may_be_turned_are_turned() -> None:
     assert sides == {True: {"top", "bottom", "left", "right"}, False: {"top"}}
 
 
-def test_colours_change_more_where_single_things_need_not_stay_visible() -> None:
+def test_slight_jitter_keeps_more_contrast() -> None:
     image = np.random.default_rng(0).integers(60, 200, (30, 30, 3), dtype=np.uint8)
     contrasts = {
-        name: [recoloured(image, np.random.default_rng(seed), change).std() / image.std() for seed in range(200)]
-        for name, change in (("slight", SLIGHT), ("strong", STRONG))
+        name: [recoloured(image, np.random.default_rng(seed), jitter).std() / image.std() for seed in range(200)]
+        for name, jitter in (("slight", SLIGHT), ("strong", STRONG))
     }
     assert min(contrasts["strong"]) < 0.5 < min(contrasts["slight"])
     assert max(contrasts["strong"]) == pytest.approx(max(contrasts["slight"]), rel=0.05)

@@ -5,42 +5,29 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rsmoe_core.data.templates import (
-    PLACES,
-    Shore,
+    SCENE_CLASS_SENTENCES,
+    CoastWindow,
     airport_sentences,
-    amount,
-    counted,
-    place_sentences,
-    place_sentences_with,
+    coast_scene_class,
+    coast_sentences,
+    scene_class_sentences,
+    scene_class_sentences_with,
     ship_sentences,
-    shore_scene,
-    shore_sentences,
     tree_sentences,
     trees,
 )
-from rsmoe_core.words.scene_classes import names_place
+from rsmoe_core.words.grammar import counted
+from rsmoe_core.words.scene_classes import mentions_scene_class
 
 shares = st.floats(0, 1)
 counts = st.integers(0, 200)
 
 
-@pytest.mark.parametrize(
-    ("count", "said"), [(0, "no"), (1, "one"), (10, "ten"), (11, "some"), (19, "some"), (20, "many"), (95, "many")]
-)
-def test_amounts(count: int, said: str) -> None:
-    assert amount(count) == said
-
-
-def test_only_one_is_singular() -> None:
-    assert [counted(n, "ship") for n in (0, 1, 2)] == ["no ships", "one ship", "two ships"]
-    assert counted(3, "swimming pool") == "three swimming pools"
-
-
 @settings(deadline=None)
 @given(count=st.integers(1, 200))
-def test_counted_things_are_in_every_sentence_with_their_verb(count: int) -> None:
-    for name, rule in (("airplane", airport_sentences), ("ship", ship_sentences)):
-        for sentence in rule(count):
+def test_counts_are_in_every_sentence_with_their_verb(count: int) -> None:
+    for name, sentences in (("airplane", airport_sentences), ("ship", ship_sentences)):
+        for sentence in sentences(count):
             assert counted(count, name) in sentence
             assert f" {'are' if count == 1 else 'is'} " not in sentence
             assert sentence.endswith(" .")
@@ -51,7 +38,7 @@ def test_an_empty_apron_has_no_airplanes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "said"),
+    ("count", "words"),
     [
         (0, "no trees"),
         (1, "one tree"),
@@ -63,55 +50,58 @@ def test_an_empty_apron_has_no_airplanes() -> None:
         (176, "many trees"),
     ],
 )
-def test_trees_are_counted_in_bins(count: int, said: str) -> None:
-    assert trees(count) == said
+def test_trees_are_counted_in_bins(count: int, words: str) -> None:
+    assert trees(count) == words
     sentences = tree_sentences(count)
     assert len(set(sentences)) == len(sentences) >= 2
-    assert all(said in s if count else "no tree" in s or "without trees" in s for s in sentences)
+    assert all(words in s if count else "no tree" in s or "without trees" in s for s in sentences)
 
 
 @pytest.mark.parametrize(
-    ("shore", "scene"),
+    ("window", "scene_class"),
     [
-        (Shore(water=1.0, green=0.0, ships=0), "sea"),
-        (Shore(water=1.0, green=0.0, ships=4), "sea"),
-        (Shore(water=0.5, green=0.9, ships=0), "coast"),
-        (Shore(water=0.5, green=0.0, ships=2), "port"),
-        (Shore(water=0.0, green=0.1, ships=0), "city"),
-        (Shore(water=0.0, green=0.5, ships=0), "mixed land"),
-        (Shore(water=0.05, green=0.9, ships=0), "green land"),
+        (CoastWindow(water=1.0, vegetation=0.0, ships=0), "sea"),
+        (CoastWindow(water=1.0, vegetation=0.0, ships=4), "sea"),
+        (CoastWindow(water=0.5, vegetation=0.9, ships=0), "coast"),
+        (CoastWindow(water=0.5, vegetation=0.0, ships=2), "port"),
+        (CoastWindow(water=0.0, vegetation=0.1, ships=0), "city"),
+        (CoastWindow(water=0.0, vegetation=0.5, ships=0), "mixed land"),
+        (CoastWindow(water=0.05, vegetation=0.9, ships=0), "green land"),
     ],
 )
-def test_kinds_of_shore(shore: Shore, scene: str) -> None:
-    assert shore_scene(shore) == scene
+def test_scene_classes_of_coasts(window: CoastWindow, scene_class: str) -> None:
+    assert coast_scene_class(window) == scene_class
 
 
 @settings(deadline=None)
-@given(water=shares, green=shares, ships=counts)
-def test_sentences_say_what_was_measured(water: float, green: float, ships: int) -> None:
-    shore = Shore(water, green, ships)
-    scene, said = shore_scene(shore), shore_sentences(shore)
-    assert len(said) == len(set(said)) == 3
-    if scene in ("sea", "port", "coast"):
-        assert all(("ship" in sentence) == (ships > 0) for sentence in said)
-        assert ships == 0 or all(counted(ships, "ship") in sentence for sentence in said)
+@given(water=shares, vegetation=shares, ships=counts)
+def test_sentences_agree_with_the_measurements(water: float, vegetation: float, ships: int) -> None:
+    window = CoastWindow(water, vegetation, ships)
+    scene_class, sentences = coast_scene_class(window), coast_sentences(window)
+    assert len(sentences) == len(set(sentences)) == 3
+    if scene_class in ("sea", "port", "coast"):
+        assert all(("ship" in sentence) == (ships > 0) for sentence in sentences)
+        assert ships == 0 or all(counted(ships, "ship") in sentence for sentence in sentences)
     else:
-        assert not any(word in sentence for sentence in said for word in ("sea", "ocean", "ship"))
-    if scene != "sea":
-        assert green <= 0.7 or any("green" in sentence for sentence in said)
-        assert green >= 0.25 or not any("green" in sentence for sentence in said)
+        assert not any(word in sentence for sentence in sentences for word in ("sea", "ocean", "ship"))
+    if scene_class != "sea":
+        assert vegetation <= 0.7 or any("green" in sentence for sentence in sentences)
+        assert vegetation >= 0.25 or not any("green" in sentence for sentence in sentences)
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_a_place_is_named_by_every_sentence_about_it(place: str) -> None:
-    said = place_sentences_with(place, "many trees")
-    assert [sentence for sentence in said if not names_place(place, sentence)] == []
-    assert len(said) >= 3
+@pytest.mark.parametrize("scene_class", SCENE_CLASS_SENTENCES)
+def test_every_sentence_names_the_scene_class(scene_class: str) -> None:
+    sentences = scene_class_sentences_with(scene_class, "many trees")
+    assert [sentence for sentence in sentences if not mentions_scene_class(scene_class, sentence)] == []
+    assert len(sentences) >= 3
 
 
-def test_what_was_counted_at_a_place_is_told_beside_what_is_usual_there() -> None:
-    usual = place_sentences("industrial area")
-    assert place_sentences_with("industrial area", "no trees") == [*usual, "an industrial area with no trees ."]
-    assert "a piece of bare land with some trees ." in place_sentences_with("bare land", "some trees")
-    with pytest.raises(ValueError, match="the class 'moon'; known: airport, "):
-        place_sentences("moon")
+def test_counted_objects_are_added_to_the_sentences_of_a_scene_class() -> None:
+    sentences = scene_class_sentences("industrial area")
+    assert scene_class_sentences_with("industrial area", "no trees") == [
+        *sentences,
+        "an industrial area with no trees .",
+    ]
+    assert "a piece of bare land with some trees ." in scene_class_sentences_with("bare land", "some trees")
+    with pytest.raises(ValueError, match="the scene class 'moon'; known: airport, "):
+        scene_class_sentences("moon")

@@ -7,19 +7,21 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rsmoe_core.data.base import Sample
 from rsmoe_core.data.formats.registry import read_dataset
-from rsmoe_core.data.targets import MAX_OBJECTS, MAX_RELATIONS, Targets, derive
-from rsmoe_core.roles import DEFAULT_PROMPTS
+from rsmoe_core.roles import DEFAULT_EXPERTS, ExpertTargets, default_prompts, expert_targets_of
+from rsmoe_core.words.expert_targets import MAX_OBJECTS, AnnotationFacts
 from rsmoe_core.words.grammar import plural
 from rsmoe_core.words.lexicon import ATTRIBUTES, NAMES, QUANTITIES, RELATIONS
+from rsmoe_core.words.sentences import MAX_RELATIONS
 
-# How drafts speak of things: by name, in the singular or plural.
-_SPOKEN = {spelling: name for name in NAMES.values() for spelling in (name, plural(name))}
+DEFAULT_PROMPTS = default_prompts(DEFAULT_EXPERTS)
+
+# Drafts name objects in the singular or plural.
+_NAME_OF = {spelling: name for name in NAMES.values() for spelling in (name, plural(name))}
 
 
-def _derive(*captions: str, scene: str | None = None, objects: str | None = None) -> Targets:
-    return derive(Sample(Path("a.jpg"), "train", captions, scene, objects=objects))
+def _targets(*captions: str, scene_class: str | None = None, objects: str | None = None) -> ExpertTargets:
+    return expert_targets_of(AnnotationFacts.of(captions, scene_class, objects))
 
 
 @pytest.mark.parametrize(
@@ -39,7 +41,7 @@ def _derive(*captions: str, scene: str | None = None, objects: str | None = None
             "buildings and trees in industrial area",
         ),
         ("a bridge is over a river .", "bridge", "a bridge, a river", "bridge over river"),
-        # one word that is both an attribute and a thing
+        # one word that is both an attribute and an object
         (
             "a square building is in the middle of a square .",
             "square",
@@ -83,8 +85,8 @@ def _derive(*captions: str, scene: str | None = None, objects: str | None = None
     ],
 )
 def test_drafts_of_a_sentence(caption: str, theme: str, objects: str, relations: str) -> None:
-    targets = _derive(caption)
-    assert (targets.theme, targets.objects, targets.relations) == (theme, objects, relations)
+    targets = _targets(caption)
+    assert targets.drafts == {"theme": theme, "objects": objects, "relations": relations}
 
 
 @pytest.mark.parametrize(
@@ -106,53 +108,36 @@ def test_drafts_of_a_sentence(caption: str, theme: str, objects: str, relations:
         ("it looks rather quiet here .", *DEFAULT_PROMPTS.values()),
     ],
 )
-def test_prompts_ask_for_what_is_there(caption: str, theme: str, objects: str, relations: str) -> None:
-    assert _derive(caption).prompts == {"theme": theme, "objects": objects, "relations": relations}
+def test_prompts_ask_for_what_the_captions_name(caption: str, theme: str, objects: str, relations: str) -> None:
+    assert _targets(caption).prompts == {"theme": theme, "objects": objects, "relations": relations}
 
 
-def test_the_class_of_the_picture_is_its_theme() -> None:
-    targets = _derive("many buildings are near a river .", scene="dense residential area")
-    assert targets.theme == "dense residential area"
+def test_the_annotated_scene_class_is_the_theme() -> None:
+    targets = _targets("many buildings are near a river .", scene_class="dense residential area")
+    assert targets.drafts["theme"] == "dense residential area"
     assert targets.prompts["theme"] == "name the kind of residential area"
 
 
 def test_exact_objects_replace_the_derived_ones() -> None:
-    assert _derive("many ships are in the sea .", objects="31 ships").objects == "31 ships"
+    assert _targets("many ships are in the sea .", objects="31 ships").drafts["objects"] == "31 ships"
 
 
-def test_what_most_sentences_say_comes_first() -> None:
-    targets = _derive(
+def test_the_most_frequent_facts_come_first() -> None:
+    targets = _targets(
         "a river .",
         "three red boats are on a river .",
         "three boats are on the green river .",
         "two boats near trees .",
     )
-    assert targets.theme == "river"
-    assert targets.objects == "a green river, three red boats, some trees"
-    assert targets.relations == "boats on river; boats near trees"
+    assert targets.drafts["theme"] == "river"
+    assert targets.drafts["objects"] == "a green river, three red boats, some trees"
+    assert targets.drafts["relations"] == "boats on river; boats near trees"
 
 
-def test_no_more_than_a_handful_is_named() -> None:
-    targets = _derive("a pond, a park, a road, a house, a car near a tree in a square on a beach with a wave .")
-    assert targets.objects == "a pond, a park, a road, a house"
-    assert len(targets.relations.split("; ")) == MAX_RELATIONS
-
-
-@pytest.mark.parametrize(
-    ("name", "several"),
-    [
-        ("car", "cars"),
-        ("beach", "beaches"),
-        ("church", "churches"),
-        ("bush", "bushes"),
-        ("factory", "factories"),
-        ("railway", "railways"),
-        ("crossroads", "crossroads"),
-        ("storage tank", "storage tanks"),
-    ],
-)
-def test_plurals(name: str, several: str) -> None:
-    assert plural(name) == several
+def test_the_number_of_objects_and_relations_is_limited() -> None:
+    targets = _targets("a pond, a park, a road, a house, a car near a tree in a square on a beach with a wave .")
+    assert targets.drafts["objects"] == "a pond, a park, a road, a house"
+    assert len(targets.drafts["relations"].split("; ")) == MAX_RELATIONS
 
 
 _vocabulary = st.sampled_from(
@@ -164,22 +149,22 @@ _caption = st.lists(_vocabulary, max_size=14).map(" ".join)
 @settings(max_examples=60, deadline=None)
 @given(captions=st.lists(st.one_of(st.text(), _caption), max_size=4))
 @example(captions=["in the center of", "square", "in it", "a green", "a one a", "İ sea"])
-def test_any_text_gives_texts_and_always_the_same(captions: list[str]) -> None:
-    targets = _derive(*captions)
-    assert targets == _derive(*captions)
-    assert all(isinstance(text, str) for text in (targets.theme, targets.objects, targets.relations))
+def test_any_text_gives_the_same_texts_every_time(captions: list[str]) -> None:
+    targets = _targets(*captions)
+    assert targets == _targets(*captions)
+    assert all(isinstance(text, str) for text in targets.drafts.values())
     assert targets.prompts.keys() == DEFAULT_PROMPTS.keys()
     assert all(targets.prompts.values())
-    assert len([phrase for phrase in targets.objects.split(", ") if phrase]) <= MAX_OBJECTS
+    assert len([phrase for phrase in targets.drafts["objects"].split(", ") if phrase]) <= MAX_OBJECTS
 
 
 @settings(max_examples=60, deadline=None)
 @given(captions=st.lists(_caption, min_size=2, max_size=3))
-def test_the_order_of_captions_does_not_change_which_things_are_found(captions: list[str]) -> None:
-    # A picture that names more things than a draft holds may keep others of equal standing.
-    found = [_things(_derive(*order).objects) for order in itertools.permutations(captions)]
+def test_the_order_of_captions_does_not_change_which_objects_are_found(captions: list[str]) -> None:
+    # Captions that name more objects than a draft holds may give others of the same frequency.
+    found = [_names(_targets(*order).drafts["objects"]) for order in itertools.permutations(captions)]
     if len(found[0]) < MAX_OBJECTS:
-        assert all(things == found[0] for things in found)
+        assert all(names == found[0] for names in found)
 
 
 def test_targets_of_real_captions(shared: Path) -> None:
@@ -187,26 +172,29 @@ def test_targets_of_real_captions(shared: Path) -> None:
         pytest.skip("RSICD is absent")
     train = read_dataset(shared / "data" / "rsicd").split("train")
     for sample in train[:: len(train) // 500]:
-        targets = derive(sample)
-        said = " ".join(sample.captions)
-        assert targets.objects
-        assert targets.theme == sample.scene_class or sample.scene_class is None
-        assert targets.theme or sample.scene_class is None
-        for thing in _things(targets.objects):
-            spellings = [spelling for spelling, name in NAMES.items() if name == thing]
-            assert any(spelling in said for spelling in spellings), (thing, said)
-        for phrase in targets.objects.split(", "):
-            assert all(word in said for word in _split(phrase)[0] if word in ATTRIBUTES), (phrase, said)
-        if targets.relations:
-            assert all(any(f" {r} " in triple for r in RELATIONS.values()) for triple in targets.relations.split("; "))
+        targets = expert_targets_of(AnnotationFacts.of(sample.captions, sample.scene_class, sample.objects))
+        sentences = " ".join(sample.captions)
+        assert targets.drafts["objects"]
+        assert targets.drafts["theme"] == sample.scene_class or sample.scene_class is None
+        assert targets.drafts["theme"] or sample.scene_class is None
+        for name in _names(targets.drafts["objects"]):
+            spellings = [spelling for spelling, known in NAMES.items() if known == name]
+            assert any(spelling in sentences for spelling in spellings), (name, sentences)
+        for phrase in targets.drafts["objects"].split(", "):
+            assert all(word in sentences for word in _split(phrase)[0] if word in ATTRIBUTES), (phrase, sentences)
+        if targets.drafts["relations"]:
+            assert all(
+                any(f" {r} " in triple for r in RELATIONS.values())
+                for triple in targets.drafts["relations"].split("; ")
+            )
 
 
-def _things(objects: str) -> set[str]:
-    """Names of the things in an objects draft."""
+def _names(objects: str) -> set[str]:
+    """Names of the objects in an objects draft."""
     return {_split(phrase)[1] for phrase in objects.split(", ") if phrase}
 
 
 def _split(phrase: str) -> tuple[list[str], str]:
-    """What is said of a thing, and its name: the longest end of the phrase that is one."""
+    """The words before an object's name, and the name: the longest end of the phrase that is one."""
     words = phrase.split()
-    return next((words[:n], _SPOKEN[end]) for n in range(len(words)) if (end := " ".join(words[n:])) in _SPOKEN)
+    return next((words[:n], _NAME_OF[end]) for n in range(len(words)) if (end := " ".join(words[n:])) in _NAME_OF)

@@ -25,7 +25,7 @@ def _read(root: Path, *entries: object) -> boxes.Dataset:
 
 
 @pytest.mark.parametrize(
-    ("label", "count", "scene", "objects"),
+    ("label", "count", "scene_class", "objects"),
     [
         ("ship", 1, "sea", "one ship"),
         ("ship", 3, "sea", "three ships"),
@@ -35,18 +35,18 @@ def _read(root: Path, *entries: object) -> boxes.Dataset:
         ("tree", 39, None, "some trees"),
     ],
 )
-def test_outlines_become_counts_and_sentences(
-    tmp_path: Path, label: str, count: int, scene: str | None, objects: str
+def test_outlines_become_counts_and_captions(
+    tmp_path: Path, label: str, count: int, scene_class: str | None, objects: str
 ) -> None:
     dataset = _read(tmp_path, _entry(label=label, polygons=[_BOX] * count))
     (sample,) = dataset.samples
-    assert (sample.scene_class, sample.objects, sample.split, sample.group) == (scene, objects, "train", "a")
+    assert (sample.scene_class, sample.objects, sample.split, sample.group) == (scene_class, objects, "train", "a")
     if count:
         assert all(objects in caption for caption in sample.captions)
     assert dataset.problems == ()
 
 
-def test_points_count_like_outlines_and_the_name_decides_the_split(tmp_path: Path) -> None:
+def test_points_count_like_outlines_and_the_name_determines_the_split(tmp_path: Path) -> None:
     (sample,) = _read(tmp_path, {"image": "a.jpg", "label": "tree", "points": [[3, 4]] * 58}).samples
     assert sample.objects == "many trees"
     assert sample.split == hashed_split("a.jpg")
@@ -59,7 +59,7 @@ def test_unusable_entries_are_listed(tmp_path: Path) -> None:
         "b.jpg is missing": _entry(image="b.jpg"),
         "no list of polygons": _entry(polygons=None),
         "indices": "a.jpg",
-        "is there already": _entry(),
+        "is a duplicate of": _entry(),
     }
     dataset = _read(tmp_path, _entry(), *entries.values())
     assert len(dataset.samples) == 1
@@ -72,41 +72,43 @@ def _with_scenes(root: Path, table: str) -> boxes.Dataset:
     (root / "b.jpg").touch()
     trees = {"label": "tree", "points": [[3, 4]] * 58}
     dataset = _read(root, {"image": "a.jpg"} | trees, {"image": "b.jpg"} | trees)
-    (root / "places.csv").write_text(table)
-    return boxes.with_scenes(dataset, root / "places.csv")
+    (root / "scenes.csv").write_text(table)
+    return boxes.with_scenes(dataset, root / "scenes.csv")
 
 
-def test_a_table_gives_pictures_a_kind_of_place_and_a_split(tmp_path: Path) -> None:
-    named, other = _with_scenes(tmp_path, "scene,image,split\n\nparking_lot,a.jpg,test\n").samples
-    assert (named.scene, named.split, named.objects) == ("parking lot", "test", None)
+def test_a_table_gives_images_a_scene_class_and_a_split(tmp_path: Path) -> None:
+    named, other = _with_scenes(tmp_path, "scene_class,image,split\n\nparking_lot,a.jpg,test\n").samples
+    assert (named.scene_class, named.split, named.objects) == ("parking lot", "test", None)
     assert all("parking lot" in caption for caption in named.captions)
     assert "a parking lot with many trees ." in named.captions
     assert named.boxes is not None
-    assert (other.scene, other.split) == (None, hashed_split("b.jpg"))
+    assert (other.scene_class, other.split) == (None, hashed_split("b.jpg"))
 
 
-def test_a_table_without_splits_leaves_them_as_they_are(tmp_path: Path) -> None:
-    named, _ = _with_scenes(tmp_path, "image,scene\na.jpg,park\n").samples
-    assert (named.scene, named.split) == ("park", hashed_split("a.jpg"))
+def test_a_table_without_splits_does_not_change_them(tmp_path: Path) -> None:
+    named, _ = _with_scenes(tmp_path, "image,scene_class\na.jpg,park\n").samples
+    assert (named.scene_class, named.split) == ("park", hashed_split("a.jpg"))
 
 
-def test_lines_of_a_table_that_cannot_be_used_are_listed(tmp_path: Path) -> None:
+def test_unusable_rows_of_a_table_are_listed(tmp_path: Path) -> None:
     dataset = _with_scenes(
-        tmp_path, "image,scene,split\nc.jpg,park,test\na.jpg,moon,test\na.jpg,park,exam\na.jpg\nb.jpg,park,test\n"
+        tmp_path, "image,scene_class,split\nc.jpg,park,test\na.jpg,moon,test\na.jpg,park,exam\na.jpg\nb.jpg,park,test\n"
     )
     assert [sample.scene_class for sample in dataset.samples] == [None, "park"]
-    texts = ("no picture 'c.jpg'", "the class 'moon'", "no split 'exam'", "the class ''")
+    texts = ("no image 'c.jpg'", "the scene class 'moon'", "no split 'exam'", "the scene class ''")
     for number, (text, problem) in enumerate(zip(texts, dataset.problems, strict=True), start=2):
-        assert f"places.csv:{number}: " in problem
+        assert f"scenes.csv:{number}: " in problem
         assert text in problem
 
 
 def test_a_table_without_the_columns_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"places.csv: no column 'scene'; its first line has to name image, scene"):
-        _with_scenes(tmp_path, "image,place\na.jpg,park\n")
+    with pytest.raises(
+        DataError, match=r"scenes.csv: no column 'scene_class'; its first line has to name image, scene_class"
+    ):
+        _with_scenes(tmp_path, "image,scene\na.jpg,park\n")
 
 
-def test_the_places_of_the_real_trees_are_those_of_the_set(shared: Path) -> None:
+def test_the_scene_classes_of_the_real_trees(shared: Path) -> None:
     table = Path(__file__).parents[4] / "benchmarks" / "naip_places.csv"
     dataset = boxes.with_scenes(boxes.read(shared / "data" / "trees" / "objects.json"), table)
     assert dataset.problems == ()
@@ -115,15 +117,15 @@ def test_the_places_of_the_real_trees_are_those_of_the_set(shared: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("name", "pictures", "things"), [("airport", 304, 4426), ("ships", 715, 1914), ("trees", 518, 0)]
+    ("name", "images", "outlines"), [("airport", 304, 4426), ("ships", 715, 1914), ("trees", 518, 0)]
 )
-def test_the_real_sets_are_read_whole(shared: Path, name: str, pictures: int, things: int) -> None:
+def test_the_real_sets_are_read_completely(shared: Path, name: str, images: int, outlines: int) -> None:
     root = shared / "data" / name
     dataset = boxes.read(root / "objects.json")
     assert dataset.problems == ()
-    assert len(dataset.samples) == pictures
+    assert len(dataset.samples) == images
     entries = json.loads((root / "objects.json").read_text())
-    assert sum(len(entry.get("polygons", ())) for entry in entries) == things
+    assert sum(len(entry.get("polygons", ())) for entry in entries) == outlines
     assert {sample.split for sample in dataset.samples} >= {"train", "val"}
 
 

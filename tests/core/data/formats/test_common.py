@@ -6,30 +6,30 @@ from typing import Any
 import pytest
 
 from rsmoe_core.data.base import Question, Sample
-from rsmoe_core.data.formats.common import Collector, collect, entries, find_picture, lines, opens_with
+from rsmoe_core.data.formats.common import Collector, collect, entries, find_image, lines, opens_with
 from rsmoe_core.errors import DataError
 
 GOOD: dict[str, Any] = {"image": "a.png", "split": "train", "captions": ["A  road ."]}
 
 
 def _to_sample(root: Path, row: Any) -> Sample:
-    asked = tuple(Question(*question) for question in row.get("questions", ()))
-    return Sample(root / row["image"], row["split"], row["captions"], row.get("scene"), questions=asked)
+    questions = tuple(Question(*question) for question in row.get("questions", ()))
+    return Sample(root / row["image"], row["split"], row["captions"], row.get("scene_class"), questions=questions)
 
 
-def test_what_cannot_be_used_is_named_by_its_place(tmp_path: Path) -> None:
+def test_unusable_rows_are_reported_with_their_position(tmp_path: Path) -> None:
     for name in ("a.png", "b.png"):
         (tmp_path / name).touch()
     other = GOOD | {"image": "b.png"}
     unusable: dict[str, Any] = {
         "has no 'split'": {"image": "b.png", "captions": ["a road ."]},
         "split 'None'; known: train": other | {"split": None},
-        "no sentence, question, scene or marks (sentence 1 is empty)": other | {"captions": [" "]},
-        "list of sentences is expected: 'a road .'": other | {"captions": "a road ."},
-        "(sentence 1 is not a text: 3)": other | {"captions": [3]},
-        "scene of b.png is not a text": other | {"scene": 5},
+        "no caption, question, scene class or boxes (caption 1 is empty)": other | {"captions": [" "]},
+        "list of captions is expected: 'a road .'": other | {"captions": "a road ."},
+        "(caption 1 is not a text: 3)": other | {"captions": [3]},
+        "scene_class of b.png is not a text": other | {"scene_class": 5},
         "c.png is missing": GOOD | {"image": "c.png"},
-        "a.png is there already, at row 0": GOOD,
+        "a.png is a duplicate of row 0": GOOD,
         "NoneType": None,
     }
     rows = [GOOD, *unusable.values()]
@@ -40,7 +40,7 @@ def test_what_cannot_be_used_is_named_by_its_place(tmp_path: Path) -> None:
         assert text in problem
 
 
-def test_what_is_usable_of_a_picture_is_kept(tmp_path: Path) -> None:
+def test_the_usable_annotations_of_an_image_are_read(tmp_path: Path) -> None:
     (tmp_path / "a.png").touch()
     questions = [
         ("Is it  a road?", "Yes", "presence"),
@@ -55,29 +55,29 @@ def test_what_is_usable_of_a_picture_is_kept(tmp_path: Path) -> None:
     assert sample.captions == ("a road .", "a road .")
     assert sample.questions == (Question("is it a road?", "yes", "presence"),)
     assert dataset.problems == (
-        "row 7: sentence 2 is empty",
-        "row 7, question 2: 'is it a road?' is asked of this picture already",
+        "row 7: caption 2 is empty",
+        "row 7, question 2: 'is it a road?' is a duplicate question of this image",
         "row 7, question 3: the answer is empty",
         "row 7, question 4: the question is not a text: None",
         "row 7, question 5: the answer is not a text: 2",
     )
 
 
-def test_questions_from_rows_of_their_own_keep_their_places(tmp_path: Path) -> None:
+def test_questions_in_rows_of_their_own_have_their_positions(tmp_path: Path) -> None:
     (tmp_path / "a.png").touch()
-    asked = [(f"line {number}", Question("is it a road?", "yes", "presence")) for number in (3, 8)]
+    located = [(f"line {number}", Question("is it a road?", "yes", "presence")) for number in (3, 8)]
     collector = Collector(tmp_path)
     for name in ("a.png", "b.png"):
-        collector.add("line 3", Sample(tmp_path / name, "train", ()), asked=asked)
+        collector.add("line 3", Sample(tmp_path / name, "train", ()), questions=located)
     dataset = collector.dataset()
     assert len(dataset.samples) == 1
     assert dataset.problems == (
-        "line 8: 'is it a road?' is asked of this picture already",
+        "line 8: 'is it a road?' is a duplicate question of this image",
         f"line 3: {tmp_path / 'b.png'} is missing, and 2 questions with it",
     )
 
 
-def test_entries_and_lines_know_their_place(tmp_path: Path) -> None:
+def test_entries_and_lines_have_their_position(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text('\ufeff{"x": [1,\n\n 2]}', encoding="utf-8")
     assert entries(path, "x") == [(f"{path}: entry 0", 1), (f"{path}: entry 1", 2)]
@@ -92,7 +92,7 @@ def test_another_layout_is_refused(tmp_path: Path, text: str) -> None:
         entries(path, "x")
 
 
-def test_a_file_is_told_by_its_first_bracket(tmp_path: Path) -> None:
+def test_a_file_is_recognised_by_its_first_bracket(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     assert not opens_with(path, "[")
     path.write_text('\ufeff\n  [{"a": 1}]', encoding="utf-8")
@@ -100,10 +100,10 @@ def test_a_file_is_told_by_its_first_bracket(tmp_path: Path) -> None:
     assert not opens_with(path, "{")
 
 
-def test_pictures_are_found_where_such_sets_keep_them(tmp_path: Path) -> None:
-    assert find_picture(tmp_path, "a.png") == tmp_path / "a.png"
+def test_images_are_found_where_data_sets_store_them(tmp_path: Path) -> None:
+    assert find_image(tmp_path, "a.png") == tmp_path / "a.png"
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "a.png").touch()
-    assert find_picture(tmp_path, "a.png") == tmp_path / "images" / "a.png"
+    assert find_image(tmp_path, "a.png") == tmp_path / "images" / "a.png"
     (tmp_path / "a.png").touch()
-    assert find_picture(tmp_path, "a.png") == tmp_path / "a.png"
+    assert find_image(tmp_path, "a.png") == tmp_path / "a.png"

@@ -31,7 +31,7 @@ def test_samples_of_the_layout(karpathy_folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "scene", "series"),
+    ("name", "scene_class", "group"),
     [
         ("airport_7.jpg", "airport", "airport:0"),
         ("airport_10.jpg", "airport", "airport:1"),
@@ -43,20 +43,22 @@ def test_samples_of_the_layout(karpathy_folder: Path) -> None:
         ("power_².jpg", None, "power_²"),
     ],
 )
-def test_scene_and_series_come_from_the_name(tmp_path: Path, name: str, scene: str | None, series: str) -> None:
+def test_scene_class_and_group_follow_from_the_name(
+    tmp_path: Path, name: str, scene_class: str | None, group: str
+) -> None:
     (sample,) = karpathy.read(_write(tmp_path, [name])).samples
-    assert (sample.scene_class, sample.group) == (scene, series)
+    assert (sample.scene_class, sample.group) == (scene_class, group)
     assert sample.captions == ("a road .",)
 
 
-def test_pictures_may_lie_in_the_folder_of_ucm_and_sydney_captions(tmp_path: Path) -> None:
+def test_images_may_be_in_the_folder_of_ucm_and_sydney_captions(tmp_path: Path) -> None:
     path = _write(tmp_path, ["1.tif"])
     (tmp_path / "imgs").mkdir()
     (tmp_path / "1.tif").rename(tmp_path / "imgs" / "1.tif")
     assert [sample.image for sample in karpathy.read(path).samples] == [tmp_path / "imgs" / "1.tif"]
 
 
-def test_rsicd_is_read_whole(shared: Path) -> None:
+def test_rsicd_is_read_completely(shared: Path) -> None:
     dataset = karpathy.read(shared / "data" / "rsicd" / "dataset_rsicd.json")
     assert dataset.problems == ()
     assert [len(dataset.split(split)) for split in ("train", "val", "test")] == [8734, 1094, 1093]
@@ -73,7 +75,7 @@ def test_unusable_entries_are_listed(tmp_path: Path) -> None:
     dataset = karpathy.read(path)
     assert [sample.image.name for sample in dataset.samples] == ["d.jpg"]
     assert [f"{path}: entry {n}:" in problem for n, problem in zip((0, 1, 2, 4), dataset.problems, strict=True)]
-    assert "a.jpg has no sentence, question, scene or marks" in dataset.problems[0]
+    assert "a.jpg has no caption, question, scene class or boxes" in dataset.problems[0]
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"images": 5}', "\xff\xfe"])

@@ -21,7 +21,7 @@ def _write(root: Path, content: object) -> Path:
     return path
 
 
-def test_every_class_has_its_folder_and_every_picture_five_sentences(tmp_path: Path) -> None:
+def test_every_class_has_its_folder_and_every_image_five_captions(tmp_path: Path) -> None:
     for name in ("dense_residential/dense_residential_001", "NWPU_images/lake/lake_002"):
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / f"{name}.jpg").touch()
@@ -32,7 +32,7 @@ def test_every_class_has_its_folder_and_every_picture_five_sentences(tmp_path: P
     assert first.captions == ("a road .", "roads .", "two roads .", "a way .", "a road .")
     assert (first.scene_class, first.group, first.split) == ("dense residential area", "dense_residential_001", "train")
     assert second.image == tmp_path / "NWPU_images" / "lake" / "lake_002.jpg"
-    assert (second.scene, second.split) == ("lake", "test")
+    assert (second.scene_class, second.split) == ("lake", "test")
 
 
 def test_unusable_entries_are_listed_with_their_class(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_unusable_entries_are_listed_with_their_class(tmp_path: Path) -> None:
     path = _write(tmp_path, {"lake": listed})
     dataset = nwpu.read(path)
     assert [len(sample.captions) for sample in dataset.samples] == [4]
-    expected = ["sentence 3 is empty", "a.jpg is there already", "b.jpg is missing", "has no 'split'", ""]
+    expected = ["caption 3 is empty", "a.jpg is a duplicate of", "b.jpg is missing", "has no 'split'", ""]
     for number, (text, problem) in enumerate(zip(expected, dataset.problems, strict=True)):
         assert problem.startswith(f"{path}: lake, entry {number}: ")
         assert text in problem

@@ -7,7 +7,7 @@ from rsmoe_core.data.base import hashed_split
 from rsmoe_core.data.formats import rsicap
 
 
-def test_long_captions_are_read_and_one_image_stays_in_one_split(tmp_path: Path) -> None:
+def test_captions_are_read_and_one_dota_image_is_in_one_split(tmp_path: Path) -> None:
     names = [f"P{image:04d}_{part:04d}.png" for image in range(30) for part in range(2)]
     (tmp_path / "images").mkdir()
     for name in names:

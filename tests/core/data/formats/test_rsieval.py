@@ -7,7 +7,7 @@ from rsmoe_core.data.base import Question
 from rsmoe_core.data.formats import rsieval
 
 
-def test_captions_and_typed_questions_are_for_the_test(tmp_path: Path) -> None:
+def test_captions_and_typed_questions_are_in_the_split_test(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "P0003_0002.png").touch()
     pairs = [

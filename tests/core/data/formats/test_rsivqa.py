@@ -16,7 +16,7 @@ def _read(root: Path, text: str) -> rsivqa.Dataset:
     return rsivqa.read(found)
 
 
-def test_the_lines_of_a_picture_are_gathered(tmp_path: Path) -> None:
+def test_the_lines_of_an_image_are_gathered(tmp_path: Path) -> None:
     for name in ("1.tif", "2.tif"):
         (tmp_path / name).touch()
     dataset = _read(
@@ -48,17 +48,17 @@ def test_unusable_lines_are_listed_with_their_number(tmp_path: Path) -> None:
     assert dataset.problems == (
         f"{path}:2: expected NAME.tif:QUESTION?ANSWER, found 'nonsense'",
         f"{path}:4: the answer is empty",
-        f"{path}:3: 'is it a road?' is asked of this picture already",
+        f"{path}:3: 'is it a road?' is a duplicate question of this image",
         f"{path}:5: {tmp_path / '2.tif'} is missing, and 2 questions with it",
     )
 
 
-def test_other_texts_are_not_taken_for_questions(tmp_path: Path) -> None:
-    (tmp_path / "readme.txt").write_text("What is this?\nA data set: pictures and questions.\n")
+def test_other_texts_are_not_recognised(tmp_path: Path) -> None:
+    (tmp_path / "readme.txt").write_text("What is this?\nA data set: images and questions.\n")
     assert rsivqa.find(tmp_path) is None
 
 
-def test_two_files_in_one_folder_are_refused_for_their_pictures_are_numbered_alike(tmp_path: Path) -> None:
+def test_two_files_in_one_folder_are_refused(tmp_path: Path) -> None:
     for name in ("sydney.txt", "ucm.txt"):
         (tmp_path / name).write_text("1.tif:is it a road?yes\n")
     with pytest.raises(DataError, match=r"sydney\.txt and ucm\.txt both hold questions; give each its own folder"):

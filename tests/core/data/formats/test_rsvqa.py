@@ -21,21 +21,21 @@ QUESTIONS = (
 )
 
 
-def _write(root: Path, start: str, picture: int, asked: Sequence[tuple[str, str, str]] = QUESTIONS) -> None:
-    """One active picture, between stubs; its questions begin at id 2 and their answers at id 1."""
+def _write(root: Path, start: str, image: int, asked: Sequence[tuple[str, str, str]] = QUESTIONS) -> None:
+    """One active image after stubs; its questions start at id 2 and their answers at id 1."""
     numbers = range(2, 2 + len(asked))
-    images = [{"id": n} | STUB for n in range(picture)]
-    images.append({"id": picture, "questions_ids": [*numbers], "active": True})
+    images = [{"id": n} | STUB for n in range(image)]
+    images.append({"id": image, "questions_ids": [*numbers], "active": True})
     questions = [{"id": 0} | STUB, {"id": 1} | STUB]
     answers = [{"id": 0} | STUB]
-    for number, (kind, text, answer) in zip(numbers, asked, strict=True):
-        own = {"id": number, "img_id": picture, "type": kind, "question": text, "answers_ids": [number - 1]}
-        questions.append(own | {"active": True})
+    for number, (type, text, answer) in zip(numbers, asked, strict=True):
+        question = {"id": number, "img_id": image, "type": type, "question": text, "answers_ids": [number - 1]}
+        questions.append(question | {"active": True})
         answers.append({"id": number - 1, "question_id": number, "answer": answer, "active": True})
     for part, rows in (("images", images), ("questions", questions), ("answers", answers)):
         (root / f"{start}_{part}.json").write_text(json.dumps({part: rows}))
     (root / "Data").mkdir(exist_ok=True)
-    (root / "Data" / f"{picture}.tif").touch()
+    (root / "Data" / f"{image}.tif").touch()
 
 
 def _change(root: Path, part: str, number: int, **changes: object) -> None:
@@ -52,7 +52,7 @@ def _read(root: Path) -> rsvqa.Dataset:
 
 
 @pytest.mark.parametrize(("start", "count"), [("LR", "between 10 and 100"), ("USGS", "12")])
-def test_questions_are_joined_with_pictures_and_answers(tmp_path: Path, start: str, count: str) -> None:
+def test_questions_are_joined_with_images_and_answers(tmp_path: Path, start: str, count: str) -> None:
     for number, split in enumerate(("train", "val", "test", "test_phili")):
         _write(tmp_path, f"{start}_split_{split}", number)
     dataset = _read(tmp_path)
@@ -75,7 +75,7 @@ def test_questions_are_joined_with_pictures_and_answers(tmp_path: Path, start: s
     )
 
 
-def test_ranges_that_are_given_stay(tmp_path: Path) -> None:
+def test_given_ranges_do_not_change(tmp_path: Path) -> None:
     _write(tmp_path, "LR_split_train", 0, [("count", "How many?", "between 0 and 10"), ("area", "How large?", "0m2")])
     (sample,) = _read(tmp_path).samples
     assert [question.answer for question in sample.questions] == ["between 0 and 10", "0m2"]
@@ -84,16 +84,14 @@ def test_ranges_that_are_given_stay(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("part", "number", "changes", "problem"),
     [
-        ("questions", 2, {"img_id": 7}, "entry 5, question 2: it is about picture 7"),
-        ("questions", 3, {"id": 9}, "entry 5, question 3: no entry with id 3"),
+        ("questions", 2, {"img_id": 7}, "entry 5, question 2: it is about image 7"),
+        ("questions", 3, {"id": 9}, "entry 5, question 3: no entry with id 3 is at"),
         ("questions", 4, {"answers_ids": [99]}, "entry 5, question 4: no entry with id 99"),
         ("answers", 1, {"active": False}, "entry 5, question 2: the answer is empty"),
         ("answers", 2, {"answer": " "}, "entry 5, question 3: the answer is empty"),
     ],
 )
-def test_what_does_not_fit_together_is_left_out(
-    tmp_path: Path, part: str, number: int, changes: dict, problem: str
-) -> None:
+def test_inconsistent_entries_are_left_out(tmp_path: Path, part: str, number: int, changes: dict, problem: str) -> None:
     _write(tmp_path, "LR_split_train", 5)
     _change(tmp_path, part, number, **changes)
     dataset = _read(tmp_path)
@@ -102,7 +100,7 @@ def test_what_does_not_fit_together_is_left_out(
     assert problem in dataset.problems[0]
 
 
-def test_inactive_questions_are_passed_over(tmp_path: Path) -> None:
+def test_inactive_questions_are_skipped(tmp_path: Path) -> None:
     _write(tmp_path, "LR_split_train", 0)
     _change(tmp_path, "questions", 2, active=False)
     dataset = _read(tmp_path)
@@ -122,8 +120,8 @@ def test_a_missing_file_and_two_sets_in_one_folder_are_refused(tmp_path: Path) -
 
 @given(number=st.integers(0, 5000), unit=st.sampled_from(("", "m2")))
 def test_a_number_lies_in_its_range(number: int, unit: str) -> None:
-    said = rsvqa.ranged(number, unit).replace("m2", "").split()
-    match said:
+    words = rsvqa.ranged(number, unit).replace("m2", "").split()
+    match words:
         case [exact]:
             assert int(exact) == number == 0
         case ["between", low, "and", high]:
@@ -131,4 +129,4 @@ def test_a_number_lies_in_its_range(number: int, unit: str) -> None:
         case ["more", "than", low]:
             assert number > int(low) == 1000
         case _:
-            pytest.fail(f"no range: {said}")
+            pytest.fail(f"no range: {words}")

@@ -16,7 +16,7 @@ def _write(root: Path, split: str, name: str, content: str | dict) -> Path:
     return path
 
 
-def test_each_file_is_a_picture_and_a_broken_one_is_listed(tmp_path: Path) -> None:
+def test_each_file_is_an_image_and_a_broken_one_is_listed(tmp_path: Path) -> None:
     pair = {"ques_id": 0, "question": "How many ships?", "type": "object quantity", "answer": "2"}
     entry = {"image": "05863_0000.png", "caption": "Two Ships.", "qa_pairs": [pair, pair]}
     good = _write(tmp_path, "train", "05863_0000", entry)
