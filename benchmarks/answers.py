@@ -1,9 +1,9 @@
-"""One table of how well questions are answered, beside what is answered without looking.
+"""One table of how well questions are answered, compared with a baseline that never sees an image.
 
-    python benchmarks/answers.py AIRPORT SHIPS TREES UCM --split val
+    python -m benchmarks.answers AIRPORT SHIPS TREES UCM --split val
 
-Each argument is a folder of annotated pictures with questions, or with outlined objects, which are one question each:
-for their number. Prints a Markdown table. (Whole ports, which take an hour of training, have `leave_one_port_out.py`.)
+Each argument is a folder of annotated images with questions, or with boxed objects, which are one question each about
+their number. Prints a Markdown table. (Whole ports, which take an hour of training, have `leave_one_port_out.py`.)
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from pathlib import Path
 
 from rsmoe_core.data.formats.registry import read_dataset
 from rsmoe_core.engine import load
-from rsmoe_core.evaluation.answers import AnswerEvaluation, ask_samples, evaluate_answers
-from rsmoe_core.evaluation.captions import usable
+from rsmoe_core.evaluation.answers import AnswerEvaluation, evaluate_answers
+from rsmoe_core.evaluation.run import ask_samples, samples_with
 
 
 def main() -> None:
@@ -30,37 +30,32 @@ def main() -> None:
     print("| data | what | questions | score | baseline |\n|---|---|---|---|---|")
     for folder in arguments.folders:
         dataset = read_dataset(folder)
-        samples = usable(dataset, arguments.split, "questions")
-        said = ask_samples(samples, engine.ask, engine.batch_size)
-        for row in table_rows(folder.name, evaluate_answers(dataset, samples, said)):
+        samples = samples_with(dataset, arguments.split, "questions")
+        evaluation = evaluate_answers(dataset, samples, ask_samples(engine, samples))
+        for row in table_rows(folder.name, evaluation):
             print(f"| {' | '.join(row)} |", flush=True)
 
 
-def table_rows(name: str, found: AnswerEvaluation) -> Iterator[tuple[str, ...]]:
-    """What was asked of one data set: the share right of each kind, and the error of counts."""
-    scores, blind = found.scores, found.baseline
+def table_rows(name: str, evaluation: AnswerEvaluation) -> Iterator[tuple[str, ...]]:
+    """The rows of one data set: the share of right answers of each question type, and the errors of counts."""
+    scores, baseline = evaluation.scores, evaluation.baseline
     if len(scores.types) > 1:
         low, high = scores.interval_95
         overall = f"{scores.overall_accuracy:.3f} ({low:.3f} - {high:.3f})"
-        yield name, "all, right", f"{scores.questions:,}", overall, f"{blind.overall_accuracy:.3f}"
-        for kind, own in scores.types.items():
-            yield (
-                name,
-                f"{kind}, right",
-                f"{own.questions:,}",
-                f"{own.accuracy:.3f}",
-                f"{blind.types[kind].accuracy:.3f}",
-            )
-    if scores.counts is not None and blind.counts is not None:
-        counts, usual = scores.counts, blind.counts
-        asked = f"{counts.questions:,}"
+        yield name, "all, right", f"{scores.questions:,}", overall, f"{baseline.overall_accuracy:.3f}"
+        for question_type, score in scores.types.items():
+            by_baseline = baseline.types[question_type].accuracy
+            yield name, f"{question_type}, right", f"{score.questions:,}", f"{score.accuracy:.3f}", f"{by_baseline:.3f}"
+    if scores.counts is not None and baseline.counts is not None:
+        counts, by_median = scores.counts, baseline.counts
+        questions = f"{counts.questions:,}"
         for what, value, other in (
-            ("MAPE", counts.mape, usual.mape),
-            ("MAE", counts.mae, usual.mae),
-            ("exact", counts.exact, usual.exact),
-            ("within one", counts.within_one, usual.within_one),
+            ("MAPE", counts.mape, by_median.mape),
+            ("MAE", counts.mae, by_median.mae),
+            ("exact", counts.exact, by_median.exact),
+            ("within one", counts.within_one, by_median.within_one),
         ):
-            yield name, f"count, {what}", asked, _figure(value), _figure(other)
+            yield name, f"count, {what}", questions, _figure(value), _figure(other)
 
 
 def _figure(value: float | None) -> str:

@@ -1,11 +1,11 @@
-"""Damages rasters, model folders and data sets in thousands of ways, and counts what becomes of them.
+"""Fuzzing: damages rasters, model folders and data sets in thousands of ways, and counts the outcomes.
 
     python -m benchmarks.fuzz [SCENE ...] [--mutants 1200] [--seed 0] [--keep FOLDER]
 
-A mutant may be taken, taken in part (some tiles fail, some rows are left out) or refused with one line. It must not
-crash the program, hang it, fill the memory, end in a traceback or leave half of an output. Prints the figures and what
-was wrong as JSON; the exit code is 1 if anything was. SCENES are real rasters to be damaged besides those that are made
-here. Mutants that went wrong are kept with --keep. The same seed makes the same mutants.
+A mutant may be accepted, accepted in part (some tiles fail, some rows are left out) or refused with one line. It must
+not crash the program, block it, fill the memory, end in a traceback or leave a partial output. Prints figures and
+faults as JSON; the exit code is 1 if there are faults. SCENEs are real rasters to be damaged besides the generated
+ones. Mutants with faults are saved with --keep. The same seed makes the same mutants.
 """
 
 from __future__ import annotations
@@ -25,22 +25,24 @@ from pathlib import Path
 from benchmarks.fuzzing import seeds
 from benchmarks.fuzzing.mutants import mutant, value_mutant
 from benchmarks.fuzzing.targets import FINE
-from benchmarks.fuzzing.watch import WRONG, watched
+from benchmarks.fuzzing.watch import WRONG, outcomes
 
 SHARES = {"scene": 1.0, "caption": 0.2, "model": 0.3, "data": 0.5}
-"""Targets, and how many mutants each gets for one of the rasters'."""
-_LOT = 50
-"""Mutants that lie on disk at a time."""
+"""Target → number of its mutants, relative to that of rasters."""
+_BATCH = 50
+"""Mutants that are on disk at a time."""
 
 Mutants = Iterator[tuple[str, Path]]
-"""A name of the seed, and the mutant to hand to the target."""
+"""Name of the seed, and the mutant to give to the target."""
 
 
 def main() -> int:
     """Damage, run, count."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scenes", type=Path, nargs="*", metavar="SCENE")
-    parser.add_argument("--mutants", type=int, default=1200, help="of rasters, a share of it of each other target")
+    parser.add_argument(
+        "--mutants", type=int, default=1200, help="number of damaged rasters; other targets get a share of it"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path)
     arguments = parser.parse_args()
@@ -52,26 +54,28 @@ def main() -> int:
         counts, wrong = fuzz(target, number, arguments.seed, arguments.scenes, arguments.keep)
         figures[target] = {"mutants": counts.total(), **{what: counts[what] for what in (*FINE, *WRONG)}}
         faults += wrong
-    together = {
+    summary = {
         "seed": arguments.seed,
         "mutants": sum(counted["mutants"] for counted in figures.values()),
         "seconds": round(time.monotonic() - started),
         "faults": len(faults),
     }
-    print(json.dumps({**together, "targets": figures, "wrong": faults}, indent=2))
+    print(json.dumps({**summary, "targets": figures, "wrong": faults}, indent=2))
     return 1 if faults else 0
 
 
 def fuzz(
     target: str, number: int, seed: int, scenes: list[Path], keep: Path | None = None
 ) -> tuple[Counter[str], list[str]]:
-    """How many mutants came to what, and a line for each that went wrong."""
+    """Outcome → number of mutants, and a line for each fault."""
     counts: Counter[str] = Counter()
     wrong: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         made = itertools.islice(_MAKERS[target](Path(folder), scenes, random.Random(f"{target} {seed}")), number)
-        while lot := list(itertools.islice(made, _LOT)):
-            for (name, _), (path, (what, why)) in zip(lot, watched(target, [path for _, path in lot]), strict=True):
+        while batch := list(itertools.islice(made, _BATCH)):
+            for (name, _), (path, (what, why)) in zip(
+                batch, outcomes(target, [path for _, path in batch]), strict=True
+            ):
                 counts[what] += 1
                 if what not in FINE:
                     wrong.append(f"{target}, {name}, {path.name}: {what}: {why}")
@@ -82,17 +86,17 @@ def fuzz(
 
 def _keep(path: Path, keep: Path | None, target: str) -> None:
     if keep is not None:
-        place = keep / target
-        place.mkdir(parents=True, exist_ok=True)
+        folder = keep / target
+        folder.mkdir(parents=True, exist_ok=True)
         whole = next((parent for parent in path.parents if parent.name == "model"), path)
         if whole.is_dir():
-            shutil.copytree(whole, place / f"{whole.parent.name}", dirs_exist_ok=True)
+            shutil.copytree(whole, folder / f"{whole.parent.name}", dirs_exist_ok=True)
         else:
-            shutil.copy(path, place)
+            shutil.copy(path, folder)
 
 
 def _scenes(folder: Path, scenes: list[Path], chance: random.Random) -> Mutants:
-    """One damaged raster after the other, beside the raster that the VRT names."""
+    """One damaged raster after the other, beside the raster to which the VRT refers."""
     whole = folder / "whole"
     whole.mkdir()
     originals = [*seeds.rasters(whole), *scenes]
@@ -101,11 +105,11 @@ def _scenes(folder: Path, scenes: list[Path], chance: random.Random) -> Mutants:
         path = folder / f"{number:05d}{original.suffix}"
         path.write_bytes(mutant(original.read_bytes(), chance))
         yield original.name, path
-        (folder / f"{number - 2 * _LOT:05d}{original.suffix}").unlink(missing_ok=True)
+        (folder / f"{number - 2 * _BATCH:05d}{original.suffix}").unlink(missing_ok=True)
 
 
 def _models(folder: Path, _: list[Path], chance: random.Random) -> Mutants:
-    """A model folder with one file that is damaged."""
+    """A model folder with one damaged file."""
     whole = folder / "whole"
     files = [path.relative_to(whole) for path in seeds.model(whole)]
     for number, file in enumerate(itertools.cycle(files)):
@@ -121,7 +125,7 @@ def _models(folder: Path, _: list[Path], chance: random.Random) -> Mutants:
 
 
 def _datasets(folder: Path, _: list[Path], chance: random.Random) -> Mutants:
-    """A data set with other values in its annotations, or with damaged files."""
+    """A data set with wrong values in its annotations, or with damaged files."""
     for number, name in enumerate(itertools.cycle(seeds.FORMATS)):
         copy = folder / f"{number:05d}-{name}"
         seeds.dataset(copy, name, lambda value: value_mutant(value, chance) if chance.random() < 0.7 else value)

@@ -1,6 +1,6 @@
-"""A web server on this machine that gives one file in ranges, as slowly and as badly as it is asked to.
+"""A local web server that serves one file in ranges, with the latency and the faults that a test asks for.
 
-It is a process of its own: GDAL at times holds Python's lock while it waits for an answer.
+It runs in a separate process, because GDAL sometimes holds Python's lock while it waits for a response.
 """
 
 from __future__ import annotations
@@ -19,51 +19,51 @@ from threading import Lock
 from typing import Any
 
 HANG, RESET = "hang", "reset"
-"""What can go wrong beside HTTP statuses: an answer that never comes, and a connection that breaks."""
+"""Faults beside HTTP statuses: a response that never comes, and a connection that breaks."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that goes wrong for ranges that touch some bytes."""
+    """A fault of requests whose range overlaps some bytes."""
 
-    what: int | str
+    kind: int | str
     """An HTTP status, HANG or RESET."""
     first: int = 0
     """First byte."""
     last: int = 2**62
     """Last byte."""
     times: int = 2**62
-    """How often it goes wrong before all is well."""
+    """How many such requests fail."""
     after: int = 0
-    """How many ranges that touch the bytes are answered well before."""
+    """How many such requests succeed before."""
 
 
 @dataclass
-class Asked:
-    """What a server was asked for."""
+class RequestLog:
+    """The requests that a server received."""
 
     ranges: list[tuple[int, int]] = field(default_factory=list)
-    """First and last byte of each range."""
+    """First and last byte of each requested range."""
     others: list[str] = field(default_factory=list)
-    """Paths of the other requests."""
-    most_at_once: int = 0
-    """The most ranges that were waited for at the same time."""
+    """Paths of all other requests."""
+    max_concurrent: int = 0
+    """The largest number of requests for ranges at the same time."""
 
     @property
     def bytes(self) -> int:
-        """Length of all ranges together."""
+        """Total length of all ranges."""
         return sum(last - first + 1 for first, last in self.ranges)
 
 
 class RangeServer:
-    """Serves the file `path` as `url` while it is a context; each answer takes `delay` seconds."""
+    """A context in which the file `path` is served as `url`; each response takes `delay` seconds."""
 
     def __init__(self, path: Path | str, delay: float = 0.0, faults: tuple[Fault, ...] = ()) -> None:
-        self._what = json.dumps([str(path), delay, [asdict(fault) for fault in faults]])
+        self._settings = json.dumps([str(path), delay, [asdict(fault) for fault in faults]])
         self._name = Path(path).name
 
     def __enter__(self) -> RangeServer:
-        self._process = subprocess.Popen([sys.executable, __file__, self._what], stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen([sys.executable, __file__, self._settings], stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         self._root = f"http://127.0.0.1:{int(self._process.stdout.readline())}"
         self.url = f"{self._root}/{self._name}"
@@ -73,10 +73,10 @@ class RangeServer:
         self._process.kill()
         self._process.communicate()
 
-    def asked(self) -> Asked:
-        """What was asked for until now."""
-        with urllib.request.urlopen(f"{self._root}/asked") as answer:
-            return Asked(**json.load(answer))
+    def log(self) -> RequestLog:
+        """The requests so far."""
+        with urllib.request.urlopen(f"{self._root}/log") as response:
+            return RequestLog(**json.load(response))
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -85,29 +85,30 @@ class _Handler(BaseHTTPRequestHandler):
     path_served: Path
     delay: float
     faults: list[Fault]
-    met: list[int]
-    asked = Asked()
+    hits: list[int]
+    """For each fault, requests that overlap its bytes."""
+    log = RequestLog()
     lock = Lock()
-    now = 0
+    concurrent = 0
 
     def do_HEAD(self) -> None:
-        """Whether there is a file."""
+        """Whether the file exists."""
         with self.lock:
-            self.asked.others.append(self.path)
+            self.log.others.append(self.path)
         time.sleep(self.delay)
-        there = self.path == f"/{self.path_served.name}"
-        self._respond(200 if there else 404, length=self.path_served.stat().st_size if there else 0)
+        exists = self.path == f"/{self.path_served.name}"
+        self._respond(200 if exists else 404, length=self.path_served.stat().st_size if exists else 0)
 
     def do_GET(self) -> None:
-        """A range of it."""
-        if self.path == "/asked":
-            return self._respond(200, json.dumps(asdict(self.asked)).encode())
+        """A range of the file."""
+        if self.path == "/log":
+            return self._respond(200, json.dumps(asdict(self.log)).encode())
         if self.path != f"/{self.path_served.name}":
             return self.do_HEAD()
         size = self.path_served.stat().st_size
-        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "bytes=0-"))
-        assert asked is not None
-        first, last = int(asked[1]), min(int(asked[2] or size), size - 1)
+        requested = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "bytes=0-"))
+        assert requested is not None
+        first, last = int(requested[1]), min(int(requested[2] or size), size - 1)
         fault = self._wait(first, last)
         if isinstance(fault, int):
             return self._respond(fault)
@@ -119,43 +120,43 @@ class _Handler(BaseHTTPRequestHandler):
             return None
         with self.path_served.open("rb") as file:
             file.seek(first)
-            self._respond(206, file.read(last - first + 1), place=f"bytes {first}-{last}/{size}")
+            self._respond(206, file.read(last - first + 1), content_range=f"bytes {first}-{last}/{size}")
         return None
 
     def _wait(self, first: int, last: int) -> int | str | None:
-        """Waits as a far server would, and says what goes wrong."""
+        """Wait for the latency of the server; returns the fault of this request, if any."""
         handler = type(self)
         with self.lock:
-            self.asked.ranges.append((first, last))
-            handler.now += 1
-            self.asked.most_at_once = max(self.asked.most_at_once, handler.now)
+            self.log.ranges.append((first, last))
+            handler.concurrent += 1
+            self.log.max_concurrent = max(self.log.max_concurrent, handler.concurrent)
         time.sleep(self.delay)
         with self.lock:
-            handler.now -= 1
+            handler.concurrent -= 1
             for index, fault in enumerate(self.faults):
                 if first <= fault.last and last >= fault.first:
-                    self.met[index] += 1
-                    if fault.after < self.met[index] <= fault.after + fault.times:
-                        return fault.what
+                    self.hits[index] += 1
+                    if fault.after < self.hits[index] <= fault.after + fault.times:
+                        return fault.kind
         return None
 
-    def _respond(self, status: int, data: bytes = b"", length: int | None = None, place: str = "") -> None:
+    def _respond(self, status: int, data: bytes = b"", length: int | None = None, content_range: str = "") -> None:
         self.send_response(status)
         self.send_header("Content-Length", str(len(data) if length is None else length))
         self.send_header("Accept-Ranges", "bytes")
-        if place:
-            self.send_header("Content-Range", place)
+        if content_range:
+            self.send_header("Content-Range", content_range)
         self.end_headers()
         self.wfile.write(data)
 
     def log_message(self, *_: Any) -> None:
-        """Says nothing."""
+        """Print nothing."""
 
 
-def _serve(what: str) -> None:
-    path, delay, faults = json.loads(what)
+def _serve(settings: str) -> None:
+    path, delay, faults = json.loads(settings)
     _Handler.path_served, _Handler.delay = Path(path), delay
-    _Handler.faults, _Handler.met = [Fault(**fault) for fault in faults], [0] * len(faults)
+    _Handler.faults, _Handler.hits = [Fault(**fault) for fault in faults], [0] * len(faults)
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     server.daemon_threads = True
     print(server.server_port, flush=True)

@@ -1,9 +1,9 @@
-"""Whether a long run needs more memory or more open files the longer it lasts.
+"""Whether memory or open files grow over a long run.
 
     python -m benchmarks.soak [--tiles 20000] [--scenes 300]
 
-Three runs, each with a stand-in for the engine that calls pictures by their mean colour: one large scene, hundreds of
-small scenes in one run, and a large scene with an engine so slow that everything before it has to wait. Prints figures
+Three runs, each with a stand-in for the engine that captions images by their mean colour: one large scene, hundreds of
+small scenes in one run, and a large scene with a slow engine, for which all earlier steps have to wait. Prints figures
 as JSON; the exit code is 1 if memory or open files grew, or if a tile was lost.
 """
 
@@ -22,42 +22,48 @@ from pathlib import Path
 import psutil
 
 from rsmoe_cli.bench.drawing import big_scene
-from rsmoe_cli.captioning.run import CaptionJob, describe_scenes
-from rsmoe_cli.formats.output import check_output
+from rsmoe_cli.captioning.layer import DESCRIPTIONS
+from rsmoe_cli.captioning.run import CaptionJob, caption_scenes
 from rsmoe_cli.pipeline.inputs import TilingOptions
-from rsmoe_cli.pipeline.journal import open_journal
-from rsmoe_core.types import Description, Request
+from rsmoe_cli.pipeline.job import OutputOptions
+from rsmoe_cli.pipeline.session import open_session
+from rsmoe_core.types import Answer, Description, Request
 
 _TILE = 32
-"""Pixels a side of the tiles."""
-_MOST_GROWTH = 24.0
-"""Megabytes by which the peak of a run's second half may lie above that of its first half, the first tenth left out."""
+"""Side of the tiles, in pixels."""
+_MAX_GROWTH = 24.0
+"""Megabytes by which the peak of a run's second half may exceed that of its first half, without the first tenth."""
 
 
 class MeanColours:
-    """Stands in for an engine, and looks at the process before each batch."""
+    """Stands in for an engine, and measures the process before each batch."""
 
     name, revision, device, dtype, image_size = "mean colours", "1", "cpu", "uint8", _TILE
+    experts: tuple[str, ...] = ()
 
     def __init__(self, batch_size: int = 16, seconds: float = 0.0) -> None:
-        """It takes so many seconds for a batch."""
+        """`seconds` is the time that it takes for a batch."""
         self.batch_size, self._seconds = batch_size, seconds
         self._process = psutil.Process()
         self.memory: list[float] = []
         self.files: list[int] = []
 
     def describe(self, requests: Sequence[Request]) -> list[Description]:
-        """A description of each picture, in order."""
+        """A description of each image, in order."""
         time.sleep(self._seconds)
         self.memory.append(self._process.memory_info().rss / 1e6)
         self.files.append(self._process.num_fds())
-        return [_described(request) for request in requests]
+        return [_describe(request) for request in requests]
+
+    def answer(self, requests: Sequence[Request]) -> list[tuple[Answer, ...]]:
+        """It answers nothing."""
+        raise NotImplementedError
 
 
 def main() -> int:
-    """Run, look and print."""
+    """Run, measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tiles", type=int, default=20_000, help="at least so many tiles in the large scene")
+    parser.add_argument("--tiles", type=int, default=20_000, help="least number of tiles of the large scene")
     parser.add_argument("--scenes", type=int, default=300)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -84,11 +90,10 @@ def soak(folder: Path, tiles: int, scenes: int) -> dict[str, dict[str, object]]:
 def run(scenes: Sequence[str], out: Path, engine: MeanColours) -> dict[str, object]:
     """The figures of one run."""
     gc.collect()
-    wish = CaptionJob(scenes, TilingOptions(None, "auto", str(_TILE), 0))
-    output = check_output(out, *scenes)
-    with open_journal(output.path) as journal:
-        journal.begin(wish.settings(engine))
-        summary = describe_scenes(wish, engine, output, journal)
+    job = CaptionJob(scenes, TilingOptions(None, "auto", str(_TILE), 0))
+    with open_session(job, lambda: engine, OutputOptions(out), DESCRIPTIONS) as session:
+        summary = caption_scenes(session, job)
+        session.finish("the column 'error' of their rows says why")
     warm, half = len(engine.memory) // 10, len(engine.memory) // 2
     growth = max(engine.memory[half:]) - max(engine.memory[warm:half])
     more_files = max(engine.files[half:]) - max(engine.files[warm:half])
@@ -104,13 +109,13 @@ def run(scenes: Sequence[str], out: Path, engine: MeanColours) -> dict[str, obje
         "memory_growth_mb": round(growth, 1),
         "open_files": [engine.files[at] for at in (0, warm, half, -1)],
         "open_files_growth": more_files,
-        "steady": complete and growth <= _MOST_GROWTH and more_files <= 0,
+        "steady": complete and growth <= _MAX_GROWTH and more_files <= 0,
     }
 
 
-def _described(request: Request) -> Description:
+def _describe(request: Request) -> Description:
     red, green, blue = request.image.mean(axis=(0, 1))
-    return Description(f"mean colour {red:.0f} {green:.0f} {blue:.0f}", "", "", "", 1.0)
+    return Description(f"mean colour {red:.0f} {green:.0f} {blue:.0f}", confidence=1.0)
 
 
 if __name__ == "__main__":

@@ -39,19 +39,19 @@ def test_the_regression_tells_pictures_from_those_in_their_direction() -> None:
     assert best_expected(means[6:], means[:6], said) == [pond, plane]
 
 
-def test_a_kill_loses_nothing(tmp_path: Path) -> None:
+def test_a_killed_run_loses_no_row(tmp_path: Path) -> None:
     figures = kills.kills(tmp_path, wanted=1, seed=3, side=160, suffixes=(".gpkg",))
     assert figures["kills"] == 1
-    assert figures["maps"] >= 1
+    assert figures["outputs"] >= 1
     assert figures["rows"] == 21
     assert {fault: figures[fault] for fault in kills.FAULTS} == dict.fromkeys(kills.FAULTS, 0)
 
 
-def test_a_comparison_sees_what_is_lost_doubled_or_changed() -> None:
+def test_a_comparison_finds_lost_duplicate_and_changed_rows() -> None:
     whole: kills.Rows = [("a", 1), ("b", 2), ("c", 3)]
-    found = kills.Detection(1.0)
-    kills.compare([("a", 1), ("b", 2), ("b", 9)], whole, found)
-    assert (found.faults["rows_lost"], found.faults["rows_doubled"], found.faults["rows_changed"]) == (1, 1, 1)
+    outcomes = kills.Outcomes(1.0)
+    kills.compare([("a", 1), ("b", 2), ("b", 9)], whole, outcomes)
+    assert (outcomes.faults["rows_lost"], outcomes.faults["rows_doubled"], outcomes.faults["rows_changed"]) == (1, 1, 1)
 
 
 def test_a_small_soak_is_steady(tmp_path: Path) -> None:
@@ -60,16 +60,16 @@ def test_a_small_soak_is_steady(tmp_path: Path) -> None:
     assert all(run["steady"] for run in figures.values()), figures
 
 
-def test_a_soak_notices_files_that_stay_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = []
+def test_a_soak_notices_open_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = []
 
     def leaking(request: Request) -> Description:
-        kept.append(os.open(tmp_path / "large.tif", os.O_RDONLY))
-        return Description("", "", "", "", 1.0)
+        files.append(os.open(tmp_path / "large.tif", os.O_RDONLY))
+        return Description("", confidence=1.0)
 
-    monkeypatch.setattr(soak, "_described", leaking)
+    monkeypatch.setattr(soak, "_describe", leaking)
     figures = soak.soak(tmp_path, tiles=300, scenes=2)
-    for file in kept:
+    for file in files:
         os.close(file)
     assert not figures["one large scene"]["steady"]
 

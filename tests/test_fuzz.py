@@ -9,13 +9,13 @@ import pytest
 from benchmarks.fuzz import fuzz
 from benchmarks.fuzzing import watch
 from benchmarks.fuzzing.targets import FINE, REFUSED
-from benchmarks.fuzzing.watch import CRASH, HANG, watched
+from benchmarks.fuzzing.watch import CRASH, HANG, outcomes
 
 MUTANTS = {"scene": 40, "caption": 8, "model": 6, "data": 40}
 
 
 @pytest.mark.parametrize("target", MUTANTS)
-def test_nothing_that_is_damaged_does_harm(target: str) -> None:
+def test_damaged_inputs_do_no_harm(target: str) -> None:
     counts, wrong = fuzz(target, MUTANTS[target], seed=0, scenes=[])
     assert wrong == []
     assert counts.total() == MUTANTS[target]
@@ -27,8 +27,8 @@ def test_the_same_seed_makes_the_same_mutants() -> None:
     assert fuzz("data", 10, 1, []) == fuzz("data", 10, 1, [])
 
 
-def test_who_ends_or_stops_the_process_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another worker, which answers for all but two of the inputs, stands in for the one that reads them."""
+def test_mutants_that_crash_or_block_the_process_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that responds to all inputs but two stands in for the one that reads them."""
     worker = tmp_path / "worker.py"
     worker.write_text(
         "import json, os, sys, time\n"
@@ -41,5 +41,5 @@ def test_who_ends_or_stops_the_process_is_found(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(watch, "_SECONDS", 1)
     monkeypatch.setattr(watch, "_START_SECONDS", 4)
     names = [Path(name) for name in ("a", "crash", "b", "hang", "c")]
-    found = {path.name: what for path, (what, _) in watched("scene", names)}
+    found = {path.name: what for path, (what, _) in outcomes("scene", names)}
     assert found == {"a": REFUSED, "crash": CRASH, "b": REFUSED, "hang": HANG, "c": REFUSED}

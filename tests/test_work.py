@@ -95,6 +95,6 @@ def test_larger_batches_take_fewer_steps_and_say_the_same(engine: Engine, scene:
 def test_every_byte_is_fetched_once(engine: Engine, scene: Path) -> None:
     with RangeServer(scene) as server:
         told = describe(engine, server.url, batch_size=16)
-        asked = server.asked()
+        asked = server.log()
     assert all(isinstance(one.result, TileImage) for one in told)
     assert asked.bytes <= 1.25 * scene.stat().st_size

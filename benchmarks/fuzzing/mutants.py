@@ -1,4 +1,4 @@
-"""Seeds → mutants: bytes and values changed at random, but the same for the same random generator."""
+"""Seeds → mutants: bytes and values are changed at random, but reproducibly for a given random generator."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 _EDGES = (0, 1, 2, 3, 7, 8, 255, 256, 32767, 32768, 65535, 65536, 2**31 - 1, 2**31, 2**32 - 1, 2**63 - 1, 2**64 - 1)
-"""Numbers at which programs go wrong."""
+"""Numbers on which programs tend to fail."""
 _WORDS = (b"0", b"-1", b"1e308", b"nan", b"inf", b"99999999999", b"", b"../x", b"/etc/passwd", b"/vsizip/x", b"Byte")
 _VALUES: tuple[Any, ...] = (
     *(None, True, False, 0, -1, 1.5, 10**400, float("nan"), float("inf"), "", " ", "x" * 5000, "../../etc/passwd"),
@@ -18,7 +18,7 @@ _VALUES: tuple[Any, ...] = (
 
 
 def mutant(seed: bytes, random: random.Random) -> bytes:
-    """A seed after one or two changes of any kind."""
+    """The seed after one or two random changes."""
     content = seed
     for _ in range(random.choice((1, 1, 2))):
         content = random.choice(_CHANGES)(content, random)
@@ -26,14 +26,14 @@ def mutant(seed: bytes, random: random.Random) -> bytes:
 
 
 def value_mutant(value: Any, random: random.Random) -> Any:
-    """A JSON value with another value in one or two random places."""
+    """A JSON value with one or two random parts replaced."""
     for _ in range(random.choice((1, 1, 2))):
-        value = _replaced(value, random.choice(list(_places(value))), random)
+        value = _replaced(value, random.choice(list(_paths(value))), random)
     return value
 
 
 def _flips(content: bytes, random: random.Random) -> bytes:
-    """A few other bytes, at the head more often than not."""
+    """A few bytes replaced, more often at the start."""
     changed = bytearray(content)
     end = random.choice((min(512, len(changed)), len(changed)))
     for _ in range(random.choice((1, 2, 4, 16)) if changed else 0):
@@ -46,16 +46,16 @@ def _cut(content: bytes, random: random.Random) -> bytes:
 
 
 def _spliced(content: bytes, random: random.Random) -> bytes:
-    """A piece of it in another place, over what is there or between it."""
+    """A piece copied to another position, overwriting or inserted."""
     if not content:
         return content
-    start, place = random.randrange(len(content)), random.randrange(len(content))
+    start, position = random.randrange(len(content)), random.randrange(len(content))
     piece = content[start : start + random.choice((2, 8, 64, 1024))]
-    return content[:place] + piece + content[place + random.choice((0, len(piece))) :]
+    return content[:position] + piece + content[position + random.choice((0, len(piece))) :]
 
 
 def _other_words(content: bytes, random: random.Random) -> bytes:
-    """Text with another word or number in it; what is no text stays."""
+    """Another word or number in a text file; other files get some bytes replaced."""
     found = list(re.finditer(rb"(?<=[>\"])[^<>\"]+(?=[<\"])", content[:100_000]))
     if not found:
         return _flips(content, random)
@@ -64,7 +64,7 @@ def _other_words(content: bytes, random: random.Random) -> bytes:
 
 
 def _other_tags(content: bytes, random: random.Random) -> bytes:
-    """A TIFF with another kind, length or value of one of the tags of its first directory."""
+    """A TIFF with another type, length or value of one of the tags of its first directory."""
     order = {b"II": "<", b"MM": ">"}.get(content[:2])
     try:
         version = struct.unpack_from(f"{order}H", content, 2)[0]
@@ -74,10 +74,12 @@ def _other_tags(content: bytes, random: random.Random) -> bytes:
         offset = struct.unpack_from(f"{order}{'Q' if big else 'I'}", content, 8 if big else 4)[0]
         count = struct.unpack_from(f"{order}{'Q' if big else 'H'}", content, offset)[0]
         entry = offset + (8 if big else 2) + random.randrange(max(1, count)) * (20 if big else 12)
-        place, kind = random.choice(((2, "H"), (4, "Q" if big else "I"), (12 if big else 8, "Q" if big else "I")))
-        limit = 2 ** (8 * struct.calcsize(f"<{kind}"))
+        offset_in_entry, code = random.choice(
+            ((2, "H"), (4, "Q" if big else "I"), (12 if big else 8, "Q" if big else "I"))
+        )
+        limit = 2 ** (8 * struct.calcsize(f"<{code}"))
         changed = bytearray(content)
-        struct.pack_into(f"{order}{kind}", changed, entry + place, random.choice(_EDGES) % limit)
+        struct.pack_into(f"{order}{code}", changed, entry + offset_in_entry, random.choice(_EDGES) % limit)
         return bytes(changed)
     except struct.error:
         return _flips(content, random)
@@ -89,22 +91,22 @@ _CHANGES: tuple[Callable[[bytes, random.Random], bytes], ...] = (
 )
 
 
-def _places(value: Any, here: tuple[Any, ...] = ()) -> Any:
-    yield here
+def _paths(value: Any, path: tuple[Any, ...] = ()) -> Any:
+    yield path
     if isinstance(value, dict):
         for key in value:
-            yield from _places(value[key], (*here, key))
+            yield from _paths(value[key], (*path, key))
     elif isinstance(value, list):
         for number in range(len(value)):
-            yield from _places(value[number], (*here, number))
+            yield from _paths(value[number], (*path, number))
 
 
-def _replaced(value: Any, place: tuple[Any, ...], random: random.Random) -> Any:
-    if not place:
+def _replaced(value: Any, path: tuple[Any, ...], random: random.Random) -> Any:
+    if not path:
         return random.choice((*_VALUES, [value], {"a": value}))
     changed = dict(value) if isinstance(value, dict) else list(value)
-    if isinstance(changed, dict) and len(place) == 1 and random.random() < 0.3:
-        del changed[place[0]]  # what is missing is a fault too
+    if isinstance(changed, dict) and len(path) == 1 and random.random() < 0.3:
+        del changed[path[0]]
         return changed
-    changed[place[0]] = _replaced(value[place[0]], place[1:], random)
+    changed[path[0]] = _replaced(value[path[0]], path[1:], random)
     return changed

@@ -1,4 +1,4 @@
-"""A mutant → what becomes of it, in one word and one line. Each target is one way in which files reach rsmoe."""
+"""A mutant → its outcome, in one word and one line. Each target is one way in which files reach rsmoe."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from typing import Any
 
 from rsmoe_core.errors import DataError, ModelError, RsmoeError
 
-FULL_MODEL, SOME, REFUSED = "taken", "in part", "refused"
-TRACEBACK, PARTIAL, UNNAMED, DISAGREEING = "traceback", "partial output", "file not named", "readings disagree"
-FINE = (FULL_MODEL, SOME, REFUSED)
-"""What may become of a mutant; everything else is a fault of rsmoe."""
+ACCEPTED, PARTLY, REFUSED = "accepted", "in part", "refused"
+TRACEBACK, PARTIAL, UNNAMED, INCONSISTENT = "traceback", "partial output", "file not named", "inconsistent loading"
+FINE = (ACCEPTED, PARTLY, REFUSED)
+"""Allowed outcomes; all others are faults of rsmoe."""
 
 Outcome = tuple[str, str]
-_MOST_TILES = 64
+"""One of the outcomes above, and details."""
+_MAX_TILES = 64
 
 
 def read_scene(path: Path) -> Outcome:
-    """Opens a raster as every command does, and reads its first tiles."""
+    """Open a raster as every command does, and read its first tiles."""
     from itertools import islice
 
     from rsmoe_cli.raster.georeference import Footprints
@@ -37,14 +38,14 @@ def read_scene(path: Path) -> Outcome:
     assert scene.metres_per_pixel is None or scene.metres_per_pixel >= 0
     footprints = Footprints(scene.georeference, scene.georeference.crs)
     failed = 0
-    for result in islice(read_tiles(scene, Grid(scene.width, scene.height, size), 64), _MOST_TILES):
+    for result in islice(read_tiles(scene, Grid(scene.width, scene.height, size), 64), _MAX_TILES):
         footprints.of(result.tile.rect)
         failed += isinstance(result, TileFailure)
-    return (SOME, f"{failed} tiles failed") if failed else (FULL_MODEL, "")
+    return (PARTLY, f"{failed} tiles failed") if failed else (ACCEPTED, "")
 
 
 def caption_scene(path: Path) -> Outcome:
-    """The whole command, with an engine that says the same of every picture; then looks at what it left behind."""
+    """Run `rsmoe caption` with an engine that gives every image the same caption, then check the files that it left."""
     from typer.testing import CliRunner
 
     import rsmoe_core
@@ -58,22 +59,22 @@ def caption_scene(path: Path) -> Outcome:
     out = folder / random.Random(path.name).choice(("map.gpkg", "map.geojson", "map.fgb"))
     result = CliRunner().invoke(app, ["caption", "--tile-size", "48", "-o", str(out), "--", str(path)])
     left = sorted(found.name for found in folder.iterdir())
-    told = result.stderr.strip().splitlines() or [repr(result.exception)]
-    # What failed can be tried again, for which the journal stays.
+    lines = result.stderr.strip().splitlines() or [repr(result.exception)]
+    # Where tiles failed, the journal is kept for --retry-failed.
     expected = {0: [out.name], 3: [out.name, journal_path(out).name]}.get(result.exit_code, [])
     if left != expected or (
         out.suffix == ".geojson" and out.exists() and "features" not in json.loads(out.read_text())
     ):
         return PARTIAL, f"exit {result.exit_code}, and there is {left}"
     if result.exit_code in (0, 3):
-        return (FULL_MODEL, "") if result.exit_code == 0 else (SOME, told[-1])
-    if result.exit_code not in (1, 2) or "unexpected" in result.stderr or not told[-1].startswith("error: "):
-        return TRACEBACK, told[-1]
-    return REFUSED, told[-1]
+        return (ACCEPTED, "") if result.exit_code == 0 else (PARTLY, lines[-1])
+    if result.exit_code not in (1, 2) or "unexpected" in result.stderr or not lines[-1].startswith("error: "):
+        return TRACEBACK, lines[-1]
+    return REFUSED, lines[-1]
 
 
 def load_folder(path: Path) -> Outcome:
-    """Loads a model folder in both forms and lets it describe a picture; `path` is the file in it that was changed."""
+    """Load a model folder for inference and for training, and describe an image; `path` is the damaged file in it."""
     import numpy as np
 
     from rsmoe_core.checkpoint.inference import load_for_inference
@@ -83,10 +84,10 @@ def load_folder(path: Path) -> Outcome:
     folder = next(parent for parent in path.parents if parent.name == "model")
     refused = [error for read in (load_for_inference, load_model) if (error := _refusal(read, folder))]
     if not refused:
-        said = load(str(folder), device="cpu").caption([np.full((32, 32, 3), 90, np.uint8)])
-        return FULL_MODEL, said[0].caption
+        [description] = load(str(folder), device="cpu").caption([np.full((32, 32, 3), 90, np.uint8)])
+        return ACCEPTED, description.caption
     if len(refused) == 1:
-        return DISAGREEING, refused[0]
+        return INCONSISTENT, refused[0]
     named = all(path.name in error or path.parent.name in error for error in refused)
     return (REFUSED if named else UNNAMED), refused[0]
 
@@ -100,23 +101,24 @@ def _refusal(read: Callable[[Path], object], folder: Path) -> str | None:
 
 
 def read_data(path: Path) -> Outcome:
-    """Reads a folder of annotated pictures, all of the pictures, and sums it up."""
+    """Read a folder of annotated images with all images, summarise it, and derive training targets."""
     from rsmoe_core.data.base import read_image
     from rsmoe_core.data.formats.registry import read_dataset
     from rsmoe_core.data.summary import summarise
-    from rsmoe_core.data.targets import derive
+    from rsmoe_core.roles import expert_targets_of
+    from rsmoe_core.words.expert_targets import AnnotationFacts
 
     dataset = read_dataset(path)
     problems = list(summarise(dataset).problems)
     for sample in dataset.samples:
-        derive(sample)
+        expert_targets_of(AnnotationFacts.of(sample.captions, sample.scene_class, sample.objects))
         assert sample.image.resolve().is_relative_to(path.resolve()), f"{sample.image} is outside"
         try:
             read_image(sample.image)
         except DataError as error:
             problems.append(str(error))
     assert all("\n" not in line for line in problems)
-    return (SOME, problems[0]) if problems else (FULL_MODEL, "")
+    return (PARTLY, problems[0]) if problems else (ACCEPTED, "")
 
 
 TARGETS: dict[str, Callable[[Path], Outcome]] = {
@@ -128,16 +130,15 @@ TARGETS: dict[str, Callable[[Path], Outcome]] = {
 
 
 def outcome(target: str, path: Path) -> Outcome:
-    """What becomes of one mutant."""
+    """The outcome of one mutant."""
     try:
         return TARGETS[target](path)
     except RsmoeError as error:
         return (TRACEBACK, f"several lines: {error!r}") if "\n" in str(error).strip() else (REFUSED, str(error))
     except Exception as error:
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        own = [f for f in traceback.extract_tb(error.__traceback__) if "rsmoe" in f.filename]
-        where = own[-1] if own else place
-        return TRACEBACK, f"{type(error).__name__}: {error} in {Path(where.filename).name}:{where.lineno}"
+        frames = traceback.extract_tb(error.__traceback__)
+        frame = ([f for f in frames if "rsmoe" in f.filename] or frames)[-1]
+        return TRACEBACK, f"{type(error).__name__}: {error} in {Path(frame.filename).name}:{frame.lineno}"
 
 
 @lru_cache(maxsize=1)
@@ -146,9 +147,10 @@ def _made() -> Any:
 
     class Engine:
         name, revision, device, dtype, image_size, batch_size = "none", "0", "cpu", "float32", 32, 8
+        experts: tuple[str, ...] = ()
 
         def describe(self, requests: Any) -> list[Description]:
-            return [Description("a picture.", "picture", "", "", 0.5, prompts={}) for _ in requests]
+            return [Description("An image.", confidence=0.5) for _ in requests]
 
     return Engine()
 

@@ -1,4 +1,4 @@
-"""Runs mutants in a process of their own, many in one, with limits; finds the one that ended or stopped it."""
+"""Runs many mutants in one separate process, with limits; finds the one that crashed or blocked it."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.fuzzing.targets import DISAGREEING, PARTIAL, TRACEBACK, UNNAMED, Outcome, outcome
+from benchmarks.fuzzing.targets import INCONSISTENT, PARTIAL, TRACEBACK, UNNAMED, Outcome, outcome
 
 CRASH, HANG, MEMORY = "crash", "hang", "memory"
-WRONG = (CRASH, HANG, MEMORY, TRACEBACK, PARTIAL, UNNAMED, DISAGREEING)
-"""What must not become of a mutant."""
+WRONG = (CRASH, HANG, MEMORY, TRACEBACK, PARTIAL, UNNAMED, INCONSISTENT)
+"""Outcomes that are faults of rsmoe."""
 _SECONDS = 120
-"""For one mutant by the clock, which also runs while a busy machine does something else."""
+"""Wall time for one mutant; generous, because the machine may be busy."""
 _START_SECONDS = 60
-"""More for the first one, before which everything is imported."""
+"""Additional wall time for the first one, before which everything is imported."""
 _CPU_SECONDS = 20
-"""For one mutant, of the processor's time."""
+"""CPU time for one mutant."""
 _MEMORY = 1536 * 2**20
-"""Bytes that a mutant may add to the memory in use."""
+"""Bytes that a mutant may add to the peak memory."""
 _COMMAND = ("-c", "from benchmarks.fuzzing.watch import work; work()")
-"""What runs in the process, for Python."""
-_ADDRESSES = 12 * 2**30
-"""Bytes of address space, so that a mutant cannot take the machine with it."""
+"""Arguments of Python in the process."""
+_ADDRESS_SPACE = 12 * 2**30
+"""Bytes of address space, so that a mutant cannot exhaust the memory of the machine."""
 
 
-def watched(target: str, paths: Sequence[Path]) -> Iterator[tuple[Path, Outcome]]:
-    """What becomes of each mutant, in order."""
+def outcomes(target: str, paths: Sequence[Path]) -> Iterator[tuple[Path, Outcome]]:
+    """The outcome of each mutant, in order."""
     left = list(paths)
     while left:
         done = 0
@@ -44,11 +44,11 @@ def watched(target: str, paths: Sequence[Path]) -> Iterator[tuple[Path, Outcome]
 
 
 def _run(target: str, paths: Sequence[Path]) -> Iterator[Outcome]:
-    """Outcomes until the process is through, or ended by one of them, which is then the last."""
+    """Outcomes until the process has finished, or one of them ended it, which is then the last."""
     command = [sys.executable, *_COMMAND, target]
-    with tempfile.TemporaryFile("w+") as noise:
+    with tempfile.TemporaryFile("w+") as stderr:
         process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=noise, text=True, cwd=_home()
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True, cwd=_home()
         )
         assert process.stdin is not None
         assert process.stdout is not None
@@ -59,12 +59,12 @@ def _run(target: str, paths: Sequence[Path]) -> Iterator[Outcome]:
                     process.stdin.flush()
                 line = _line(process, _SECONDS + (_START_SECONDS if number == 0 else 0))
                 if line is None:
-                    noise.seek(0)
-                    yield HANG, f"more than {_SECONDS} s: {noise.read()[-2000:].strip()}"
+                    stderr.seek(0)
+                    yield HANG, f"more than {_SECONDS} s: {stderr.read()[-2000:].strip()}"
                     return
                 if not line:
-                    noise.seek(0)
-                    yield CRASH, f"exit {process.wait()}: {noise.read()[-300:].strip()}"
+                    stderr.seek(0)
+                    yield CRASH, f"exit {process.wait()}: {stderr.read()[-300:].strip()}"
                     return
                 what, why = json.loads(line)
                 yield what, why
@@ -76,7 +76,7 @@ def _run(target: str, paths: Sequence[Path]) -> Iterator[Outcome]:
 
 
 def _line(process: subprocess.Popen[str], seconds: float) -> str | None:
-    """The next line of a process; empty where it has ended, None where it says nothing in time."""
+    """The next line of a process; empty if it has ended, None if there is no line in time."""
     import selectors
 
     with selectors.DefaultSelector() as selector:
@@ -90,13 +90,13 @@ def _home() -> str:
 
 
 def work() -> None:
-    """The other side: reads names of mutants, and writes what became of each."""
+    """The loop of the separate process: read paths of mutants, write the outcome of each."""
     import os
 
-    resource.setrlimit(resource.RLIMIT_AS, (_ADDRESSES, _ADDRESSES))
+    resource.setrlimit(resource.RLIMIT_AS, (_ADDRESS_SPACE, _ADDRESS_SPACE))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print must not look like an answer
+    results = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print must not look like a result
     for line in sys.stdin:
         before, start = _peak(), time.process_time()
         faulthandler.dump_traceback_later(_SECONDS - 5)
@@ -106,8 +106,8 @@ def work() -> None:
             what, why = MEMORY, f"{(_peak() - before) / 2**20:.0f} MiB more; {what}: {why}"
         if (seconds := time.process_time() - start) > _CPU_SECONDS:
             what, why = HANG, f"{seconds:.0f} s; {what}: {why}"
-        answers.write(json.dumps([what, why]) + "\n")
-        answers.flush()
+        results.write(json.dumps([what, why]) + "\n")
+        results.flush()
 
 
 def _peak() -> int:

@@ -76,7 +76,7 @@ def test_what_fails_a_few_times_is_read_after_all(picture: Path, what: int | str
     with RangeServer(picture, faults=(Fault(what, *inside(picture), times=times),)) as server:
         results = read(server.url)
         first, last = inside(picture)
-        asked = [one for one in server.asked().ranges if one[0] <= last and one[1] >= first]
+        asked = [one for one in server.log().ranges if one[0] <= last and one[1] >= first]
     assert failures(results) == []
     assert same(results, read(str(picture)))
     assert len(asked) > times, "the fault was met"
@@ -96,7 +96,7 @@ def test_only_tiles_under_a_block_that_never_comes_fail(picture: Path, what: int
 def test_a_server_that_dies_ends_in_failures_and_a_limit_of_requests(picture: Path, what: int | str) -> None:
     with RangeServer(picture, faults=(Fault(what, after=4),)) as server:
         results = read(server.url)
-        asked = server.asked()
+        asked = server.log()
     assert 0 < len(failures(results)) < len(GRID) == len(results)
     assert same(results, read(str(picture)))
     assert len(asked.ranges) < 24 * 12
@@ -129,11 +129,11 @@ def test_any_number_of_readers_gives_the_same_for_the_same_requests(picture: Pat
     log = ReadingLog()
     with RangeServer(picture, delay=0.05) as server:
         results = read(server.url, readers=readers, log=log)
-        asked = server.asked()
+        asked = server.log()
     assert same(results, read(str(picture)))
     assert failures(results) == []
-    assert asked.most_at_once <= most
-    assert asked.most_at_once >= min(most, 3)
+    assert asked.max_concurrent <= most
+    assert asked.max_concurrent >= min(most, 3)
     assert log.readers == (readers if readers < 16 else 8)
     assert log.waited_seconds > 0
     assert len(asked.ranges) <= 1 + 12
@@ -144,7 +144,7 @@ def test_any_number_of_readers_gives_the_same_for_the_same_requests(picture: Pat
 def test_only_what_wanted_tiles_need_is_asked_for(picture: Path) -> None:
     with RangeServer(picture) as server:
         results = read(server.url, wanted=lambda tile: tile.row == 3 and tile.col >= 4)
-        asked = server.asked()
+        asked = server.log()
     assert [(result.tile.row, result.tile.col) for result in results] == [(3, 4), (3, 5)]
     assert asked.bytes < 3 / 12 * picture.stat().st_size
 
