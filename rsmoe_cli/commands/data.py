@@ -54,7 +54,7 @@ def prepare(
     ] = None,
 ) -> None:
     """Turn a data set of a known format into a folder that rsmoe train reads."""
-    from rsmoe_cli.prepare.convert import prepare as prepare_dataset
+    from rsmoe_cli.prepare.convert import prepare_dataset
     from rsmoe_core.errors import UsageError
 
     if name not in format_names():
@@ -87,7 +87,7 @@ def ports(
     from rsmoe_cli.prepare.ports import prepare_ports
 
     count = prepare_ports(
-        source, out, seed=seed, leave_out=tuple(leave_out or ()), scenes=land_cover, say=console.print_note
+        source, out, seed=seed, leave_out=tuple(leave_out or ()), land_cover=land_cover, warn=console.print_note
     )
     console.print_note(f"{count} images in {out}")
 

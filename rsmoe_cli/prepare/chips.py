@@ -1,9 +1,9 @@
-"""A scene and a labelled vector layer → pictures with sentences and questions, in the project's plain format.
+"""A scene and a labelled vector layer → images with captions and questions, in the project's plain format.
 
-    layer ──▶ geometries in pixels of the scene ──▶ a square window around each ──▶ picture + what is said of it
+    layer ──▶ geometries in pixels of the scene ──▶ a square window around each ──▶ Sample
 
-A picture is what `rsmoe caption` would show to the model of that window: same bands, mask and stretch, and what was
-not observed filled in the same way.
+An image is what `rsmoe caption` would pass to the model for that window: same bands, mask and stretch, and invalid
+pixels filled in the same way.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from PIL import Image
 from pyproj.exceptions import ProjError
 
 from rsmoe_cli.errors import SceneError
-from rsmoe_cli.raster.dataset import first_line, open_dataset, quiet_gdal
+from rsmoe_cli.raster.dataset import first_line, quiet_gdal
 from rsmoe_cli.raster.scene import Scene
 from rsmoe_cli.tiles.grid import Tile
 from rsmoe_cli.tiles.image import TileFailure
@@ -37,113 +37,116 @@ if TYPE_CHECKING:
     from rasterio.io import DatasetReader
     from shapely.geometry.base import BaseGeometry
 
-# Pictures within one square of so many times the smallest window are one series: they may show the same ground.
-_BLOCK = 4
+_GROUP_WINDOWS = 4
+"""Windows whose corners lie in the same square of this many smallest windows a side form a group, as they may overlap."""
 
 Skips = list[str]
-"""One line for each feature that gave no picture, with its number."""
+"""One line for each feature without an image, with its number."""
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns of a layer say what there is to learn: a caption, an answer to a question, or both."""
+    """The columns of a layer to learn from: captions, answers to a question, or both."""
 
     caption: str | None = None
-    """Column of sentences."""
+    """Column of captions."""
     answer: str | None = None
     """Column of answers: texts, whole numbers, or true and false."""
     question: str = ""
-    """What they answer: one question to all features, or the column that has a question for each."""
+    """The question that they answer: one for all features, or the name of a column with one for each."""
 
     @property
-    def needed(self) -> tuple[str, ...]:
-        """The columns that the layer has to have."""
+    def required(self) -> tuple[str, ...]:
+        """The columns that the layer must have."""
         return tuple(name for name in (self.caption, self.answer) if name is not None)
 
-    def sentence(self, feature: Mapping[Hashable, object]) -> str | None:
-        """What is said of a feature, by its columns; None where nothing is."""
+    def caption_of(self, feature: Mapping[Hashable, object]) -> str | None:
+        """The caption of a feature, by its columns; None if it has none."""
         text = feature[self.caption] if self.caption is not None else None
         return _text(text) if isinstance(text, str) else None
 
-    def asked(self, feature: Mapping[Hashable, object]) -> Question | None:
-        """What is asked of a feature, and the answer; None where one of them is missing."""
+    def question_of(self, feature: Mapping[Hashable, object]) -> Question | None:
+        """The question about a feature, with its answer; None if one of them is missing."""
         answer = _text(feature[self.answer]) if self.answer is not None else None
         text = _text(feature.get(self.question, self.question))
         return Question(text, answer, question_type(text)) if text and answer else None
 
 
 def cut_chips(scene: Scene, labels: Path, columns: Columns, side: int, target: Path) -> tuple[int, Skips]:
-    """Cut a picture around each labelled feature into the empty folder `target`; returns how many, and what not.
+    """Cut an image around each labelled feature into an empty folder; returns how many, and what was skipped.
 
-    A window is a square of at least `side` pixels around the middle of the feature's bounding box in the scene, and as
-    large as that box. Features with the same window share a picture. Features without text, off the scene or without
-    valid pixels are skipped, and so is what answers a question otherwise than the feature before it in the same window.
+    A window is a square around the centre of the feature's bounding box in the scene, of at least `side` pixels and
+    large enough for the box. Features with the same window share an image. Features without text, off the scene or
+    without valid pixels are skipped, and so are those that contradict the answer of an earlier feature in the same
+    window.
 
     Raises:
-        SceneError: the scene does not say where its pixels lie, or says so by control points.
-        UsageError: a column is not there.
-        DataError: the layer cannot be read or placed, or gives no picture at all.
+        SceneError: the scene has no affine georeference with a CRS.
+        UsageError: a column does not exist.
+        DataError: the layer cannot be read or transformed, or gives no image at all.
     """
-    layer = _in_pixels(scene, labels, columns.needed)
-    texts = " or ".join(name for name in (*columns.needed, columns.question) if name in layer.columns)
+    layer = _read_in_pixels(scene, labels, columns.required)
+    text_columns = " or ".join(name for name in (*columns.required, columns.question) if name in layer.columns)
     skipped: Skips = []
-    features: dict[Tile, list[int]] = defaultdict(list)
-    contents = layer.drop(columns=layer.geometry.name).to_dict("index")
+    windows: dict[Tile, list[int]] = defaultdict(list)
+    features = layer.drop(columns=layer.geometry.name).to_dict("index")
     for number, geometry in layer.geometry.items():
-        feature = contents[number]
-        if columns.sentence(feature) is None and columns.asked(feature) is None:
-            skipped.append(f"feature {number}: no text in {texts}")
-        elif (tile := _window(scene, geometry, side)) is None:
+        feature = features[number]
+        if columns.caption_of(feature) is None and columns.question_of(feature) is None:
+            skipped.append(f"feature {number}: no text in {text_columns}")
+        elif (window := _window(scene, geometry, side)) is None:
             skipped.append(f"feature {number}: not on the scene")
         else:
-            features[tile].append(number)
+            windows[window].append(number)
     (target / "images").mkdir()
     samples = []
-    with quiet_gdal(), open_dataset(scene.path) as dataset:
-        for tile, own in features.items():
-            image = target / "images" / f"{Path(scene.path).stem}_{own[0]}.png"  # by its first feature's number
-            if problem := _cut(dataset, scene, tile, side, image):
-                skipped += [f"feature {number}: {problem}" for number in own]
+    with quiet_gdal(), scene.open() as dataset:
+        for window, numbers in windows.items():
+            path = target / "images" / f"{Path(scene.path).stem}_{numbers[0]}.png"
+            if error := _cut(dataset, scene, window, side, path):
+                skipped += [f"feature {number}: {error}" for number in numbers]
                 continue
-            captions = tuple(text for number in own if (text := columns.sentence(contents[number])) is not None)
-            questions, otherwise = _consistent({number: columns.asked(contents[number]) for number in own})
-            skipped += otherwise
-            samples.append(Sample(image, "train", captions, group=_series(tile, side), questions=questions))
+            captions = tuple(text for number in numbers if (text := columns.caption_of(features[number])) is not None)
+            questions, contradictions = _consistent(
+                {number: columns.question_of(features[number]) for number in numbers}
+            )
+            skipped += contradictions
+            samples.append(Sample(path, "train", captions, group=_group(window, side), questions=questions))
     if not samples:
         raise DataError(
-            f"{labels}: no feature gives a picture of {scene.path} "
+            f"{labels}: no feature gives an image of {scene.path} "
             f"({skipped[0] if skipped else 'empty'}); do they overlap?"
         )
     plain.write(target, samples)
     return len(samples), skipped
 
 
-def _consistent(asked: Mapping[int, Question | None]) -> tuple[tuple[Question, ...], Skips]:
-    """Each question of one picture once, with its first answer, and a line for each feature that has another one."""
+def _consistent(questions: Mapping[int, Question | None]) -> tuple[tuple[Question, ...], Skips]:
+    """Each question about one image with its first answer, and a line for each feature with a different answer."""
     first: dict[str, tuple[int, Question]] = {}
     skipped: Skips = []
-    for number, question in asked.items():
+    for number, question in questions.items():
         if question is None:
             continue
-        before, known = first.setdefault(question.text, (number, question))
+        first_number, known = first.setdefault(question.text, (number, question))
         if known.answer != question.answer:
-            skipped.append(f"feature {number}: answers '{question.text}' otherwise than feature {before}")
+            skipped.append(f"feature {number}: contradicts the answer to '{question.text}' of feature {first_number}")
     return tuple(question for _, question in first.values()), skipped
 
 
 def _text(value: object) -> str | None:
-    """A cell of a layer in words, in lower case and single spaces; None where it is empty."""
+    """A cell of a layer as text, in lower case and with single spaces; None if it is empty."""
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
-    if isinstance(value, int | float) and math.isfinite(value):  # whole numbers beside empty cells are read as floats
+    if isinstance(value, int | float) and math.isfinite(value):  # whole numbers next to empty cells are read as floats
         return f"{value:g}" if value % 1 else str(int(value))
     return (" ".join(value.lower().split()) or None) if isinstance(value, str) else None
 
 
-def _in_pixels(scene: Scene, labels: Path, columns: Sequence[str]) -> geopandas.GeoDataFrame:
-    """The layer with geometries in pixels of the scene: x to the right and y down; the index are feature numbers."""
-    ground = scene.georeference
-    if ground.kind != "affine" or ground.crs is None:
+def _read_in_pixels(scene: Scene, labels: Path, columns: Sequence[str]) -> geopandas.GeoDataFrame:
+    """The layer with geometries in pixels of the scene, x to the right and y down; its index are feature numbers."""
+    georeference = scene.georeference
+    if georeference.kind != "affine" or georeference.crs is None:
         raise SceneError(f"{scene.path}: labels need a scene with a CRS and no control points; warp it with gdalwarp")
     try:
         layer = geopandas.read_file(labels, fid_as_index=True)
@@ -157,18 +160,18 @@ def _in_pixels(scene: Scene, labels: Path, columns: Sequence[str]) -> geopandas.
     if not isinstance(layer, geopandas.GeoDataFrame) or layer.crs is None:
         raise DataError(f"{labels}: no geometries with a CRS; set it in QGIS or with ogr2ogr -a_srs")
     try:
-        placed = layer.to_crs(ground.crs)
+        layer = layer.to_crs(georeference.crs)
     except ProjError as error:
         raise DataError(
-            f"{labels}: no way to the CRS of {scene.path} ({first_line(error)}); warp it with ogr2ogr"
+            f"{labels}: cannot be transformed to the CRS of {scene.path} ({first_line(error)}); warp it with ogr2ogr"
         ) from error
-    return placed.set_geometry(placed.geometry.affine_transform((~ground.transform).to_shapely()))
+    return layer.set_geometry(layer.geometry.affine_transform((~georeference.transform).to_shapely()))
 
 
 def _window(scene: Scene, geometry: BaseGeometry | None, side: int) -> Tile | None:
-    """The square around a geometry in pixels, clipped to the scene; None where they share nothing."""
+    """The square around a geometry in pixels, clipped to the scene; None if they do not overlap."""
     left, top, right, bottom = geometry.bounds if geometry is not None else (math.nan,) * 4
-    if not math.isfinite(left + top + right + bottom):  # no geometry, an empty one, or ground without a place here
+    if not math.isfinite(left + top + right + bottom):  # no geometry, an empty one, or one outside of the CRS
         return None
     if right < 0 or bottom < 0 or left >= scene.width or top >= scene.height:
         return None
@@ -179,16 +182,16 @@ def _window(scene: Scene, geometry: BaseGeometry | None, side: int) -> Tile | No
     return Tile(0, 0, x_0, y_0, width, height, size, owned=(x_0, y_0, width, height))
 
 
-def _cut(dataset: DatasetReader, scene: Scene, tile: Tile, side: int, image: Path) -> str | None:
-    """Write the picture of a window; returns why not where there is none."""
-    result = read_tile(dataset, scene, tile, OVERSAMPLING * side)
+def _cut(dataset: DatasetReader, scene: Scene, window: Tile, side: int, path: Path) -> str | None:
+    """Write the image of a window; returns the error if there is none."""
+    result = read_tile(dataset, scene, window, OVERSAMPLING * side)
     if isinstance(result, TileFailure):
         return result.error
     if not result.valid_pixels:
         return "no valid pixel"
-    Image.fromarray(fill_unobserved(result.pixels, result.valid)).save(image)
+    Image.fromarray(fill_unobserved(result.pixels, result.valid)).save(path)
     return None
 
 
-def _series(tile: Tile, side: int) -> str:
-    return f"{tile.y // (_BLOCK * side)}-{tile.x // (_BLOCK * side)}"
+def _group(window: Tile, side: int) -> str:
+    return f"{window.y // (_GROUP_WINDOWS * side)}-{window.x // (_GROUP_WINDOWS * side)}"

@@ -1,4 +1,4 @@
-"""A data set in any known format → a folder in the project's plain format, with its pictures."""
+"""A data set in any known format → a folder in the project's plain format, with its images."""
 
 from __future__ import annotations
 
@@ -19,53 +19,70 @@ from rsmoe_core.data.formats.registry import read_dataset
 from rsmoe_core.errors import UsageError
 
 
-def prepare(
-    name: str, source: Path, target: Path, scenes: Path | None = None, *, colours: Path | None = None, seed: int = 0
+def prepare_dataset(
+    name: str,
+    source: Path,
+    target: Path,
+    scene_classes: Path | None = None,
+    *,
+    colours: Path | None = None,
+    seed: int = 0,
 ) -> Dataset:
-    """Turn the data set in `source`, of the format `name`, into the plain folder `target`; returns what was read.
+    """Convert a data set into a new folder, which appears complete or not at all.
 
-    `scenes` is a table of kinds of place for pictures of the format `boxes` (see there). `colours` is a data set whose
-    colours grey pictures take (`rsmoe_core.data.colorize`), which of them by `seed`.
+    Images become hard links where the file system allows it, else copies.
 
-    Other pictures are hard links where the file system allows it, else copies. The folder appears whole or not at all.
-    Raises OutputError where it holds something already, UsageError where no picture is grey that should take colours,
-    DataError where one of those cannot be read, and both as `read_dataset` does.
+    Args:
+        name: Format of the data set.
+        source: Its folder.
+        target: The new folder.
+        scene_classes: Table with the scene class of each image, for the format `boxes` (see there).
+        colours: Folder of a data set whose colours grey images take (`rsmoe_core.data.colorize`).
+        seed: Seed of the choice of these colours.
+
+    Returns:
+        The data set as it was read, with the images where they were.
+
+    Raises:
+        OutputError: the target holds something already, or cannot be written.
+        UsageError: there is no grey image to take colours, or an error of `read_dataset`.
+        DataError: an image to be coloured cannot be read, or an error of `read_dataset`.
     """
     with atomic_folder(target) as folder:
         dataset = read_dataset(source, name)
         references = None if colours is None else ReferenceImages(read_dataset(colours))
-        if scenes is not None:
-            dataset = boxes.with_scenes(dataset, scenes)
+        if scene_classes is not None:
+            dataset = boxes.with_scenes(dataset, scene_classes)
         (folder / "images").mkdir()
         samples, colourised = [], 0
-        names = unique_names(s.image for s in dataset.samples)
+        names = unique_names(sample.image for sample in dataset.samples)
         for number, (sample, unique) in enumerate(zip(dataset.samples, names, strict=True)):
             image = folder / "images" / unique
             if references is not None and _colourise(sample, image, references, np.random.default_rng((seed, number))):
                 colourised += 1
             else:
-                _place(sample.image, image)
+                _link_or_copy(sample.image, image)
             samples.append(dataclasses.replace(sample, image=image))
         if references is not None and not colourised:
-            raise UsageError(f"{source} has no grey picture that could take other colours; leave out --colours")
+            raise UsageError(f"{source} has no grey image that could take other colours; leave out --colours")
         plain.write(folder, samples)
     return dataset
 
 
 def unique_names(images: Iterable[Path]) -> Iterator[str]:
-    """A file name for each picture: its own, with a number where another picture has it already, in any case."""
-    taken: set[str] = set()
+    """A file name for each image: its own, with a number if another image has the same name, ignoring case."""
+    used: set[str] = set()
     for image in images:
         name, number = image.name, 1
-        while name.lower() in taken:  # some file systems do not tell A.jpg from a.jpg
+        while name.lower() in used:  # some file systems do not distinguish A.jpg from a.jpg
             number += 1
             name = f"{image.stem}_{number}{image.suffix}"
-        taken.add(name.lower())
+        used.add(name.lower())
         yield name
 
 
-def _place(image: Path, target: Path) -> None:
-    original = image.resolve()  # a link to a relative link would lead nowhere
+def _link_or_copy(image: Path, target: Path) -> None:
+    original = image.resolve()  # a hard link to a relative symbolic link would be broken
     try:
         os.link(original, target)
     except OSError:
@@ -73,11 +90,12 @@ def _place(image: Path, target: Path) -> None:
 
 
 def _colourise(sample: Sample, target: Path, references: ReferenceImages, rng: np.random.Generator) -> bool:
-    """Write a grey picture in borrowed colours; False, and nothing, where it has its own."""
-    picture = read_image(sample.image)
-    if not is_grey(picture):
+    """Write a grey image in other colours; returns False, and writes nothing, if the image is not grey."""
+    image_HWC = read_image(sample.image)
+    if not is_grey(image_HWC):
         return False
-    named = Image.registered_extensions().get(target.suffix.lower())
-    written = named if named in Image.SAVE else "PNG"  # pictures are read whatever they are called
-    Image.fromarray(references.colourise(picture, sample.scene_class, rng)).save(target, written, quality=95)
+    by_suffix = Image.registered_extensions().get(target.suffix.lower())
+    image_format = by_suffix if by_suffix in Image.SAVE else "PNG"  # images are read whatever their suffix is
+    colourised_HWC = references.colourise(image_HWC, sample.scene_class, rng)
+    Image.fromarray(colourised_HWC).save(target, image_format, quality=95)
     return True

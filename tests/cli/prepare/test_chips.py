@@ -1,4 +1,4 @@
-"""Labelled features become pictures of the right ground."""
+"""Labelled features become images of the right ground."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def cut(scene: str, layer: Path, target: Path, columns: Columns = CAPTIONS) -> t
 
 @pytest.mark.parametrize("transform", [NORTH_UP, rotated(30)], ids=["north up", "rotated"])
 @pytest.mark.parametrize(("crs", "name"), [(None, "l.gpkg"), ("EPSG:4326", "l.geojson"), ("EPSG:3857", "l.shp")])
-def test_each_picture_shows_what_was_labelled(tmp_path: Path, transform: Affine, crs: str | None, name: str) -> None:
+def test_each_image_shows_what_was_labelled(tmp_path: Path, transform: Affine, crs: str | None, name: str) -> None:
     scene = write_scene(tmp_path / "scene.tif", transform)
     middles = {colour: on_ground(Point(x + 10, y + 10), transform) for colour, (x, y) in FIELDS.items()}
     layer = write_layer(tmp_path / name, {point: f"A {colour} field." for colour, point in middles.items()}, crs)
@@ -94,7 +94,7 @@ def test_a_window_over_the_edge_is_filled_as_the_model_would_see_it(tmp_path: Pa
         assert (read_image(sample.image) == 90).all(), "mirrored, not black"
 
 
-def test_features_of_one_window_share_a_picture(tmp_path: Path) -> None:
+def test_features_of_one_window_share_an_image(tmp_path: Path) -> None:
     point = on_ground(Point(20, 30))
     layer = write_layer(tmp_path / "l.gpkg", [(point, "one"), (point, "two"), (point, "one")])
     (sample,), _ = cut(write_scene(tmp_path / "scene.tif"), layer, tmp_path / "chips")
@@ -156,11 +156,11 @@ def test_a_column_may_hold_the_questions_and_captions_stand_beside(tmp_path: Pat
     ]
     assert skipped == [
         "feature 5: no text in caption or answer or asked",
-        "feature 2: answers 'how many fields?' otherwise than feature 1",
+        "feature 2: contradicts the answer to 'how many fields?' of feature 1",
     ]
 
 
-def test_what_gives_no_picture_is_reported_by_number(tmp_path: Path) -> None:
+def test_what_gives_no_image_is_reported_by_number(tmp_path: Path) -> None:
     scene = write_scene(tmp_path / "scene.tif", nodata=90)
     features = [
         (on_ground(Point(20, 30)), "good"),
@@ -205,7 +205,7 @@ def test_a_scene_without_a_simple_place_is_refused(tmp_path: Path) -> None:
 def test_layers_that_are_of_no_use_are_refused(tmp_path: Path) -> None:
     scene = open_scene(write_scene(tmp_path / "scene.tif"))
     layer = write_layer(tmp_path / "l.gpkg", {on_ground(Point(500, 30)): "far off"})
-    with pytest.raises(DataError, match=r"no feature gives a picture.*feature 1: not on the scene"):
+    with pytest.raises(DataError, match=r"no feature gives an image.*feature 1: not on the scene"):
         cut_chips(scene, layer, CAPTIONS, SIDE, tmp_path)
     with pytest.raises(UsageError, match="no column 'label'; choose from: caption"):
         cut_chips(scene, layer, Columns("label"), SIDE, tmp_path)

@@ -14,20 +14,20 @@ from rsmoe_cli.prepare.ports import prepare_ports
 from rsmoe_cli.raster.scene import open_scene
 from rsmoe_core.data.base import Sample
 from rsmoe_core.data.formats.registry import read_dataset
-from rsmoe_core.data.templates import counted
 from rsmoe_core.errors import UsageError
+from rsmoe_core.words.grammar import counted
 from tests.cli.rasters import write_raster
 
 BANDS = ("B02 blue", "B03 green", "B04 red", "B08 near infrared")
 SIDE = 520
-# From left to right: sea, town and plants; each with its red and near-infrared reflectance.
+# From left to right: sea, town and vegetation; each with its red and near-infrared reflectance.
 SEA_ENDS, TOWN_ENDS = 300, 400
 GROUND = ((0, SEA_ENDS, 60, 40), (SEA_ENDS, TOWN_ENDS, 2000, 2200), (TOWN_ENDS, SIDE, 400, 3000))
 SHIPS = [[x - 4, y - 3, 8, 6] for x in (40, 150, 270) for y in (60, 130, 300, 420)]
 
 
 def write_port(folder: Path, name: str, ships: list[list[int]] = SHIPS, bands: tuple[str, ...] = BANDS) -> Path:
-    """A scene with known ground; blue grows to the right and green downwards, so that pictures tell their place."""
+    """A scene with known ground; blue grows to the right and green downwards, so that images tell their position."""
     values = np.zeros((4, SIDE, SIDE), np.uint16)
     values[0] = 1000 + 4 * np.arange(SIDE)[None, :]
     values[1] = 1000 + 4 * np.arange(SIDE)[:, None]
@@ -41,12 +41,12 @@ def write_port(folder: Path, name: str, ships: list[list[int]] = SHIPS, bands: t
 
 
 _UNMAPPED = ("green land", "mixed land", "port")
-"""Places that are told from water and plants, beside the sea, the coast and the city."""
+"""Scene classes made from water and vegetation, in addition to sea, coast and city."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """Where a picture was cut, in pixels of the scene, as read from its colours."""
+    """Where an image was cut, in pixels of the scene, as read from its colours."""
 
     left: float
     top: float
@@ -65,18 +65,18 @@ class Window:
         )
 
 
-def find_window(scene: Path, picture: Path) -> Window:
+def find_window(scene: Path, image: Path) -> Window:
     stretch = open_scene(str(scene)).stretch
-    pixels = np.asarray(Image.open(picture)).astype(float)
+    pixels = np.asarray(Image.open(image)).astype(float)
     (left, width), (top, height) = (
-        _place(pixels[..., channel].mean(axis=axis), stretch.low[channel], stretch.high[channel])
+        _position(pixels[..., channel].mean(axis=axis), stretch.low[channel], stretch.high[channel])
         for channel, axis in ((2, 0), (1, 1))
     )
     assert width == pytest.approx(height, abs=4)
     return Window(left, top, (width + height) / 2)
 
 
-def _place(profile: np.ndarray, low: float, high: float) -> tuple[float, float]:
+def _position(profile: np.ndarray, low: float, high: float) -> tuple[float, float]:
     """Start and length of a window along one axis, from its ramp; the ends of the stretch are flat."""
     within = (profile > 3) & (profile < 252)
     position = (low + profile[within] * (high - low) / 255 - 1000) / 4
@@ -117,14 +117,14 @@ def test_labelled_ports_become_a_data_set_that_training_reads(prepared: Path) ->
     assert [path.name for path in prepared.parent.iterdir()] == ["ports"]
 
 
-def test_sentences_agree_with_what_is_in_the_window(scenes: Path, prepared: Path) -> None:
+def test_captions_agree_with_the_window(scenes: Path, prepared: Path) -> None:
     checked = set()
     for sample in _of(prepared, "east"):
         window = find_window(scenes / "east.tif", sample.image)
         water, ships = window.share(0, SEA_ENDS), window.ships(0)
         if window.ships(-5) == window.ships(5):
             assert sample.objects == (counted(ships, "ship") if ships else None)
-            if sample.scene in ("sea", "port"):
+            if sample.scene_class in ("sea", "port"):
                 assert all((counted(ships, "ship") if ships else "sea") in s or not ships for s in sample.captions)
         if abs(water - 0.97) > 0.02 and abs(water - 0.12) > 0.02:
             land = window.share(TOWN_ENDS, SIDE) / max(1 - water, 0.01)
@@ -132,12 +132,12 @@ def test_sentences_agree_with_what_is_in_the_window(scenes: Path, prepared: Path
             shore = "port" if sample.objects else "coast"
             near_a_limit = water < 0.12 and min(abs(land - 0.25), abs(land - 0.7)) < 0.03
             if not near_a_limit:
-                assert sample.scene == ("sea" if water > 0.97 else shore if water > 0.12 else inland)
-                checked.add(sample.scene)
+                assert sample.scene_class == ("sea" if water > 0.97 else shore if water > 0.12 else inland)
+                checked.add(sample.scene_class)
     assert {"sea", "port"} < checked, "the windows show little"
 
 
-def test_whole_ports_are_there_with_every_ship_marked(prepared: Path) -> None:
+def test_whole_ports_are_there_with_a_box_for_every_ship(prepared: Path) -> None:
     dataset = read_dataset(prepared)
     (east,), (west,) = dataset.boxed("train"), dataset.boxed("val")
     assert Image.open(east.image).size == (SIDE, SIDE)
@@ -148,18 +148,18 @@ def test_whole_ports_are_there_with_every_ship_marked(prepared: Path) -> None:
     assert west.boxes.cxcywh == ()
 
 
-def test_without_ships_no_ship_is_spoken_of(prepared: Path) -> None:
+def test_without_ships_no_caption_mentions_one(prepared: Path) -> None:
     for sample in _of(prepared, "west"):
         assert sample.objects is None
         assert not any("ship" in sentence for sentence in sample.captions)
 
 
-def test_a_map_of_the_ground_gives_places_and_sentences(scenes: Path, tmp_path: Path) -> None:
+def test_a_land_cover_map_gives_scene_classes_and_captions(scenes: Path, tmp_path: Path) -> None:
     """Its cells of 100 pixels are as the scene: three of sea, one of houses and two of forest, the last a part."""
-    maps = {"cell": 100, "kinds": {"S": "sea", "R": "dense residential area", "F": "forest"}}
+    maps = {"cell": 100, "classes": {"S": "sea", "R": "dense residential area", "F": "forest"}}
     (tmp_path / "maps.json").write_text(json.dumps(maps | {"scenes": {"east": ["SSSRFF"] * 6}}))
-    prepare_ports(scenes, tmp_path / "out", leave_out=("west",), scenes=tmp_path / "maps.json")
-    assert {sample.scene for sample in _of(tmp_path / "out", "west")} <= {"sea", "coast", "city", *_UNMAPPED}
+    prepare_ports(scenes, tmp_path / "out", leave_out=("west",), land_cover=tmp_path / "maps.json")
+    assert {sample.scene_class for sample in _of(tmp_path / "out", "west")} <= {"sea", "coast", "city", *_UNMAPPED}
     found = set()
     for sample in _of(tmp_path / "out", "east"):
         assert sample.synthetic
@@ -167,18 +167,16 @@ def test_a_map_of_the_ground_gives_places_and_sentences(scenes: Path, tmp_path: 
         sea, town, forest = (window.share(*ends) for ends in ((0, SEA_ENDS), (SEA_ENDS, TOWN_ENDS), (TOWN_ENDS, SIDE)))
         if min(abs(sea - 0.9), abs(sea - 0.15), abs(town - forest)) > 0.03:
             inland = "forest" if forest > town else "dense residential area"
-            assert sample.scene == ("sea" if sea > 0.9 else "coast" if sea > 0.15 else inland)
-            found.add(sample.scene)
+            assert sample.scene_class == ("sea" if sea > 0.9 else "coast" if sea > 0.15 else inland)
+            found.add(sample.scene_class)
     assert found >= {"sea", "coast", "forest"}
 
 
 def test_a_map_of_another_size_is_refused(scenes: Path, tmp_path: Path) -> None:
-    maps = {"cell": 100, "kinds": {"S": "sea"}, "scenes": {"west": ["SSSSS"] * 6}}
+    maps = {"cell": 100, "classes": {"S": "sea"}, "scenes": {"west": ["SSSSS"] * 6}}
     (tmp_path / "maps.json").write_text(json.dumps(maps))
-    with pytest.raises(
-        SceneError, match=r"west\.tif: has 520 x 520 pixels, but the map of its ground 6 x 5 cells of 100"
-    ):
-        prepare_ports(scenes, tmp_path / "out", scenes=tmp_path / "maps.json")
+    with pytest.raises(SceneError, match=r"west\.tif: has 520 x 520 pixels, but its land-cover map 6 x 5 cells of 100"):
+        prepare_ports(scenes, tmp_path / "out", land_cover=tmp_path / "maps.json")
     assert not (tmp_path / "out").exists()
 
 
@@ -203,7 +201,7 @@ def test_values_below_zero_are_dark(tmp_path: Path) -> None:
         values = dataset.read().astype(np.int16) - 50
     write_raster(path, values, descriptions=BANDS)
     prepare_ports(tmp_path, tmp_path / "out")
-    assert any(sample.scene == "sea" for sample in read_dataset(tmp_path / "out").samples)
+    assert any(sample.scene_class == "sea" for sample in read_dataset(tmp_path / "out").samples)
 
 
 @pytest.mark.parametrize("missing", range(4))
@@ -244,9 +242,9 @@ def test_an_output_that_holds_something_is_left_alone(scenes: Path, tmp_path: Pa
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
 
 
-def test_a_map_of_a_scene_that_is_not_there_is_told_of(scenes: Path, tmp_path: Path) -> None:
-    maps = {"cell": 100, "kinds": {"S": "sea"}, "scenes": {"north": ["S"], "west": ["SSSSSS"] * 6}}
+def test_a_map_without_a_matching_port_is_warned_about(scenes: Path, tmp_path: Path) -> None:
+    maps = {"cell": 100, "classes": {"S": "sea"}, "scenes": {"north": ["S"], "west": ["SSSSSS"] * 6}}
     (tmp_path / "maps.json").write_text(json.dumps(maps))
-    told: list[str] = []
-    prepare_ports(scenes, tmp_path / "out", scenes=tmp_path / "maps.json", say=told.append)
-    assert told == [f"{tmp_path}/maps.json: the map of north is left out, as there is no such port in {scenes}"]
+    warnings: list[str] = []
+    prepare_ports(scenes, tmp_path / "out", land_cover=tmp_path / "maps.json", warn=warnings.append)
+    assert warnings == [f"{tmp_path}/maps.json: the map of north is not used, as there is no such port in {scenes}"]
