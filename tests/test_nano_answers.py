@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from rsmoe_cli.main import app
-from rsmoe_core.data.templates import counted
+from rsmoe_core.words.grammar import counted
 
 
 def ask(*arguments: str) -> list[dict]:

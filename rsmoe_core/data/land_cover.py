@@ -63,7 +63,7 @@ _LAND: dict[str, tuple[str, str, str]] = {
         "a park with green grass and some trees .",
     ),
 }
-# Class that is named together with what lies beside it and with ships → captions.
+# Class that is named with its surroundings and ships → captions.
 _WITH_SURROUNDINGS: dict[str, tuple[str, str, str]] = {
     "airport": (
         "an airport with a long runway is near {beside} .",

@@ -1,18 +1,17 @@
 """A mistyped word → the known word that was meant, where there is no doubt.
 
     "vesels"     ──▶  "vessels"
-    "airpalens"  ──▶  "airplanes"     two slips are allowed in a word of eight letters and more, else one
-    "shops"      ──▶  "shops"         a word of its own, which nobody may take for "ships"
+    "airpalens"  ──▶  "airplanes"     two slips are allowed in a word of at least eight letters, else one
+    "shops"      ──▶  "shops"         an English word of its own, not a mistyped "ships"
 
-A slip is a letter that is missing or too many, a vowel for another, or two letters that changed places; any other wrong
-letter is two slips. To leave a word as it is
-does little harm, for it is then said not to be understood; to take it for another gives a wrong answer. So a word stays
-as it is where in doubt:
+A slip is a missing or additional letter, one vowel instead of another, or two swapped neighbours; any other wrong
+letter counts as two slips. An uncorrected word only leads to a message that it is not understood, but a wrongly
+corrected one leads to a wrong answer. So in doubt a word stays as it is:
 
-    the first letter is another
-    known words of different meanings are equally near
-    a letter of a short word would have to be another: "boot" is not "boat"
-    the word is too short to tell, unless it has no vowel: "mny" is "many"
+    its first letter differs
+    known words with different meanings are equally near
+    a letter of a short word would have to be replaced: "boot" is not "boat"
+    the word is too short, unless it has no vowel: "mny" is "many"
     it is one of `REAL_WORDS`
 """
 
@@ -38,16 +37,19 @@ trackers trainees trainers truckers tuck tucks villages villains waiter waiters 
 weave weaves wheat woody wooed worships
 """
 REAL_WORDS = frozenset(_REAL_WORDS.split())
-"""Common English words that are a slip or two away from a word that questions about pictures are made of."""
+"""Common English words that are one or two slips away from a word of the vocabulary."""
 
 _SHORT = 5
+"""Length up to which no letter may be replaced."""
 _LONG = 8
-_LEAST = 4
+"""Length from which two slips are allowed."""
+_SHORTEST = 4
+"""Length from which words are corrected."""
 _VOWELS = "aeiou"
 
 
 def corrected(word: str, known: Mapping[str, str]) -> str:
-    """The word that was meant, or the word itself. `known` words have a meaning each."""
+    """The known word that was meant, or the word itself. `known` maps each known word to its token."""
     if word in known or word in REAL_WORDS or not word.isalpha() or not _long_enough(word):
         return word
     allowed = 2 if len(word) >= _LONG else 1
@@ -59,7 +61,7 @@ def corrected(word: str, known: Mapping[str, str]) -> str:
 
 
 def slips(word: str, other: str) -> int:
-    """Letters left out, added, replaced, and neighbours swapped, between one word and another."""
+    """Number of slips between two words: letters left out, added or replaced, and neighbours swapped."""
     before: list[int] = []
     row = list(range(len(other) + 1))
     for i, letter in enumerate(word):
@@ -74,11 +76,11 @@ def slips(word: str, other: str) -> int:
 
 
 def _long_enough(word: str) -> bool:
-    return len(word) >= _LEAST or (len(word) == _LEAST - 1 and not set(word) & set(_VOWELS))
+    return len(word) >= _SHORTEST or (len(word) == _SHORTEST - 1 and not set(word) & set(_VOWELS))
 
 
 def _comparable(word: str, other: str, allowed: int) -> bool:
-    if word[0] != other[0] or len(other) < _LEAST or abs(len(word) - len(other)) > allowed:
+    if word[0] != other[0] or len(other) < _SHORTEST or abs(len(word) - len(other)) > allowed:
         return False
-    # words of one length that differ but in the order of their letters have a letter replaced
+    # in words of equal length that do not have the same letters, a letter was replaced
     return len(word) > _SHORT or len(word) != len(other) or sorted(word) == sorted(other)

@@ -113,7 +113,7 @@ class _Sentence:
 
 
 def _read(caption: str) -> _Sentence:
-    """Names and relations by their longest spellings: in "in the center of" nobody named a center."""
+    """Names and relations by their longest spellings: "in the center of" does not name a center."""
     words = re.findall(r"[a-z][a-z'-]*|\d+", caption.lower())
     objects: list[_Mention] = []
     links: list[_Link] = []
