@@ -1,1 +1,1 @@
-"""A question in people's words → ParsedQuestion."""
+"""Questions: their types, and the parser that reads them."""

@@ -1,1 +1,1 @@
-"""English: names, scene classes, locations, grammar."""
+"""English: names of objects and scene classes, captions, locations, numbers, grammar."""
