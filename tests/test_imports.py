@@ -1,4 +1,4 @@
-"""Who may import what: the core knows no files and no terminal, and help needs no heavy library."""
+"""Which module may import what: no circles, nothing of files or the terminal in the core, no heavy library for help."""
 
 from __future__ import annotations
 
@@ -7,45 +7,152 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
-GROUND = {"rasterio", "typer", "geopandas", "pyogrio", "shapely", "rsmoe_cli"}
+PACKAGES = ("rsmoe_core", "rsmoe_cli")
+SCENE_SIDE = {"rasterio", "typer", "geopandas", "pyogrio", "shapely", "rsmoe_cli"}
 HEAVY = {"torch", "transformers", "rasterio", "geopandas", "pandas", "pyproj", "shapely"}
 SLOW = {"transformers", "peft", "accelerate"}
 
 
-def imported(path: Path) -> Iterator[str]:
-    """Top-level names of all that a file imports, wherever in it."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+def is_type_checking(node: ast.AST) -> bool:
+    """Whether a node is `if TYPE_CHECKING:`, whose body is never executed."""
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def executed(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but those for type checkers; functions included."""
+    for node in ast.iter_child_nodes(tree):
+        if not is_type_checking(node):
+            yield node
+            yield from executed(node)
+
+
+@cache
+def imports(path: Path, type_checking: bool = False) -> frozenset[str]:
+    """All that a file imports, wherever in it: `a.b` for `import a.b`, `a.b` and `a.b.c` for `from a.b import c`.
+
+    `type_checking` includes what only type checkers see.
+    """
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names: set[str] = set()
+    for node in ast.walk(tree) if type_checking else executed(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name.split(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            yield node.module.split(".")[0]
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module, f"{path}: imports are absolute"
+            assert node.level == 0, f"{path}: imports are absolute"
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return frozenset(names)
+
+
+def top_level(path: Path) -> set[str]:
+    """The libraries and packages that a file imports anything of."""
+    return {name.split(".")[0] for name in imports(path, type_checking=True)}
 
 
 def sources(package: str) -> list[Path]:
     return sorted((ROOT / package).rglob("*.py"))
 
 
-@pytest.mark.parametrize("path", sources("rsmoe_core"), ids=str)
-def test_core_knows_no_ground(path: Path) -> None:
-    assert not GROUND & set(imported(path))
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-@pytest.mark.parametrize("path", sources("rsmoe_cli"), ids=str)
+@cache
+def graph() -> dict[str, set[str]]:
+    """Module → the project's modules that it imports. A package counts where something in its `__init__` is imported."""
+    modules = {module_name(path): path for package in PACKAGES for path in sources(package)}
+    found = {}
+    for name, path in modules.items():
+        wanted = imports(path) & modules.keys()
+        # `from a.b import c` needs c alone where c is a module.
+        packages = {one for one in wanted if any(other.startswith(f"{one}.") for other in wanted)}
+        found[name] = wanted - {one for one in packages if not takes_from(path, one, modules)}
+    return found
+
+
+def takes_from(path: Path, package: str, modules: dict[str, Path]) -> bool:
+    """Whether a file imports anything of a package's `__init__`, rather than one of its modules."""
+    return any(
+        name.startswith(f"{package}.") and name.count(".") == package.count(".") + 1 and name not in modules
+        for name in imports(path)
+    )
+
+
+def circle(modules: dict[str, set[str]]) -> str:
+    """A path of imports that leads back to where it begins; empty where there is none."""
+    try:
+        TopologicalSorter(modules).prepare()
+    except CycleError as error:
+        return " imports ".join(reversed(error.args[1]))
+    return ""
+
+
+def test_there_is_no_import_circle() -> None:
+    assert circle({"a": {"b", "d"}, "b": {"c"}, "c": {"a"}, "d": set()}).count(" imports ") == 3
+    assert not circle(graph())
+
+
+def test_the_import_graph_is_read_right() -> None:
+    modules = graph()
+    assert "rsmoe_core.model.rsmoe" in modules["rsmoe_core.model.language.native"]
+    assert "rsmoe_core.model.lora" in modules["rsmoe_core.model.rsmoe"], "also what a function imports"
+    assert "rsmoe_core.model" not in modules["rsmoe_core.model.rsmoe"]
+    assert "rsmoe_core.engine" not in modules["rsmoe_core"], "what only type checkers see does not count"
+    assert modules["rsmoe_core.errors"] == set()
+
+
+@pytest.mark.parametrize(
+    ("package", "forbidden"),
+    [
+        ("rsmoe_core.inference", ("rsmoe_core.data", "rsmoe_core.training")),
+        ("rsmoe_core.model", ("rsmoe_core.data", "rsmoe_core.training")),
+        ("rsmoe_core.engine", ("rsmoe_core.data", "rsmoe_core.training")),
+        ("rsmoe_core.data", ("rsmoe_core.metrics", "rsmoe_core.model", "rsmoe_core.training")),
+    ],
+)
+def test_packages_are_layers(package: str, forbidden: tuple[str, ...]) -> None:
+    def is_in(module: str, packages: tuple[str, ...]) -> bool:
+        return any(module == one or module.startswith(f"{one}.") for one in packages)
+
+    paths = [path for path in sources("rsmoe_core") if is_in(module_name(path), (package,))]
+    assert paths
+    found = {
+        f"{module_name(path)} imports {name}"
+        for path in paths
+        for name in imports(path, type_checking=True)
+        if is_in(name, forbidden)
+    }
+    assert not found
+
+
+def test_one_module_imports_peft() -> None:
+    paths = [path for package in PACKAGES for path in sources(package)]
+    assert [module_name(path) for path in paths if "peft" in top_level(path)] == ["rsmoe_core.model.lora"]
+
+
+@pytest.mark.parametrize("path", sources("rsmoe_core"), ids=module_name)
+def test_the_core_imports_nothing_of_the_scene_side(path: Path) -> None:
+    assert not SCENE_SIDE & top_level(path)
+
+
+@pytest.mark.parametrize("path", sources("rsmoe_cli"), ids=module_name)
 def test_only_the_command_line_imports_typer(path: Path) -> None:
-    place = path.relative_to(ROOT / "rsmoe_cli")
-    if place.parts[0] not in {"main.py", "options.py", "console.py", "commands"}:
-        assert "typer" not in set(imported(path))
+    part = path.relative_to(ROOT / "rsmoe_cli").parts[0]
+    if part not in {"main.py", "options.py", "console.py", "commands"}:
+        assert "typer" not in top_level(path)
 
 
-@pytest.mark.parametrize("path", sources("rsmoe_cli"), ids=str)
-def test_one_place_opens_rasters(path: Path) -> None:
-    reads = re.search(r'rasterio\.open\((?!path, "w")', path.read_text(encoding="utf-8"))
-    assert bool(reads) == (path.parts[-2:] == ("raster", "dataset.py"))
+def test_one_module_opens_rasters() -> None:
+    opens = re.compile(r'rasterio\.open\((?!path, "w")')
+    paths = [path for path in sources("rsmoe_cli") if opens.search(path.read_text(encoding="utf-8"))]
+    assert [module_name(path) for path in paths] == ["rsmoe_cli.raster.dataset"]
 
 
 def loaded_by(module: str) -> set[str]:
@@ -58,8 +165,8 @@ def test_the_command_line_starts_without_heavy_libraries() -> None:
     assert not HEAVY & loaded_by("rsmoe_cli.main")
 
 
-def test_core_loads_no_ground() -> None:
-    assert not GROUND & loaded_by("rsmoe_core, rsmoe_core.types, rsmoe_core.errors")
+def test_the_core_loads_nothing_of_the_scene_side() -> None:
+    assert not SCENE_SIDE & loaded_by("rsmoe_core, rsmoe_core.types, rsmoe_core.errors")
 
 
 def test_an_engine_starts_without_what_only_training_needs() -> None:
@@ -67,12 +174,12 @@ def test_an_engine_starts_without_what_only_training_needs() -> None:
 
 
 @pytest.mark.parametrize("command", [["train", "--stage", "1", "--preset", "tiny"], ["finetune", "nano"]], ids=" ".join)
-def test_pictures_are_learned_from_where_no_scene_can_be_read(command: list[str], tmp_path: Path) -> None:
+def test_models_are_trained_where_no_scene_can_be_read(command: list[str], tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules.update(dict.fromkeys(['rasterio', 'geopandas', 'pyogrio', 'shapely']));"
         "from rsmoe_cli.main import main; main()"
     )
-    told = [*command, "--data", str(tmp_path / "none"), "--out", str(tmp_path / "out")]
-    result = subprocess.run([sys.executable, "-c", code, *told], capture_output=True, text=True, cwd=ROOT)
+    arguments = [*command, "--data", str(tmp_path / "none"), "--out", str(tmp_path / "out")]
+    result = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=ROOT)
     assert result.returncode == 1
     assert "none: no such folder" in result.stderr

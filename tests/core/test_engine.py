@@ -1,129 +1,128 @@
-import dataclasses
+from __future__ import annotations
 
+from collections.abc import Iterator
+
+import huggingface_hub
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from rsmoe_core.checkpoint.load import load_model, save_model
-from rsmoe_core.engine import Engine, as_sentence, load
+from rsmoe_core.checkpoint.catalogue import fingerprint
+from rsmoe_core.checkpoint.load import save_model
+from rsmoe_core.engine import Engine, load
 from rsmoe_core.errors import ImageError, ModelError, UsageError
-from rsmoe_core.inference.ablations import ablations
 from rsmoe_core.inference.batching import ThreadPool
+from rsmoe_core.model.language.base import Backend
+from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.questions.parser import parse_question
-from rsmoe_core.roles import DEFAULT_PROMPTS
-from rsmoe_core.types import EXPERTS, Request
-from tests.core.conftest import make_tiny
+from rsmoe_core.roles import CAPTION_INSTRUCTION, DEFAULT_EXPERTS, FUSION, ROUTER, default_prompts
+from rsmoe_core.types import Description, Generation, Request
+from tests.core.fakes import FakeBackend
 
 
-@pytest.fixture(scope="module")
-def engine(tiny_folder):
-    return load(tiny_folder, device="cpu")
+def texts(descriptions: list[Description]) -> list[tuple[object, ...]]:
+    return [
+        (one.caption, {name: draft.text for name, draft in one.drafts.items()}, dict(one.prompts))
+        for one in descriptions
+    ]
 
 
-def test_every_picture_gets_a_description(engine, images):
-    described = engine.caption(images)
+def test_every_image_gets_a_description(tiny_engine: Engine, images: list[np.ndarray]) -> None:
+    described = tiny_engine.caption(images)
     assert len(described) == len(images)
-    for said in described:
-        assert said.caption
-        assert set(said.prompts) == set(EXPERTS)
-        assert 0 < said.confidence <= 1
-    assert len({said.caption for said in described} | {said.objects for said in described}) > 1
+    for one in described:
+        assert one.caption
+        assert set(one.prompts) == set(one.drafts) == set(DEFAULT_EXPERTS)
+        assert 0 < one.confidence <= 1
+    assert len({one.caption for one in described} | {one.draft("objects") for one in described}) > 1
 
 
-def test_pil_images_and_arrays_are_described_alike(engine, images):
-    assert engine.caption([Image.fromarray(i) for i in images]) == engine.caption(images)
+def test_pil_images_and_arrays_are_described_alike(tiny_engine: Engine, images: list[np.ndarray]) -> None:
+    assert tiny_engine.caption([Image.fromarray(image) for image in images]) == tiny_engine.caption(images)
 
 
 @pytest.mark.parametrize("size", [1, 2, 7])
-def test_batch_size_does_not_change_the_text(engine, images, size):
+def test_batch_size_does_not_change_the_texts(tiny_engine: Engine, images: list[np.ndarray], size: int) -> None:
     requests = [Request(image) for image in images]
-    alone = [engine.describe([request])[0] for request in requests]
-    together = engine.describe(requests, batch_size=size)
-    texts = [(said.caption, said.theme, said.objects, said.relations, said.prompts) for said in alone]
-    assert [(s.caption, s.theme, s.objects, s.relations, s.prompts) for s in together] == texts
-    assert np.allclose([s.confidence for s in together], [s.confidence for s in alone], atol=1e-4)
+    alone = [tiny_engine.describe([request])[0] for request in requests]
+    together = tiny_engine.describe(requests, batch_size=size)
+    assert texts(together) == texts(alone)
+    assert np.allclose([one.confidence for one in together], [one.confidence for one in alone], atol=1e-4)
 
 
 @pytest.fixture
-def two_threads():
+def two_threads() -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     yield
     torch.set_num_threads(before)
 
 
-def test_a_model_for_use_is_shared_by_the_cores(two_threads, images, tmp_path):
-    model = make_tiny()
-    model.config = dataclasses.replace(model.config, decoding=dataclasses.replace(model.config.decoding, beams=1))
-    save_model(model, tmp_path)
-    engine = load(tmp_path, device="cpu")
-    assert engine._workers.count == 2
+@pytest.mark.usefixtures("two_threads")
+def test_threads_do_not_change_the_texts(tiny_folder, images: list[np.ndarray]) -> None:
+    engine = load(tiny_folder, device="cpu")
+    assert engine.threads.count == 2
     shared = engine.caption(images * 4)
-    engine._workers = ThreadPool(1)
-    alone = engine.caption(images * 4)
-    assert [(s.caption, s.objects, s.prompts) for s in shared] == [(s.caption, s.objects, s.prompts) for s in alone]
+    engine.threads = ThreadPool(1)
+    assert texts(shared) == texts(engine.caption(images * 4))
 
 
-def test_a_model_with_adapters_is_not(two_threads, tiny_folder):
-    """peft keeps the adapters of the rows at hand in the model, for all threads."""
-    assert Engine(load_model(tiny_folder), "tiny", "")._workers.count == 1
-
-
-def test_pixels_that_were_not_observed_do_not_matter(engine, images):
+def test_pixels_that_were_not_observed_do_not_matter(tiny_engine: Engine, images: list[np.ndarray]) -> None:
     image = images[0]
     valid = np.ones(image.shape[:2], bool)
     valid[:, 40:] = False
     other = image.copy()
     other[~valid] = 255
-    assert engine.caption([image], [valid]) == engine.caption([other], [valid])
+    assert tiny_engine.caption([image], [valid]) == tiny_engine.caption([other], [valid])
 
 
-def test_no_picture_gives_no_description(engine):
-    assert engine.caption([]) == []
+def test_no_image_gives_no_description(tiny_engine: Engine) -> None:
+    assert tiny_engine.caption([]) == []
 
 
-def test_a_bad_picture_is_refused(engine):
+def test_an_image_of_the_wrong_shape_is_refused(tiny_engine: Engine) -> None:
     with pytest.raises(ImageError):
-        engine.caption([np.zeros((4, 4), np.uint8)])
+        tiny_engine.caption([np.zeros((4, 4), np.uint8)])
 
 
-def test_an_unknown_name_says_what_there_is():
+def test_an_unknown_name_is_refused_with_what_there_is() -> None:
     with pytest.raises(UsageError, match="built-in name"):
         load("no-such-model")
 
 
-def test_an_unknown_device_is_refused(tiny_folder):
+def test_an_unknown_device_is_refused(tiny_folder) -> None:
     with pytest.raises(UsageError, match="--device cpu"):
         load(tiny_folder, device="toaster")
 
 
-def test_a_stage_1_model_is_no_engine(tmp_path):
-    from rsmoe_core.checkpoint.load import save_model
-
-    save_model(make_tiny(experts=False), tmp_path)
+def test_a_stage_1_model_is_refused(tmp_path, tiny_stage_1: RSMoE) -> None:
+    save_model(tiny_stage_1, tmp_path)
     with pytest.raises(ModelError, match="train stage 2"):
         load(tmp_path)
 
 
-def test_a_hub_id_is_fetched_with_its_revision(monkeypatch, tiny_folder):
-    import huggingface_hub
+def test_an_engine_says_what_it_computes_with(tiny_folder, tiny_engine: Engine) -> None:
+    assert tiny_engine.name == str(tiny_folder)
+    assert tiny_engine.revision == fingerprint(tiny_folder)
+    assert (tiny_engine.device, tiny_engine.dtype, tiny_engine.image_size) == ("cpu", "float32", 64)
+    assert tiny_engine.experts == DEFAULT_EXPERTS
 
-    asked = []
+
+def test_a_hub_id_is_downloaded_in_its_revision(monkeypatch: pytest.MonkeyPatch, tiny_folder) -> None:
+    calls = []
 
     def snapshot_download(hub_id, *, revision, allow_patterns):
-        asked.append((hub_id, revision, allow_patterns))
+        calls.append((hub_id, revision, allow_patterns))
         return str(tiny_folder)
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
     assert load("someone/their-model", revision="v2").name == "someone/their-model"
-    assert asked[0][:2] == ("someone/their-model", "v2")
-    assert not any("bin" in pattern or "pt" in pattern for pattern in asked[0][2])
+    assert calls[0][:2] == ("someone/their-model", "v2")
+    assert not any("bin" in pattern or "pt" in pattern for pattern in calls[0][2])
 
 
-def test_a_hub_that_cannot_be_reached_is_one_line(monkeypatch):
-    import huggingface_hub
-
+def test_a_hub_that_cannot_be_reached_is_reported_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     def unreachable(*_, **__):
         raise OSError("no route\nto host")
 
@@ -133,111 +132,140 @@ def test_a_hub_that_cannot_be_reached_is_one_line(monkeypatch):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("written", "sentence"),
-    [
-        ("a pond is near a road .", "A pond is near a road."),
-        ("trees , houses", "Trees, houses."),
-        ("", ""),
-        ("is it ?", "Is it?"),
-    ],
-)
-def test_captions_read_like_sentences(written, sentence):
-    assert as_sentence(written) == sentence
-
-
-def test_every_variant_leaves_out_its_part_and_nothing_else(engine, images):
-    ablation_list = {ablation.name: ablation for ablation in ablations(EXPERTS)}
-    said = dict(
-        zip(ablation_list, engine.compare([Request(image) for image in images], ablation_list.values()), strict=True)
-    )
-    whole = said["whole"]
-    assert whole == engine.caption(images)
-    assert [dict(s.prompts) for s in said["no router"]] == [dict(DEFAULT_PROMPTS)] * len(images)
-    for name in EXPERTS:
-        assert {getattr(s, name) for s in said[f"no {name}"]} == {""}
-        others = [other for other in EXPERTS if other != name]
-        assert [[getattr(s, o) for o in others] for s in said[f"no {name}"]] == [
-            [getattr(s, o) for o in others] for s in whole
-        ]
-        assert [getattr(s, name) for s in said[f"{name} alone"]] == [getattr(s, name) for s in whole]
-    initialised = said["join instead of fusion"]
-    assert [s.caption.lower().rstrip(".") for s in initialised] == [
-        as_sentence(", ".join(filter(None, (s.theme, s.objects, s.relations)))).lower().rstrip(".") for s in whole
-    ]
-    assert [s.caption for s in said["stage 1 only"]] != [s.caption for s in whole]
-
-
-def test_every_question_about_a_picture_gets_an_answer(engine, images):
-    answers = engine.ask(images, "Is there a bridge?")
-    assert [answer.text for answer in answers] == [answer.text for answer in engine.ask(images, "any bridges?")]
+def test_a_question_about_every_image_gets_an_answer_for_each(tiny_engine: Engine, images: list[np.ndarray]) -> None:
+    answers = tiny_engine.ask(images, "Is there a bridge?")
+    assert [answer.text for answer in answers] == [answer.text for answer in tiny_engine.ask(images, "any bridges?")]
     for answer in answers:
         assert answer.text in ("yes", "no")
         assert 0.5 <= answer.confidence <= 1
         assert answer.evidence
-        assert set(answer.prompts) <= set(EXPERTS)
+        assert set(answer.prompts) <= set(DEFAULT_EXPERTS)
 
 
-def test_answers_come_in_the_order_of_the_questions(engine, images):
+def test_answers_are_in_the_order_of_the_questions(tiny_engine: Engine, images: list[np.ndarray]) -> None:
     questions = ["what kind of place is this?", "who owns the port?", "describe the picture"]
-    theme, owner, words = engine.ask([images[0]] * 3, questions)
+    theme, owner, caption = tiny_engine.ask([images[0]] * 3, questions)
     assert owner.text == "unknown"
     assert "who" in owner.evidence
-    assert words.text == engine.caption(images[:1])[0].caption
-    assert theme == engine.ask([images[0]], questions[0])[0]
+    assert caption.text == tiny_engine.caption(images[:1])[0].caption
+    assert theme == tiny_engine.ask([images[0]], questions[0])[0]
 
 
 @pytest.mark.parametrize("size", [1, 3])
-def test_batch_size_does_not_change_answers(engine, images, size):
-    parsed = parse_question("what color is the building?")
-    requests = [Request(image, parsed=parsed) for image in images]
-    assert [a.text for a in engine.answer(requests, size)] == [a.text for a in engine.answer(requests)]
+def test_batch_size_does_not_change_answers(tiny_engine: Engine, images: list[np.ndarray], size: int) -> None:
+    questions = tuple(map(parse_question, ("what color is the building?", "any ships?")))
+    requests = [Request(image, questions=questions[number % 3 :]) for number, image in enumerate(images)]
+    answers = tiny_engine.answer(requests)
+    assert [len(own) for own in answers] == [2, 1, 0, 2, 1, 0, 2]
+    in_batches = tiny_engine.answer(requests, size)
+    assert [[a.text for a in own] for own in in_batches] == [[a.text for a in own] for own in answers]
 
 
-def test_what_a_pixel_hides_is_not_answered(engine, images):
-    (answer,) = engine.ask(images[:1], "how many cars are there?", metres_per_pixel=300.0)
-    assert (answer.text, answer.evidence) == (
+def test_an_object_smaller_than_a_pixel_is_not_answered(tiny_engine: Engine, images: list[np.ndarray]) -> None:
+    (answer,) = tiny_engine.ask(images[:1], "how many cars are there?", metres_per_pixel=300.0)
+    assert (answer.text, answer.confidence, answer.evidence) == (
         "unknown",
+        1.0,
         "a car cannot be told from its surroundings at 300 m per pixel",
     )
 
 
-def test_questions_and_pictures_must_match(engine, images):
-    with pytest.raises(UsageError, match="2 questions for 7 pictures"):
-        engine.ask(images, ["any ships?", "any cars?"])
+def test_there_is_a_question_for_every_image(tiny_engine: Engine, images: list[np.ndarray]) -> None:
+    with pytest.raises(UsageError, match="2 questions for 7 images"):
+        tiny_engine.ask(images, ["any ships?", "any cars?"])
     with pytest.raises(UsageError, match="empty"):
-        engine.ask(images, " ")
+        tiny_engine.ask(images, " ")
 
 
-class Scarce:
-    """Takes the place of the workers on a machine that has memory for so many pictures at a time."""
+class LittleMemory:
+    """Takes the place of the threads on a machine that has memory for so many images at a time."""
 
-    def __init__(self, pictures):
-        self.pictures, self.tried = pictures, []
+    def __init__(self, images: int) -> None:
+        self.images, self.tried = images, []
 
     def map(self, compute, batch):
         self.tried.append(len(batch))
-        if len(batch) > self.pictures:
+        if len(batch) > self.images:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return compute(batch)
 
 
-def test_a_batch_too_large_for_memory_is_halved_and_nothing_is_lost(tiny_folder, images):
+def test_a_batch_too_large_for_memory_is_halved_and_nothing_is_lost(tiny_folder, images: list[np.ndarray]) -> None:
     engine = load(tiny_folder, device="cpu")
     requests = [Request(image) for image in [*images, *images, *images]]
     expected = engine.describe(requests)
     engine.batch_size = 8
-    engine._workers = Scarce(3)
-    said = engine.describe(requests)
-    assert [s.caption for s in said] == [s.caption for s in expected]
-    assert engine._workers.tried[:3] == [8, 4, 2]
-    assert max(engine._workers.tried[2:]) == 2, "what was too large once is not tried again"
-    assert sum(engine._workers.tried[2:]) == len(requests)
+    engine.threads = LittleMemory(3)
+    described = engine.describe(requests)
+    assert [one.caption for one in described] == [one.caption for one in expected]
+    assert engine.threads.tried[:3] == [8, 4, 2]
+    assert max(engine.threads.tried[2:]) == 2, "a size that was too large is not tried again"
+    assert sum(engine.threads.tried[2:]) == len(requests)
     assert engine.batch_size == 2
 
 
-def test_one_picture_too_large_for_memory_is_an_error(tiny_folder, images):
+def test_one_image_too_large_for_memory_is_an_error(tiny_folder, images: list[np.ndarray]) -> None:
     engine = load(tiny_folder, device="cpu")
-    engine._workers = Scarce(0)
+    engine.threads = LittleMemory(0)
     with pytest.raises(torch.OutOfMemoryError):
         engine.describe([Request(images[0])])
+
+
+# An engine on a backend from outside.
+
+CANNED = {
+    ROUTER: lambda image, turn: "<objects> count the ships" if turn.prompt == CAPTION_INSTRUCTION else "<objects> any?",
+    "theme": "port",
+    "objects": lambda image, turn: "no" if turn.prompt == "any?" else f"{image} ships",
+    "relations": "ships near a pier",
+    FUSION: lambda image, turn: f"{turn.drafts['objects']} in a {turn.drafts['theme']} .",
+}
+
+
+def constant_images(*values: int) -> list[np.ndarray]:
+    return [np.full((16, 16, 3), value, np.uint8) for value in values]
+
+
+def test_any_backend_captions_through_router_experts_and_fusion() -> None:
+    backend: Backend = (fake := FakeBackend(CANNED))
+    described = Engine(backend).caption(constant_images(2, 3))
+    assert [one.caption for one in described] == ["2 ships in a port.", "3 ships in a port."]
+    drafts = {"theme": "port", "objects": "2 ships", "relations": "ships near a pier"}
+    assert {name: draft.text for name, draft in described[0].drafts.items()} == drafts
+    assert described[0].prompts == default_prompts(DEFAULT_EXPERTS) | {"objects": "count the ships"}
+    assert [turn.prompt for turn in fake.turns_of("objects")] == ["count the ships"] * 2
+    assert [turn.prompt for turn in fake.turns_of("theme")] == [default_prompts(DEFAULT_EXPERTS)["theme"]] * 2
+    assert fake.turns_of(FUSION)[0].drafts == drafts
+    assert described[0].confidence is None
+    assert described[0].drafts["theme"] == Generation("port", None, 1)
+
+
+def test_any_backend_answers_through_router_and_experts() -> None:
+    backend = FakeBackend(CANNED)
+    bridge, caption, owner = Engine(backend).ask(
+        constant_images(2) * 3, ["is there a bridge?", "describe the picture", "who owns the port?"]
+    )
+    assert (bridge.text, bridge.confidence, bridge.prompts) == ("no", None, {"objects": "any?"})
+    assert (caption.text, caption.confidence) == ("2 ships in a port.", None)
+    assert owner.text == "unknown"
+    assert [turn.prompt for turn in backend.turns_of(ROUTER)].count("is there any bridge?") == 1
+    assert len(backend.turns_of("theme")) == 1, "only for the caption"
+
+
+def test_all_questions_about_an_image_share_one_encoding() -> None:
+    backend = FakeBackend(CANNED)
+    image, other = constant_images(2, 3)
+    questions = ["is there a bridge?", "who owns the port?", "describe the picture", "is there a road?"]
+    Engine(backend).ask([image, other, image, image], questions)
+    assert sum(backend.encoded) == 1, "an image whose questions have no answer is not encoded at all"
+
+
+def test_an_engine_takes_its_sizes_and_limits_from_its_backend() -> None:
+    backend = FakeBackend(CANNED, threads=2, batch_sizes=(3, 6))
+    engine = Engine(backend)
+    assert (engine.name, engine.revision, engine.device, engine.image_size) == ("fake", "1", "cpu", 32)
+    assert engine.batch_size == 6, "two threads, three images each"
+    engine.caption(constant_images(*range(13)))
+    assert sorted(backend.encoded) == [1, 3, 3, 3, 3]
+    engine.batch_size = 5
+    assert engine.batch_size == 5

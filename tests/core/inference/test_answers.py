@@ -3,96 +3,151 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rsmoe_core.config import DetectionConfig
-from rsmoe_core.inference.answers import Said, settle_by_experts, settle_by_finding, unseen
+from rsmoe_core.config import DecodingConfig, DetectionConfig
+from rsmoe_core.inference.answers import (
+    ExpertAnswers,
+    answer_from_detections,
+    answer_from_experts,
+    ask_experts,
+    detect_subjects,
+    unanswerable,
+)
 from rsmoe_core.inference.detection import Detectors
+from rsmoe_core.model.language.base import Turn
+from rsmoe_core.questions.parser import parse_question
 from rsmoe_core.questions.types import ParsedQuestion, canonical_question
-from rsmoe_core.types import UNKNOWN, Answer, Detection, Request
+from rsmoe_core.roles import DEFAULT_EXPERTS, ROUTER
+from rsmoe_core.types import UNKNOWN, Answer, Detection, Generation, Request
+from tests.core.fakes import FakeBackend
 
-IMAGE = np.zeros((90, 90, 3), np.uint8)
-FINDER = Detectors({}, DetectionConfig().with_classes(("ship", "distant ship", "airplane")), "cpu")
-
-
-def request(kind: str, thing: str | None = None, metres: float | None = None, **parts: str) -> Request:
-    plain = canonical_question(kind, thing, **parts)
-    return Request(IMAGE, None, ParsedQuestion(plain, kind, plain, thing=thing, **parts), metres)
+REQUEST = Request(np.zeros((90, 90, 3), np.uint8))
+DETECTORS = Detectors({}, DetectionConfig().with_classes(("ship", "distant ship", "airplane")), "cpu")
 
 
-def ships(*confidences: float, thing: str = "ship") -> tuple[Detection, ...]:
-    return tuple(Detection(thing, 15.0, 45.0, share, 6.0) for share in confidences)
+def ask(type: str, subject: str | None = None, **parts: str) -> ParsedQuestion:
+    canonical = canonical_question(type, subject, **parts)
+    return ParsedQuestion(canonical, type, canonical, subject=subject, **parts)
 
 
-def said(**drafts: tuple[str, float]) -> Said:
-    return Said(dict.fromkeys(drafts, "a prompt"), drafts)
+def ships(*confidences: float, label: str = "ship") -> tuple[Detection, ...]:
+    return tuple(Detection(label, 15.0, 45.0, confidence, nms_radius=6.0) for confidence in confidences)
 
 
-def settle(asked: Request, heard: Said, found: dict[str, tuple[Detection, ...]]) -> Answer:
-    """As the engine does: what was found goes first."""
-    return settle_by_finding(asked, found) or settle_by_experts(asked, heard)
+def written(**drafts: tuple[str, float | None]) -> ExpertAnswers:
+    """What each expert wrote, and the probability of the whole text."""
+    generations = {name: Generation(text, probability, tokens=0) for name, (text, probability) in drafts.items()}
+    return ExpertAnswers(dict.fromkeys(drafts, "a prompt"), generations)
 
 
-def test_things_found_are_counted():
-    answer = settle(request("count", "ship"), said(objects=("7", 0.9)), {"ship": ships(0.9, 0.8, 0.2)})
-    assert answer.text == "2"
-    assert answer.counts == {"ship": 2}
-    assert len(answer.found) == 3
-    assert answer.confidence == pytest.approx(0.9 * 0.8 * 0.8 + 0.9 * 0.2 * 0.2 + 0.1 * 0.8 * 0.2)
-    assert answer.evidence == "2 ships found, the surest at x 15, y 45 (0.90)"
+def answer(
+    question: ParsedQuestion, answers: ExpertAnswers, detections: dict[str, tuple[Detection, ...]] | None = None
+) -> Answer:
+    """As the engine does: detections come first."""
+    return answer_from_detections(REQUEST, question, detections or {}) or answer_from_experts(question, answers)
 
 
-def test_one_sure_thing_is_enough_for_yes():
-    assert settle(request("presence", "ship"), said(objects=("no", 0.9)), {"ship": ships(0.7)}).text == "yes"
-    none = settle(request("presence", "ship"), said(objects=("yes", 0.9)), {"ship": ()})
+def test_detections_are_counted() -> None:
+    counted = answer(ask("count", "ship"), written(objects=("7", 0.9)), {"ship": ships(0.9, 0.8, 0.2)})
+    assert counted.text == "2"
+    assert counted.counts == {"ship": 2}
+    assert len(counted.detections) == 3
+    assert counted.confidence == pytest.approx(0.9 * 0.8 * 0.8 + 0.9 * 0.2 * 0.2 + 0.1 * 0.8 * 0.2)
+    assert counted.evidence == "2 ships found, the surest at x 15, y 45 (0.90)"
+
+
+def test_one_sure_detection_is_enough_for_yes() -> None:
+    assert answer(ask("presence", "ship"), written(objects=("no", 0.9)), {"ship": ships(0.7)}).text == "yes"
+    none = answer(ask("presence", "ship"), written(objects=("yes", 0.9)), {"ship": ()})
     assert (none.text, none.evidence) == ("no", "no ship found")
     assert none.confidence > 0.9
 
 
-def test_two_kinds_of_things_are_compared():
-    found = {"ship": ships(0.9, 0.9), "airplane": ships(0.9, thing="airplane")}
-    assert settle(request("comparison", "ship", other="airplane", relation="more"), said(), found).text == "yes"
-    assert settle(request("comparison", "airplane", other="ship", relation="more"), said(), found).text == "no"
-    assert settle(request("comparison", "airplane", other="ship", relation="equal"), said(), found).text == "no"
+@pytest.mark.parametrize(
+    ("subject", "compared_with", "relation", "text"),
+    [
+        ("ship", "airplane", "more", "yes"),
+        ("airplane", "ship", "more", "no"),
+        ("airplane", "ship", "equal", "no"),
+    ],
+)
+def test_numbers_of_two_objects_are_compared(subject: str, compared_with: str, relation: str, text: str) -> None:
+    detections = {"ship": ships(0.9, 0.9), "airplane": ships(0.9, label="airplane")}
+    question = ask("comparison", subject, compared_with=compared_with, relation=relation)
+    compared = answer(question, written(), detections)
+    assert compared.text == text
+    assert compared.counts == {"ship": 2, "airplane": 1}
+    assert len(compared.detections) == 3
 
 
-def test_a_comparison_with_what_cannot_be_found_is_left_to_the_experts():
-    asked = request("comparison", "ship", other="car", relation="more")
-    answer = settle(asked, said(objects=("no", 0.8)), {"ship": ships(0.9)})
-    assert (answer.text, answer.confidence, answer.found) == ("no", pytest.approx(0.8), ())
+def test_a_comparison_with_an_object_without_a_detector_is_left_to_the_experts() -> None:
+    question = ask("comparison", "ship", compared_with="car", relation="more")
+    compared = answer(question, written(objects=("no", 0.8)), {"ship": ships(0.9)})
+    assert (compared.text, compared.confidence, compared.detections) == ("no", pytest.approx(0.8), ())
 
 
-def test_places_follow_from_what_was_found():
-    assert settle(request("location", "ship"), said(), {"ship": ships(0.9)}).text == "left"
-    assert settle(request("location", "ship"), said(), {"ship": ships(0.3)}).text == "nowhere"
+def test_locations_follow_from_detections() -> None:
+    assert answer(ask("location", "ship"), written(), {"ship": ships(0.9)}).text == "left"
+    assert answer(ask("location", "ship"), written(), {"ship": ships(0.3)}).text == "nowhere"
 
 
-def test_experts_that_disagree_are_weighed():
-    answer = settle(request("presence", "bridge"), said(theme=("yes", 0.6), objects=("no", 0.9)), {})
-    assert (answer.text, answer.confidence) == ("no", pytest.approx(0.65))
-    assert answer.evidence == "theme expert: yes (0.60); objects expert: no (0.90)"
-    best = settle(request("theme"), said(theme=("port", 0.7)), {})
+def test_experts_that_disagree_are_weighed_by_their_probabilities() -> None:
+    weighed = answer(ask("presence", "bridge"), written(theme=("yes", 0.6), objects=("no", 0.9)))
+    assert (weighed.text, weighed.confidence) == ("no", pytest.approx(0.65))
+    assert weighed.evidence == "theme expert: yes (0.60); objects expert: no (0.90)"
+    assert weighed.prompts == {"theme": "a prompt", "objects": "a prompt"}
+    best = answer(ask("theme"), written(theme=("port", 0.7)))
     assert (best.text, best.confidence) == ("port", 0.7)
 
 
-def test_a_number_told_without_places_counts_too():
-    answer = settle(request("count", "car"), said(objects=("12", 0.4)), {})
-    assert (answer.text, answer.counts, answer.found) == ("12", {"car": 12.0}, ())
-    assert settle(request("count", "car"), said(objects=("many", 0.4)), {}).text == UNKNOWN
+def test_the_probability_of_a_text_is_that_of_all_its_tokens() -> None:
+    three_tokens = ExpertAnswers({"theme": "a prompt"}, {"theme": Generation("golf course", 0.9, tokens=2)})
+    assert answer_from_experts(ask("theme"), three_tokens).confidence == pytest.approx(0.9**3)
 
 
 @pytest.mark.parametrize(
-    ("kind", "right", "wrong"),
+    ("drafts", "text"),
+    [
+        ({"objects": "no"}, "no"),
+        ({"objects": "yes"}, "yes"),
+        ({"theme": "no", "objects": "yes", "relations": "no"}, "no"),
+        ({"theme": "yes", "objects": "yes", "relations": "no"}, "yes"),
+    ],
+)
+def test_experts_of_unknown_confidence_decide_by_majority(drafts: dict[str, str], text: str) -> None:
+    answered = answer(ask("presence", "bridge"), written(**{name: (text, None) for name, text in drafts.items()}))
+    assert (answered.text, answered.confidence) == (text, None)
+
+
+def test_an_unknown_confidence_stays_unknown() -> None:
+    answered = answer(ask("theme"), written(theme=("port", None)))
+    assert (answered.text, answered.confidence) == ("port", None)
+    assert answered.evidence == "theme expert: port"
+    refused = answer(ask("count", "car"), written(objects=("many", None)))
+    assert (refused.text, refused.confidence) == (UNKNOWN, None)
+
+
+def test_a_number_without_detections_counts_too() -> None:
+    counted = answer(ask("count", "car"), written(objects=("12", 0.4)))
+    assert (counted.text, counted.counts, counted.detections) == ("12", {"car": 12.0}, ())
+    in_words = answer(ask("count", "car"), written(objects=("two", 0.4)))
+    assert (in_words.text, in_words.counts) == ("2", {"car": 2.0})
+    assert answer(ask("count", "car"), written(objects=("many", 0.4))).text == UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("type", "right", "wrong"),
     [("location", "left and right", "houses"), ("color", "white", "houses"), ("rural_urban", "rural", "2")],
 )
-def test_an_answer_to_another_question_is_none(kind, right, wrong):
-    asked = request(kind, None if kind == "rural_urban" else "building")
-    assert settle(asked, said(relations=(right, 0.4)), {}).text == right
-    refused = settle(asked, said(relations=(wrong, 0.4)), {})
+def test_an_answer_to_a_question_of_another_type_is_unknown(type: str, right: str, wrong: str) -> None:
+    question = ask(type, None if type == "rural_urban" else "building")
+    assert answer(question, written(relations=(right, 0.4))).text == right
+    refused = answer(question, written(relations=(wrong, 0.4)))
     assert refused.text == UNKNOWN
     assert wrong in refused.evidence
 
 
 @pytest.mark.parametrize(
-    ("thing", "metres", "seen"),
+    ("subject", "metres", "visible"),
     [
         ("ship", None, True),
         ("ship", 10.0, True),
@@ -104,15 +159,69 @@ def test_an_answer_to_another_question_is_none(kind, right, wrong):
         ("river", 300.0, True),
     ],
 )
-def test_what_is_smaller_than_a_pixel_cannot_be_seen(thing, metres, seen):
-    reason = unseen(request("count", thing).parsed, FINDER, metres)
-    assert (reason is None) == seen
+def test_objects_smaller_than_a_pixel_cannot_be_asked_about(subject: str, metres: float | None, visible: bool) -> None:
+    reason = unanswerable(ask("count", subject), DETECTORS, metres)
+    assert (reason is None) == visible
     if reason:
         assert f"{metres:g} m per pixel" in reason
 
 
-def test_each_distance_has_its_sight():
-    assert FINDER.class_for("ship", None) == FINDER.class_for("ship", 0.5) == "ship"
-    assert FINDER.class_for("ship", 10.0) == "distant ship"
-    assert FINDER.class_for("airplane", 10.0) is None
-    assert FINDER.class_for("tree", None) is None
+def test_a_question_that_was_not_understood_cannot_be_answered() -> None:
+    question = parse_question("who owns the port?")
+    assert unanswerable(question, DETECTORS, None) == question.reason
+    assert "who" in question.reason
+
+
+def test_each_ground_sample_distance_has_its_detector_class() -> None:
+    assert DETECTORS.class_for("ship", None) == DETECTORS.class_for("ship", 0.5) == "ship"
+    assert DETECTORS.class_for("ship", 10.0) == "distant ship"
+    assert DETECTORS.class_for("airplane", 10.0) is None
+    assert DETECTORS.class_for("tree", None) is None
+
+
+def test_objects_are_detected_once_for_all_questions(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+
+    def detect(self: Detectors, request: Request, class_name: str) -> tuple[Detection, ...]:
+        calls.append(class_name)
+        return ships(0.9, label=class_name)
+
+    monkeypatch.setattr(Detectors, "detect", detect)
+    cache: dict[str, tuple[Detection, ...]] = {}
+    questions = [
+        ask("count", "ship"),
+        ask("presence", "ship"),
+        ask("comparison", "ship", compared_with="airplane", relation="more"),
+    ]
+    detected = [detect_subjects(REQUEST, question, DETECTORS, cache) for question in questions]
+    assert [list(by_name) for by_name in detected] == [["ship"], ["ship"], ["ship", "airplane"]]
+    assert calls == ["ship", "airplane"]
+    assert set(cache) == {"ship", "airplane"}
+    for question in (ask("count", "ship", attribute="red"), ask("theme"), ask("color", "ship"), ask("count", "car")):
+        assert detect_subjects(REQUEST, question, DETECTORS, cache) == {}
+
+
+def ask_canned(router: str, *questions: ParsedQuestion) -> tuple[FakeBackend, list[ExpertAnswers]]:
+    backend = FakeBackend({ROUTER: router, "theme": "yes", "objects": "no", "relations": "left"}, confidence=0.5)
+    images = range(len(questions))
+    return backend, ask_experts(backend, list(images), images, questions, DEFAULT_EXPERTS, DecodingConfig())
+
+
+def test_the_router_chooses_which_experts_are_asked_what() -> None:
+    question = parse_question("can you see a bridge?")
+    backend, (answers,) = ask_canned("<objects> look for a bridge", question)
+    assert backend.turns_of(ROUTER) == [Turn(0, ROUTER, question.canonical)]
+    assert answers.prompts == {"objects": "look for a bridge"}
+    assert answers.drafts == {"objects": Generation("no", 0.5, 1)}
+
+
+def test_where_the_router_chooses_nobody_the_experts_for_the_question_type_are_asked() -> None:
+    presence, location = ask("presence", "bridge"), ask("location", "bridge")
+    backend, answers = ask_canned("no marker", presence, location)
+    assert [own.prompts for own in answers] == [
+        {"theme": presence.canonical, "objects": presence.canonical},
+        {"relations": location.canonical},
+    ]
+    assert [turn.image for turn in backend.turns_of("relations")] == [1]
+    description = ask("description")
+    assert ask_canned("", description)[1][0].prompts == {"theme": description.canonical}, "no expert answers these"
