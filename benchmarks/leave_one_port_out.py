@@ -24,7 +24,8 @@ import numpy as np
 from torch import nn
 
 from rsmoe_cli.prepare.ports import prepare_ports
-from rsmoe_core.checkpoint.load import CONFIG, load_config, load_model
+from rsmoe_core.checkpoint.load import load_model
+from rsmoe_core.checkpoint.validation import CONFIG, load_config
 from rsmoe_core.config import DetectionConfig
 from rsmoe_core.data.base import read_image
 from rsmoe_core.data.formats.registry import read_dataset

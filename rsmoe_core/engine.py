@@ -20,9 +20,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from rsmoe_core.checkpoint.catalogue import find_model
+from rsmoe_core.checkpoint.catalogue import find_model, fingerprint
 from rsmoe_core.checkpoint.inference import load_for_inference
-from rsmoe_core.checkpoint.load import fingerprint
 from rsmoe_core.config import DecodingConfig, DetectionConfig
 from rsmoe_core.devices import find_device, is_out_of_memory, release_memory, uses_bf16
 from rsmoe_core.errors import ModelError, UsageError
@@ -274,11 +273,13 @@ def load(
         UsageError: there is no such model, device or precision.
         ModelError: the folder is damaged, or holds a stage-1 model.
     """
-    folder, where = find_model(str(model), revision), find_device(device)
+    folder = find_model(str(model), revision)
+    weights_revision = fingerprint(folder)
+    where = find_device(device)
     loaded = load_for_inference(folder, where, torch.bfloat16 if uses_bf16(precision, where) else torch.float32)
     if not loaded.has_experts:
         raise ModelError(f"{folder} holds a stage-1 model, which has no experts; train stage 2 from it first")
-    return native_engine(loaded, str(model), fingerprint(folder), where)
+    return native_engine(loaded, str(model), weights_revision, where)
 
 
 def native_engine(model: RSMoE, name: str = "", revision: str = "", device: str = "cpu") -> Engine:

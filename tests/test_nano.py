@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from rsmoe_cli.main import app
 from rsmoe_core.checkpoint.catalogue import BUILT_IN
-from rsmoe_core.checkpoint.load import load_config
+from rsmoe_core.checkpoint.validation import load_config
 
 # How much of a tile must lie in a zone; a quarter of the residential zone's ground are its roads.
 LEAST = {"sea": 0.9, "forest": 0.9, "farmland": 0.9, "residential": 0.7}

@@ -100,7 +100,7 @@ def _cut(scene: Scene, labels: Path, columns: Columns, start: Path, target: Path
     """Cut pictures for the model in `start` into the new folder `target`, and tell of it. Returns the folder."""
     from rsmoe_cli.atomic import atomic_folder
     from rsmoe_cli.prepare.chips import cut_chips
-    from rsmoe_core.checkpoint.load import load_config
+    from rsmoe_core.checkpoint.validation import load_config
 
     for text in scene.notes:
         log.warning("%s", text)

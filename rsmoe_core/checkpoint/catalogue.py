@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from rsmoe_core.checkpoint.load import CONFIG, EXPERTS, WEIGHTS, fingerprint, load_config
-from rsmoe_core.checkpoint.weights import ADAPTER_WEIGHTS, ADAPTERS, shapes_of
+from rsmoe_core.checkpoint.validation import CONFIG, load_config
+from rsmoe_core.checkpoint.weights import ADAPTER_WEIGHTS, ADAPTERS, EXPERTS, WEIGHTS, shapes_of
 from rsmoe_core.config import ModelConfig
 from rsmoe_core.errors import ModelError, UsageError
 from rsmoe_core.roles import all_roles
@@ -67,6 +68,14 @@ def find_model(model: str, revision: str | None = None) -> Path:
         return _download(model, revision)
     known = ", ".join(built_in_models())
     raise UsageError(f"no model '{model}'; give a built-in name ({known}), a model folder, or a hub id (owner/name)")
+
+
+def fingerprint(folder: Path) -> str:
+    """Twelve hexadecimal digits that change whenever a file that decides the model's output changes."""
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.suffix in (".json", ".safetensors") and p.is_file()):
+        digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def summarise(model: str) -> ModelSummary:

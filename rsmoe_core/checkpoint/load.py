@@ -9,7 +9,6 @@ whole language model for each role in `experts/<role>/model.safetensors` instead
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from pathlib import Path
 
@@ -17,18 +16,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from rsmoe_core.checkpoint.validation import parse_config
-from rsmoe_core.checkpoint.weights import ADAPTERS, expected_language, read_adapters, read_weights
-from rsmoe_core.config import ModelConfig
+from rsmoe_core.checkpoint.validation import CONFIG, load_config
+from rsmoe_core.checkpoint.weights import ADAPTERS, DETECTORS, EXPERTS, WEIGHTS, read_adapters, read_base
 from rsmoe_core.errors import ModelError
 from rsmoe_core.model.rsmoe import RSMoE, build, build_on_meta
 from rsmoe_core.model.tokenizer import Tokenizer
-from rsmoe_core.roles import all_roles
-from rsmoe_core.strict_json import read_json_file
-
-CONFIG, WEIGHTS, DETECTORS = "config.json", "model.safetensors", "detectors"
-EXPERTS = "experts"
-"""Folder of the roles' language models in the merged form."""
 
 _TIED = "lm_head.weight"
 """The output layer's weight, which is that of the input embeddings and is not stored again."""
@@ -79,72 +71,6 @@ def load_model(folder: Path, device: str = "cpu") -> RSMoE:
         model.language = lora.load_adapters(model.language, read_adapters(folder, config), config.lora)
         model.has_experts = True
     return model.to(device).eval()
-
-
-def read_base(folder: Path, meta_model: RSMoE) -> dict[str, Tensor]:
-    """Image encoder, Q-Former, detectors and stage-1 language model, by the names that they have in a stage-1 model.
-
-    `meta_model` says what to expect; see `build_on_meta`.
-
-    Raises:
-        ModelError: a file is missing, damaged, or holds something else.
-    """
-    own = {key: value for key, value in meta_model.state_dict().items() if not key.startswith("detectors.")}
-    language = expected_language(meta_model.config.language)
-    state = read_weights(folder / WEIGHTS, own | {f"language.{key}": value for key, value in language.items()})
-    for name, detector in meta_model.detectors.items():
-        weights = read_weights(folder / DETECTORS / f"{name}.safetensors", detector.state_dict())
-        state |= {f"detectors.{name}.{key}": value for key, value in weights.items()}
-    return state
-
-
-def read_copies(folder: Path, config: ModelConfig) -> dict[str, dict[str, Tensor]]:
-    """Role → its whole language model, of a folder in the merged form.
-
-    Raises:
-        ModelError: a file is missing, damaged, or holds something else.
-    """
-    wanted = expected_language(config.language)
-    return {role: read_weights(folder / EXPERTS / role / WEIGHTS, wanted) for role in all_roles(config.experts)}
-
-
-def load_config(folder: Path) -> ModelConfig:
-    """Read `config.json` of a folder.
-
-    Raises:
-        ModelError: the folder is no model folder, has links that lead out of it, or its configuration is damaged.
-    """
-    path = folder / CONFIG
-    if not path.is_file():
-        raise ModelError(f"{folder}: not a model folder ({CONFIG} is missing); name one that rsmoe wrote")
-    _refuse_links(folder)
-    try:
-        return parse_config(read_json_file(path))
-    except ValueError as error:
-        raise ModelError(f"{path}: damaged ({error}); copy the model folder again") from error
-    except ModelError as error:
-        raise ModelError(f"{folder}: {error}") from None
-
-
-def _refuse_links(folder: Path) -> None:
-    """Refuse a folder with anything that is a link out of it, or no ordinary file."""
-    home = folder.resolve()
-    # The hub's cache keeps a model's files beside its snapshots, which hold links to them.
-    homes = (home, home.parent.parent / "blobs") if home.parent.name == "snapshots" else (home,)
-    for path in folder.rglob("*"):
-        real = path.resolve()
-        if not any(real.is_relative_to(own) for own in homes):
-            raise ModelError(f"{path}: is a link out of the model folder; copy the files themselves")
-        if not (real.is_file() or real.is_dir()):
-            raise ModelError(f"{path}: is no ordinary file; remove it")
-
-
-def fingerprint(folder: Path) -> str:
-    """Twelve hexadecimal digits that change whenever a file that decides the model's output changes."""
-    digest = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.suffix in (".json", ".safetensors") and p.is_file()):
-        digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:12]
 
 
 def base_state(model: RSMoE) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""Plain values → ModelConfig, reporting everything that is wrong with them at once. Free of torch at import.
+"""config.json → ModelConfig, reporting everything that is wrong with it at once. Free of torch at import.
 
 A configuration decides how much memory a model takes, so every number in it has limits, wide ones, which are checked
 before anything is built.
@@ -12,11 +12,15 @@ import re
 import types
 import typing
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from rsmoe_core.config import ModelConfig
 from rsmoe_core.errors import ModelError
 from rsmoe_core.roles import EXPERTS, RESERVED_NAMES
+from rsmoe_core.strict_json import read_json_file
+
+CONFIG = "config.json"
 
 _LIMITS: dict[str, tuple[float, float]] = {
     "width": (0.01, 4096),
@@ -50,6 +54,24 @@ _MAX_LENGTH = 200
 _MAX_DEPTH = 3
 """Objects and lists inside each other in free-form settings."""
 _TYPE_NAMES = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+
+
+def load_config(folder: Path) -> ModelConfig:
+    """Read `config.json` of a folder.
+
+    Raises:
+        ModelError: the folder is no model folder, has links that lead out of it, or its configuration is damaged.
+    """
+    path = folder / CONFIG
+    if not path.is_file():
+        raise ModelError(f"{folder}: not a model folder ({CONFIG} is missing); name one that rsmoe wrote")
+    _refuse_links(folder)
+    try:
+        return parse_config(read_json_file(path))
+    except ValueError as error:
+        raise ModelError(f"{path}: damaged ({error}); copy the model folder again") from error
+    except ModelError as error:
+        raise ModelError(f"{folder}: {error}") from None
 
 
 def parse_config(values: Any) -> ModelConfig:
@@ -168,3 +190,16 @@ def _expert_faults(experts: tuple[str, ...]) -> Iterator[str]:
                 f"experts: no expert '{name}' is registered; choose from: {', '.join(EXPERTS)};"
                 " or register it first (rsmoe_core.roles.register_expert)"
             )
+
+
+def _refuse_links(folder: Path) -> None:
+    """Refuse a folder with anything that is a link out of it, or no ordinary file."""
+    home = folder.resolve()
+    # The hub's cache keeps a model's files beside its snapshots, which hold links to them.
+    homes = (home, home.parent.parent / "blobs") if home.parent.name == "snapshots" else (home,)
+    for path in folder.rglob("*"):
+        real = path.resolve()
+        if not any(real.is_relative_to(own) for own in homes):
+            raise ModelError(f"{path}: is a link out of the model folder; copy the files themselves")
+        if not (real.is_file() or real.is_dir()):
+            raise ModelError(f"{path}: is no ordinary file; remove it")

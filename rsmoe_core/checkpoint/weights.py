@@ -16,9 +16,12 @@ from torch import Tensor
 
 from rsmoe_core.config import LanguageConfig, LoraSettings, ModelConfig
 from rsmoe_core.errors import ModelError
+from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.roles import all_roles
 from rsmoe_core.strict_json import read_json_file
 
+WEIGHTS, DETECTORS, EXPERTS = "model.safetensors", "detectors", "experts"
+"""The weights of a stage-1 model, and the folders of its detectors and of the roles' models in the merged form."""
 ADAPTERS, ADAPTER_WEIGHTS, ADAPTER_SETTINGS = "adapters", "adapter_model.safetensors", "adapter_config.json"
 """Folder of the roles' adapters in a model folder, and the two files of each."""
 
@@ -92,6 +95,39 @@ def read_weights(path: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor
     return state
 
 
+def read_base(folder: Path, meta: RSMoE) -> dict[str, Tensor]:
+    """Image encoder, Q-Former, detectors and stage-1 language model, by the names that they have in a stage-1 model.
+
+    `meta` says what to expect; see `build_on_meta`.
+
+    Raises:
+        ModelError: a file is missing, damaged, or holds something else.
+    """
+    own = {key: value for key, value in meta.state_dict().items() if not key.startswith("detectors.")}
+    language = expected_language(meta.config.language)
+    state = read_weights(folder / WEIGHTS, own | {f"language.{key}": value for key, value in language.items()})
+    for name, detector in meta.detectors.items():
+        weights = read_weights(folder / DETECTORS / f"{name}.safetensors", detector.state_dict())
+        state |= {f"detectors.{name}.{key}": value for key, value in weights.items()}
+    return state
+
+
+def read_roles(folder: Path, config: ModelConfig, language: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """Role → the weights of its language model, its adapter merged in; none for a stage-1 model.
+
+    `language` are the weights of the stage-1 language model.
+
+    Raises:
+        ModelError: a file is missing, damaged, or holds something else.
+    """
+    if not config.share_base:
+        expected = expected_language(config.language)
+        return {role: read_weights(folder / EXPERTS / role / WEIGHTS, expected) for role in all_roles(config.experts)}
+    if not (folder / ADAPTERS).is_dir():
+        return {}
+    return {role: _merged(language, own, config.lora) for role, own in read_adapters(folder, config).items()}
+
+
 def read_adapters(folder: Path, config: ModelConfig) -> dict[str, dict[str, Tensor]]:
     """Role → the factors of its adapter, by peft's names.
 
@@ -141,6 +177,17 @@ def _same(value: object, plain: object) -> bool:
     if isinstance(value, list) and isinstance(plain, list):
         return all(isinstance(one, str) for one in value) and sorted(value) == sorted(plain)
     return (value == plain and isinstance(value, bool) == isinstance(plain, bool)) or (not value and not plain)
+
+
+def _merged(language: dict[str, Tensor], adapter: dict[str, Tensor], settings: LoraSettings) -> dict[str, Tensor]:
+    """The language model's weights with an adapter's low-rank products added; other tensors are shared."""
+    merged = dict(language)
+    scale = settings.alpha / settings.rank
+    for key in [key for key in adapter if key.endswith(".lora_A.weight")]:
+        # peft writes `base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight`
+        target = key.removeprefix("base_model.model.").replace(".lora_A", "")
+        merged[target] = language[target] + scale * adapter[key.replace("lora_A", "lora_B")] @ adapter[key]
+    return merged
 
 
 @contextmanager

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rsmoe_core.config import ModelConfig, QFormerConfig
-from rsmoe_core.model.vision.base import find_encoder
 
 _EPSILON = 1e-12
 _INIT_STD = 0.02
@@ -24,10 +23,10 @@ _INIT_STD = 0.02
 class QFormer(nn.Module):
     """Learned queries attend to patches and instruction, and become the language model's vision tokens."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, patches: int) -> None:
+        """`patches` is the number of patches that the image encoder makes of one image."""
         super().__init__()
         vision, qformer, language = config.vision, config.qformer, config.language
-        patches = find_encoder(vision).patches(vision)
         self.norm = nn.LayerNorm(vision.feature_size)
         self.positions = nn.Parameter(torch.zeros(1, patches, vision.feature_size))
         self.queries = nn.Parameter(torch.empty(1, qformer.queries, qformer.hidden_size).normal_(std=_INIT_STD))

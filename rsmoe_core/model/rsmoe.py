@@ -19,7 +19,7 @@ from rsmoe_core.config import ModelConfig
 from rsmoe_core.model.detector import DETECTORS, Detector
 from rsmoe_core.model.qformer import QFormer
 from rsmoe_core.model.tokenizer import Tokenizer
-from rsmoe_core.model.vision.base import ImageEncoder, build_encoder
+from rsmoe_core.model.vision.base import EncoderSpec, ImageEncoder, build_encoder, find_encoder
 from rsmoe_core.roles import all_roles
 
 _INITIALISERS = {
@@ -63,6 +63,11 @@ class RSMoE(nn.Module):
         """False after stage 1, when there is one language model without adapters."""
 
     @property
+    def encoder_spec(self) -> EncoderSpec:
+        """How its kind of image encoder is fed and prepared."""
+        return find_encoder(self.config.vision)
+
+    @property
     def roles(self) -> tuple[str, ...]:
         """Router, experts and fusion of this model's experts."""
         return all_roles(self.config.experts)
@@ -99,7 +104,7 @@ def build(config: ModelConfig, tokenizer: Tokenizer) -> RSMoE:
         config,
         tokenizer,
         vision=build_encoder(config.vision),
-        qformer=QFormer(config),
+        qformer=QFormer(config, find_encoder(config.vision).patches(config.vision)),
         language=build_language_model(config.language, tokenizer),
         detectors=build_detectors(config),
     )
@@ -111,9 +116,15 @@ def build_on_meta(config: ModelConfig, tokenizer: Tokenizer) -> RSMoE:
     Raises:
         ModelError: the configuration does not fit its image encoder.
     """
+    patches = find_encoder(config.vision).patches(config.vision)
     with torch.device("meta"), _NoInitialisation():
         return RSMoE(
-            config, tokenizer, build_encoder(config.vision), QFormer(config), nn.Identity(), build_detectors(config)
+            config,
+            tokenizer,
+            vision=build_encoder(config.vision),
+            qformer=QFormer(config, patches),
+            language=nn.Identity(),
+            detectors=build_detectors(config),
         )
 
 

@@ -24,7 +24,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rsmoe_core.checkpoint.load import fingerprint, load_model
+from rsmoe_core.checkpoint.catalogue import fingerprint
+from rsmoe_core.checkpoint.load import load_model
 from rsmoe_core.config import ModelConfig
 from rsmoe_core.data.base import Sample
 from rsmoe_core.data.formats.registry import read_dataset

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import torch
 
-from rsmoe_core.checkpoint.load import load_config, load_model
+from rsmoe_core.checkpoint.load import load_model
+from rsmoe_core.checkpoint.validation import load_config
 from rsmoe_core.config import ModelConfig
 from rsmoe_core.errors import TrainingError
 from rsmoe_core.model.rsmoe import RSMoE, build

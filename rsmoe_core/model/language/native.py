@@ -17,7 +17,6 @@ from rsmoe_core.model.language.base import Turn
 from rsmoe_core.model.language.decoder import DecodedSequence, Decoder, DecodingCounts
 from rsmoe_core.model.prompts import fusion_prompt
 from rsmoe_core.model.rsmoe import RSMoE
-from rsmoe_core.model.vision.base import find_encoder
 from rsmoe_core.preprocess import to_pixels
 from rsmoe_core.roles import CAPTION_INSTRUCTION, FUSION, ROUTER
 from rsmoe_core.types import Generation, Request
@@ -75,7 +74,7 @@ class NativeBackend:
         self.model = model
         self.decoders: RoleDecoders = model.language
         self.name, self.revision, self.device = name, revision, device
-        self._normalisation = find_encoder(model.config.vision).normalisation(model.config.vision)
+        self._normalisation = model.encoder_spec.normalisation(model.config.vision)
         self.threads = threads or (torch.get_num_threads() if device.startswith("cpu") else 1)
 
     @property

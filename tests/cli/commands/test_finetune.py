@@ -7,7 +7,8 @@ import pytest
 from shapely.geometry import Point
 from typer.testing import Result
 
-from rsmoe_core.checkpoint.load import fingerprint, save_model
+from rsmoe_core.checkpoint.catalogue import fingerprint
+from rsmoe_core.checkpoint.load import save_model
 from rsmoe_core.data.formats.registry import read_dataset
 from tests.cli.test_chips import on_ground, write_columns, write_layer, write_scene
 from tests.tiny import make_tiny

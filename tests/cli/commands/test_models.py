@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from rsmoe_core.checkpoint.load import fingerprint, save_model
+from rsmoe_core.checkpoint.catalogue import fingerprint
+from rsmoe_core.checkpoint.load import save_model
 from rsmoe_core.engine import load
 from rsmoe_core.model import lora
 from tests.cli.rasters import rgb

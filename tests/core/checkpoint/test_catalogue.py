@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from rsmoe_core.checkpoint.catalogue import built_in_models, find_model, summarise
-from rsmoe_core.checkpoint.load import fingerprint, save_model
+from rsmoe_core.checkpoint.catalogue import built_in_models, find_model, fingerprint, summarise
+from rsmoe_core.checkpoint.load import save_model
 from rsmoe_core.errors import ModelError, UsageError
 from rsmoe_core.model import lora
 from rsmoe_core.model.rsmoe import RSMoE

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from rsmoe_core.checkpoint.load import EXPERTS, fingerprint, load_model, save_model
-from rsmoe_core.checkpoint.weights import ADAPTERS
+from rsmoe_core.checkpoint.catalogue import fingerprint
+from rsmoe_core.checkpoint.load import load_model, save_model
+from rsmoe_core.checkpoint.weights import ADAPTERS, EXPERTS
 from rsmoe_core.errors import ModelError
 from rsmoe_core.model.rsmoe import RSMoE
 

@@ -9,16 +9,17 @@ from rsmoe_core.model.vision.base import find_encoder
 from rsmoe_core.presets import tiny
 
 CONFIG = tiny()
+PATCHES = find_encoder(CONFIG.vision).patches(CONFIG.vision)
 IDS, MASK = torch.tensor([[1, 20, 21, 3], [1, 22, 3, 0]]), torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0]])
 
 
 def qformer() -> QFormer:
     torch.manual_seed(0)
-    return QFormer(CONFIG).eval()
+    return QFormer(CONFIG, PATCHES).eval()
 
 
 def patches(images: int = 2) -> torch.Tensor:
-    return torch.randn(images, find_encoder(CONFIG.vision).patches(CONFIG.vision), CONFIG.vision.feature_size)
+    return torch.randn(images, PATCHES, CONFIG.vision.feature_size)
 
 
 @torch.inference_mode()
@@ -52,7 +53,7 @@ def test_padding_and_the_rest_of_the_batch_do_not_matter() -> None:
 def test_it_is_the_q_former_of_instructblip() -> None:
     from transformers import InstructBlipQFormerConfig, InstructBlipQFormerModel
 
-    ours = QFormer(dataclasses.replace(CONFIG, qformer=dataclasses.replace(CONFIG.qformer, layers=3))).eval()
+    ours = QFormer(dataclasses.replace(CONFIG, qformer=dataclasses.replace(CONFIG.qformer, layers=3)), PATCHES).eval()
     for parameter in ours.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     theirs = InstructBlipQFormerModel(
