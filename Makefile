@@ -1,9 +1,9 @@
-# make demo   installs, renders the example scene, captions it and draws some of the captions
-# make test   installs and runs every test
-# make check  lints and checks types
-# make card   the figures of nano's model card, from the folders rsicd, airport, ships, trees and ucm in DATA and the scenes
-#             of ports in SCENES; a quarter of an hour
-# make soak   long runs, runs that are killed, and 2,000 damaged inputs; make test has a small part of each
+# make demo   install, render the example scene, caption it and draw some of the captions
+# make test   install and run every test
+# make check  lint and check types
+# make card   the figures of nano's model card, from the folders rsicd, airport, ships, trees and ucm in DATA and the
+#             scenes of ports in SCENES; a quarter of an hour
+# make soak   long runs, killed runs, and 2,000 damaged inputs; make test has a small part of each
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -13,7 +13,7 @@ BIN    := $(VENV)/bin
 
 install: $(VENV)/.installed
 
-# The marker is newer than what it was made from, so a second run starts at once.
+# The marker is newer than its prerequisites, so that a second run starts at once.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
@@ -25,7 +25,7 @@ demo: install
 	$(BIN)/rsmoe caption demo/coastal_town.tif -o demo/coastal_town.gpkg --overwrite
 	$(BIN)/python examples/draw_captions.py demo/coastal_town.tif demo/coastal_town.gpkg demo/coastal_town.png
 
-# A process for each core; more threads than one in each would wait for each other.
+# A process for each core, each with a single thread, so that they do not compete for cores.
 test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
@@ -34,26 +34,33 @@ check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The card compares with earlier revisions of nano, which are in the history.
-card: install
-	rm -rf card && mkdir card
-	$(BIN)/rsmoe data prepare boxes $(DATA)/trees --scenes benchmarks/naip_places.csv -o card/naip
-	$(BIN)/rsmoe data prepare ports $(SCENES) -o card/ports --leave-out busan --leave-out honolulu --scenes benchmarks/port_places.json
-	$(BIN)/rsmoe evaluate --data $(DATA)/rsicd --split test --ablate
-	$(BIN)/python -m benchmarks.neighbours $(DATA)/rsicd --split test --cache card/features
-	$(BIN)/rsmoe evaluate --data $(DATA)/ucm --split test --scenes
-	$(call earlier,02ace7b,--data $(DATA)/ucm --split test)
-	$(BIN)/rsmoe evaluate --data card/naip --split test --scenes
-	$(call earlier,714c360,--data card/naip --split test)
-	$(call earlier,49b12b2,--data card/naip --split test)
-	$(call earlier,577d30c,--data card/naip --split test)
-	$(BIN)/rsmoe evaluate --data card/ports --split val --scenes
-	$(call earlier,49b12b2,--data card/ports --split val)
-	$(call earlier,577d30c,--data card/ports --split val)
-	$(BIN)/python benchmarks/answers.py $(DATA)/airport $(DATA)/ships $(DATA)/trees $(DATA)/ucm --split val
+# Earlier revisions of nano, to which the card compares, are in the history. The last code that reads their weights is in
+# the commit BEFORE; it prepares its own data.
+BEFORE := b732579
 
+card: install
+	rm -rf card && mkdir -p card/before
+	$(BIN)/rsmoe data prepare boxes $(DATA)/trees --scene-classes benchmarks/naip_scene_classes.csv -o card/naip
+	$(BIN)/rsmoe data ports $(SCENES) -o card/ports --leave-out busan --leave-out honolulu --land-cover benchmarks/port_land_cover.json
+	git archive $(BEFORE) rsmoe_cli rsmoe_core benchmarks | tar x -C card/before
+	$(before) data prepare boxes $(abspath $(DATA))/trees --scenes benchmarks/naip_places.csv -o naip
+	$(before) data prepare ports $(abspath $(SCENES)) -o ports --leave-out busan --leave-out honolulu --scenes benchmarks/port_places.json
+	$(BIN)/rsmoe evaluate captions --data $(DATA)/rsicd --split test --ablate
+	$(BIN)/python -m benchmarks.neighbours $(DATA)/rsicd --split test --cache card/features
+	$(BIN)/rsmoe evaluate scenes --data $(DATA)/ucm --split test
+	$(call earlier,02ace7b,--data $(abspath $(DATA))/ucm --split test)
+	$(BIN)/rsmoe evaluate scenes --data card/naip --split test
+	$(call earlier,714c360,--data naip --split test)
+	$(call earlier,49b12b2,--data naip --split test)
+	$(call earlier,577d30c,--data naip --split test)
+	$(BIN)/rsmoe evaluate scenes --data card/ports --split val
+	$(call earlier,49b12b2,--data ports --split val)
+	$(call earlier,577d30c,--data ports --split val)
+	$(BIN)/python -m benchmarks.answers $(DATA)/airport $(DATA)/ships $(DATA)/trees $(DATA)/ucm --split val
+
+before = cd card/before && $(abspath $(BIN))/python -m rsmoe_cli.main
 earlier = mkdir -p card/$(1) && git archive $(1) rsmoe_core/models/nano | tar x -C card/$(1) && \
-	$(BIN)/rsmoe evaluate $(2) --scenes --model card/$(1)/rsmoe_core/models/nano
+	$(before) evaluate $(2) --scenes --model ../$(1)/rsmoe_core/models/nano
 
 soak: install
 	$(BIN)/python -m benchmarks.soak

@@ -10,26 +10,26 @@ from typer.testing import Result
 
 from rsmoe_core.data.base import Question, read_image
 from rsmoe_core.data.colorize import is_grey
-from rsmoe_core.data.formats.registry import FORMATS, read_dataset
-from tests.cli.test_ports import BANDS, write_port
+from rsmoe_core.data.formats.registry import format_names, read_dataset
+from tests.cli.prepare.test_ports import BANDS, write_port
 from tests.tiny import write_karpathy
 
 Cli = Callable[..., Result]
 
 
-def test_prepare_says_how_many_pictures_it_cut_from_ports(rsmoe: Cli, tmp_path: Path) -> None:
+def test_ports_reports_how_many_images_it_cut(rsmoe: Cli, tmp_path: Path) -> None:
     for name in ("a", "b", "c"):
         write_port(tmp_path / "scenes", name)
     options = ("--leave-out", "a", "--leave-out", "c", "--seed", 3)
-    result = rsmoe("data", "prepare", "ports", "scenes", "-o", "ports", *options)
+    result = rsmoe("data", "ports", "scenes", "-o", "ports", *options)
     assert result.exit_code == 0
     assert result.stdout == ""
     samples = read_dataset(tmp_path / "ports").samples
-    assert result.stderr.strip() == f"{len(samples)} pictures in ports"
+    assert result.stderr.strip() == f"{len(samples)} images in ports"
     assert {(s.group, s.split) for s in samples} == {("a", "val"), ("b", "train"), ("c", "val")}
 
 
-def test_prepare_turns_any_format_into_the_plain_one_and_says_what_is_left_out(rsmoe: Cli, tmp_path: Path) -> None:
+def test_prepare_converts_any_format_and_reports_what_is_left_out(rsmoe: Cli, tmp_path: Path) -> None:
     root = write_karpathy(tmp_path / "pictures")
     path = root / "dataset_small.json"
     content = json.loads(path.read_text())
@@ -40,8 +40,8 @@ def test_prepare_turns_any_format_into_the_plain_one_and_says_what_is_left_out(r
     assert result.stdout == ""
     lines = result.stderr.splitlines()
     assert len(lines) == 12
-    assert lines[0].startswith("left out: pictures/dataset_small.json: entry 40: pond_1.jpg is there already")
-    assert lines[10:] == ["left out: 2 more", "40 pictures in plain"]
+    assert lines[0].startswith("left out: pictures/dataset_small.json: entry 40: pond_1.jpg is a duplicate")
+    assert lines[10:] == ["left out: 2 more", "40 images in plain"]
     assert read_dataset(tmp_path / "plain").problems == ()
 
 
@@ -51,32 +51,36 @@ def _write_trees(folder: Path) -> None:
     (folder / "objects.json").write_text('[{"image": "a.jpg", "label": "tree", "points": [[3, 4], [5, 6]]}]')
 
 
-def test_prepare_takes_kinds_of_place_from_a_table(rsmoe: Cli, tmp_path: Path) -> None:
+def test_prepare_reads_scene_classes_from_a_table(rsmoe: Cli, tmp_path: Path) -> None:
     _write_trees(tmp_path / "trees")
-    (tmp_path / "places.csv").write_text("image,scene,split\na.jpg,park,test\nb.jpg,park,test\n")
-    result = rsmoe("data", "prepare", "boxes", "trees", "--scenes", "places.csv", "-o", "plain")
+    (tmp_path / "classes.csv").write_text("image,scene_class,split\na.jpg,park,test\nb.jpg,park,test\n")
+    result = rsmoe("data", "prepare", "boxes", "trees", "--scene-classes", "classes.csv", "-o", "plain")
     assert result.exit_code == 0
     assert result.stderr.splitlines() == [
-        "left out: places.csv:3: no picture 'b.jpg' in trees",
-        "1 pictures in plain",
+        "left out: classes.csv:3: no image 'b.jpg' in trees",
+        "1 images in plain",
     ]
     (sample,) = read_dataset(tmp_path / "plain").samples
-    assert (sample.scene, sample.split) == ("park", "test")
+    assert (sample.scene_class, sample.split) == ("park", "test")
     assert "a park with several trees ." in sample.captions
 
 
-def test_prepare_colours_grey_pictures(rsmoe: Cli, tmp_path: Path) -> None:
+def test_prepare_colours_grey_images(rsmoe: Cli, tmp_path: Path) -> None:
     for name in ("grey", "coloured"):
         write_karpathy(tmp_path / name)
     for image in (tmp_path / "grey").rglob("*.jpg"):
         Image.open(image).convert("L").save(image)
     result = rsmoe("data", "prepare", "karpathy", "grey", "--colours", "coloured", "--seed", 3, "-o", "plain")
-    assert (result.exit_code, result.stderr) == (0, "40 pictures in plain\n")
+    assert (result.exit_code, result.stderr) == (0, "40 images in plain\n")
     coloured = [sample for sample in read_dataset(tmp_path / "plain").samples if not is_grey(read_image(sample.image))]
-    assert {sample.scene for sample in coloured} >= {"pond", "river", "forest"}  # the airports that lend are grey
+    assert {sample.scene_class for sample in coloured} >= {
+        "pond",
+        "river",
+        "forest",
+    }  # the airports to take colours from are grey
 
 
-def test_refusals_are_one_line(rsmoe: Cli, tmp_path: Path) -> None:
+def test_errors_are_one_line(rsmoe: Cli, tmp_path: Path) -> None:
     write_port(tmp_path / "bandless", "a", bands=BANDS[:3])
     write_port(tmp_path / "scenes", "a")
     (tmp_path / "empty").mkdir()
@@ -86,18 +90,17 @@ def test_refusals_are_one_line(rsmoe: Cli, tmp_path: Path) -> None:
         (1, ("ports", "bandless", "-o", "ports")),
         (1, ("ports", "scenes", "-o", "bandless")),
         (2, ("ports", "scenes", "-o", "ports", "--leave-out", "b")),
-        (1, ("boxes", "empty", "-o", "ports")),
-        (1, ("boxes", "nowhere", "-o", "ports")),
-        (2, ("coco", "empty", "-o", "ports")),
-        (2, ("boxes", "empty", "-o", "ports", "--seed", "0")),
-        (2, ("boxes", "empty", "-o", "ports", "--leave-out", "a")),
-        (2, ("karpathy", "empty", "-o", "ports", "--scenes", "places.csv")),
-        (2, ("ports", "scenes", "-o", "ports", "--colours", "trees")),
-        (1, ("boxes", "trees", "-o", "ports", "--colours", "nowhere")),
-        (1, ("ports", "scenes", "-o", "ports", "--scenes", "nowhere.json")),
-        (1, ("boxes", "trees", "-o", "ports", "--scenes", "nowhere.csv")),
+        (1, ("ports", "scenes", "-o", "ports", "--land-cover", "nowhere.json")),
+        (1, ("prepare", "boxes", "empty", "-o", "ports")),
+        (1, ("prepare", "boxes", "nowhere", "-o", "ports")),
+        (2, ("prepare", "coco", "empty", "-o", "ports")),
+        (2, ("prepare", "ports", "scenes", "-o", "ports")),
+        (2, ("prepare", "boxes", "empty", "-o", "ports", "--seed", "0")),
+        (2, ("prepare", "karpathy", "empty", "-o", "ports", "--scene-classes", "classes.csv")),
+        (1, ("prepare", "boxes", "trees", "-o", "ports", "--colours", "nowhere")),
+        (1, ("prepare", "boxes", "trees", "-o", "ports", "--scene-classes", "nowhere.csv")),
     ]:
-        result = rsmoe("data", "prepare", *arguments)
+        result = rsmoe("data", *arguments)
         assert result.exit_code == code
         assert result.stdout == ""
         assert result.stderr.startswith("error: ")
@@ -105,25 +108,25 @@ def test_refusals_are_one_line(rsmoe: Cli, tmp_path: Path) -> None:
         assert not (tmp_path / "ports").exists()
 
 
-def test_usage(rsmoe: Cli) -> None:
+def test_help_and_messages_list_the_formats(rsmoe: Cli) -> None:
     assert "prepare" in rsmoe("data", "--help").stdout
-    assert rsmoe("data", "prepare", "ports", "scenes").exit_code == 2
-    refused = rsmoe("data", "prepare", "scenes", "ports", "-o", "out").stderr
-    assert refused.startswith("error: no format 'scenes'; choose from: plain, ")
-    assert refused.strip().endswith(", ports")
-    described = rsmoe("data", "prepare", "--help").stdout
-    assert all(name in described for name in (*FORMATS, "ports"))
+    assert rsmoe("data", "ports", "scenes").exit_code == 2
+    message = rsmoe("data", "prepare", "ports", "scenes", "-o", "out").stderr.strip()
+    assert message.startswith("error: no format 'ports'; choose from: plain, ")
+    assert message.endswith("for scenes of ports use rsmoe data ports")
+    shown = rsmoe("data", "prepare", "--help").stdout
+    assert all(name in shown for name in format_names())
 
 
 @pytest.fixture
 def plain_folder(tmp_path: Path) -> Path:
-    """Forty pictures with sentences, one of them with a question too, and a broken line."""
+    """Forty images with captions, one of them with a question too, and a broken line."""
     root = write_karpathy(tmp_path / "pictures")
     rows = [
         {"image": f"{entry['filepath']}/{entry['filename']}", "split": entry["split"], "captions": ["a road ."]}
         for entry in json.loads((root / "dataset_small.json").read_text())["images"]
     ]
-    rows[0] |= {"questions": [{"text": "is it a pond?", "answer": "yes", "kind": "presence"}], "scene": "pond"}
+    rows[0] |= {"questions": [{"text": "is it a pond?", "answer": "yes", "type": "presence"}], "scene_class": "pond"}
     (root / "annotations.jsonl").write_text("\n".join([*map(json.dumps, rows), "{"]))
     return root
 
@@ -146,18 +149,18 @@ def test_inspect_prints_counts_samples_and_problems(rsmoe: Cli, plain_folder: Pa
         assert text in result.stdout
 
 
-def test_inspect_gives_one_object_to_programs(rsmoe: Cli, plain_folder: Path) -> None:
+def test_inspect_prints_one_json_object(rsmoe: Cli, plain_folder: Path) -> None:
     result = rsmoe("data", "inspect", "pictures", "--json", "--samples", "2")
     assert result.exit_code == 0
     content = json.loads(result.stdout)
     assert (content["folder"], content["format"], content["sides"]) == ("pictures", "plain", [64, 64])
-    assert content["splits"]["test"] == {"pictures": 4, "captions": 4, "questions": 0}
+    assert content["splits"]["test"] == {"images": 4, "captions": 4, "questions": 0}
     assert [row["split"] for row in content["samples"]] == ["train", "train", "test", "test"]
-    assert content["samples"][0]["questions"] == [{"text": "is it a pond?", "answer": "yes", "kind": "presence"}]
+    assert content["samples"][0]["questions"] == [{"text": "is it a pond?", "answer": "yes", "type": "presence"}]
     assert len(content["problems"]) == 1
 
 
-def test_a_folder_that_holds_nothing_cannot_be_inspected(rsmoe: Cli, tmp_path: Path) -> None:
+def test_a_folder_without_data_cannot_be_inspected(rsmoe: Cli, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for folder in ("empty", "nowhere"):
         result = rsmoe("data", "inspect", folder)
@@ -168,12 +171,12 @@ def test_a_folder_that_holds_nothing_cannot_be_inspected(rsmoe: Cli, tmp_path: P
 def test_the_real_questions_survive_preparing(rsmoe: Cli, shared: Path, tmp_path: Path) -> None:
     source = shared / "data" / "ucm"
     if not source.is_dir():
-        pytest.skip("the UC Merced pictures are absent")
+        pytest.skip("the UC Merced images are absent")
     result = rsmoe("data", "prepare", "ucm", source, "-o", "plain")
     assert result.exit_code == 0
     before, after = (read_dataset(folder) for folder in (source, tmp_path / "plain"))
-    assert [(s.questions, s.captions, s.synthetic, s.scene, s.group, s.split) for s in after.samples] == [
-        (s.questions, s.captions, s.synthetic, s.scene, s.group, s.split) for s in before.samples
+    assert [(s.questions, s.captions, s.synthetic, s.scene_class, s.group, s.split) for s in after.samples] == [
+        (s.questions, s.captions, s.synthetic, s.scene_class, s.group, s.split) for s in before.samples
     ]
     assert Question("how many trees in the picture?", "one", "count") in after.samples[0].questions
-    assert len(after.samples) == 1890, "also those of which nothing is asked"
+    assert len(after.samples) == 1890, "also those without questions"

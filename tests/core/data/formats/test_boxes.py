@@ -109,7 +109,7 @@ def test_a_table_without_the_columns_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_scene_classes_of_the_real_trees(shared: Path) -> None:
-    table = Path(__file__).parents[4] / "benchmarks" / "naip_places.csv"
+    table = Path(__file__).parents[4] / "benchmarks" / "naip_scene_classes.csv"
     dataset = boxes.with_scenes(boxes.read(shared / "data" / "trees" / "objects.json"), table)
     assert dataset.problems == ()
     assert sum(sample.scene_class is not None for sample in dataset.samples) == 509
