@@ -23,7 +23,7 @@ from rsmoe_core.checkpoint.load import load_model
 from rsmoe_core.data.base import Sample
 from rsmoe_core.data.formats.registry import read_dataset
 from rsmoe_core.metrics.captions import score_captions
-from rsmoe_core.metrics.cider import PictureCider
+from rsmoe_core.metrics.cider import ImageCider
 from rsmoe_core.metrics.intervals import interval_95
 from rsmoe_core.model.vision.efficientnet_lite import folded_copy
 from rsmoe_core.training.consensus import best_sentences, neighbours
@@ -71,7 +71,7 @@ def nearest(asked_QD: NDArray[np.float32], known_ND: NDArray[np.float32], count:
 
 def agreeing(groups: Sequence[Sequence[str]]) -> list[str]:
     """Of each group of sentences the one with the highest CIDEr against all of the group."""
-    score = PictureCider(groups)
+    score = ImageCider(groups)
     return [max(dict.fromkeys(own), key=lambda text: score(number, text)) for number, own in enumerate(groups)]
 
 

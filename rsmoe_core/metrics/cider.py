@@ -24,7 +24,7 @@ _Vector = tuple[list[dict[tuple[str, ...], float]], list[float], int]
 """For each n, n-gram → weight; the norm of the weights for each n; the length of the text."""
 
 
-class PictureCider:
+class ImageCider:
     """Scores a caption of image `i` against the i-th references."""
 
     def __init__(self, references: Sequence[Sequence[str]]) -> None:

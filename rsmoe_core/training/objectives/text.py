@@ -16,7 +16,7 @@ from torch import Tensor
 
 from rsmoe_core.checkpoint.inference import for_inference
 from rsmoe_core.inference.captions import caption_without_experts, draft_captions
-from rsmoe_core.metrics.cider import PictureCider
+from rsmoe_core.metrics.cider import ImageCider
 from rsmoe_core.model import lora
 from rsmoe_core.model.fusion import fuse
 from rsmoe_core.model.language.llama import answer_loss
@@ -163,5 +163,5 @@ def caption_figures(model: RSMoE, settings: TextSettings, data: TrainingData) ->
             instructions = [CAPTION_INSTRUCTION] * len(rows)
             generated = fuse(backend, encoded, images, instructions, drafts, config.decoding.caption_tokens)
         captions += [generation.text for generation in generated]
-    cider = PictureCider([data.samples[row].sample.captions for row in captioned])
+    cider = ImageCider([data.samples[row].sample.captions for row in captioned])
     return {"validation_cider": float(np.mean([cider(image, text) for image, text in enumerate(captions)]))}

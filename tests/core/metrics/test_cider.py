@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rsmoe_core.metrics.cider import PictureCider
+from rsmoe_core.metrics.cider import ImageCider
 
 REFERENCES = [
     ["many green trees are near a pond .", "a pond is among green trees .", "there is a pond ."],
@@ -22,12 +22,12 @@ def test_it_equals_pycocoevalcap(candidates: tuple[str, str, str]) -> None:
     for caption, references in zip(candidates, REFERENCES, strict=True):
         scorer += (caption, references)
     _, expected = scorer.compute_score()
-    cider = PictureCider(REFERENCES)
+    cider = ImageCider(REFERENCES)
     assert [cider(image, caption) for image, caption in enumerate(candidates)] == pytest.approx(expected.tolist())
 
 
 def test_a_reference_scores_highest_for_its_own_image() -> None:
-    cider = PictureCider(REFERENCES)
+    cider = ImageCider(REFERENCES)
     for image, references in enumerate(REFERENCES):
         scores = [cider(other, references[0]) for other in range(len(REFERENCES))]
         assert max(range(len(scores)), key=scores.__getitem__) == image

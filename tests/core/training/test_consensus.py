@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rsmoe_core.metrics.cider import PictureCider
+from rsmoe_core.metrics.cider import ImageCider
 from rsmoe_core.training import consensus as module
 from rsmoe_core.training.consensus import CiderScores, ConsensusCaption, consensus_captions, neighbour_weights
 
@@ -29,7 +29,7 @@ def features(*directions: float) -> np.ndarray:
 def test_scores_are_cider(by_image: list[list[str]]) -> None:
     texts = sorted({text for own in by_image for text in own})
     scores = CiderScores(texts, by_image)
-    cider = PictureCider(by_image)
+    cider = ImageCider(by_image)
     split = len(texts) // 2
     both = torch.cat([scores.of(0, split), scores.of(split, len(texts))], dim=1) if split else scores.of(0, len(texts))
     expected = [[cider(image, text) for text in texts] for image in range(len(by_image))]
