@@ -47,14 +47,19 @@ class ExpertAnswers:
     drafts: Mapping[str, Generation]
     """Expert → its answer."""
 
+    @property
+    def has_confidence(self) -> bool:
+        """Whether the backend says how sure it is of every answer."""
+        return all(written.confidence is not None for written in self.drafts.values())
+
     def probability_of_yes(self) -> float:
-        """Mean over the experts."""
+        """Mean over the experts; without confidences, the share of them that say yes."""
         by_text = {"yes": lambda probability: probability, "no": lambda probability: 1 - probability}
         given = (by_text.get(text.text, lambda _: 0.5)(_probability(text)) for text in self.drafts.values())
         return sum(given) / len(self.drafts)
 
     def best(self) -> tuple[str, float]:
-        """The text with the highest mean probability, and that mean."""
+        """The text with the highest mean probability, and that mean; without confidences, the most frequent text."""
         weights: dict[str, float] = defaultdict(float)
         for written in self.drafts.values():
             weights[written.text] += _probability(written) / len(self.drafts)
@@ -63,12 +68,15 @@ class ExpertAnswers:
 
     def evidence(self) -> str:
         """What each expert wrote, in one line."""
-        return "; ".join(f"{name} expert: {d.text} ({_probability(d):.2f})" for name, d in self.drafts.items())
+        return "; ".join(
+            f"{name} expert: {written.text}" + ("" if written.confidence is None else f" ({_probability(written):.2f})")
+            for name, written in self.drafts.items()
+        )
 
 
 def _probability(written: Generation) -> float:
-    """Of the whole text, its end included; one half where the backend does not say."""
-    return 0.5 if written.confidence is None else written.confidence ** (written.tokens + 1)
+    """Of the whole text, its end included; one where the backend does not say, so that each expert weighs the same."""
+    return 1.0 if written.confidence is None else written.confidence ** (written.tokens + 1)
 
 
 def ask_experts(
@@ -145,7 +153,8 @@ def answer_from_detections(
 def answer_from_experts(question: ParsedQuestion, answers: ExpertAnswers) -> Answer:
     """The answer by what the experts wrote; `unknown` where it is no answer to a question of that type."""
     question_type = QUESTION_TYPES[question.type]
-    text, confidence = _yes_or_no(answers.probability_of_yes()) if question_type.yes_or_no else answers.best()
+    text, probability = _yes_or_no(answers.probability_of_yes()) if question_type.yes_or_no else answers.best()
+    confidence = probability if answers.has_confidence else None
     counted = number(text) if question.type == "count" else None
     if counted is not None:
         text = f"{counted:.0f}"
