@@ -10,14 +10,14 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from rsmoe_cli.main import app
-from tests.cli.fakes import FakeEngine
+from tests.cli.fakes import FakeEngine, replace_load
 
 
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     """A fake engine that `rsmoe_core.load` returns for every model."""
     fake = FakeEngine()
-    monkeypatch.setattr("rsmoe_core.load", lambda name, **_: fake, raising=False)
+    replace_load(monkeypatch, lambda name, **_: fake)
     return fake
 
 

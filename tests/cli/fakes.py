@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
+import rsmoe_core
 from rsmoe_core.questions.types import UNPARSED, ParsedQuestion
 from rsmoe_core.roles import DEFAULT_EXPERTS
 from rsmoe_core.types import Answer, Description, Detection, Generation, Request
@@ -91,6 +93,11 @@ def _answer(request: Request, question: ParsedQuestion) -> Answer:
     colour = ("red place", "green place", "blue place")[int(request.image[request.valid].mean(axis=0).argmax())]
     text = texts.get(question.type, colour)
     return Answer(text, 0.9, f"{len(detections)} bright spots", counts, detections)
+
+
+def replace_load(monkeypatch: pytest.MonkeyPatch, load: Callable[..., object]) -> None:
+    """Put a function in the place of `rsmoe_core.load`, without importing the real one and torch with it."""
+    monkeypatch.setitem(vars(rsmoe_core), "load", load)
 
 
 def bright_spots(image: NDArray[np.uint8]) -> list[tuple[float, float]]:

@@ -13,11 +13,12 @@ from PIL import Image
 from pyproj import Transformer
 from rasterio.control import GroundControlPoint
 
-from rsmoe_cli.asking.run import Reply, ask_scenes
+from rsmoe_cli.asking.layer import ANSWERS
+from rsmoe_cli.asking.run import AskJob, SceneReply, ask_scenes
 from rsmoe_cli.asking.scene_answer import SceneAnswer
-from rsmoe_cli.formats.output import check_output
-from rsmoe_cli.raster.scene import open_scene
-from rsmoe_cli.tiles.grid import Grid
+from rsmoe_cli.pipeline.inputs import TilingOptions
+from rsmoe_cli.pipeline.job import OutputOptions
+from rsmoe_cli.pipeline.session import open_session
 from rsmoe_core.questions.parser import parse_question
 from tests.cli.fakes import FakeEngine
 from tests.cli.rasters import SITE_CRS, rotated, sea, write_raster
@@ -35,17 +36,13 @@ def ask(
     out: Path | None = None,
     size: int = 32,
     overlap: int = 8,
-) -> list[Reply]:
-    scenes = [open_scene(path) for path in paths]
-    grids = [Grid(scene.width, scene.height, size, overlap) for scene in scenes]
-    return list(
-        ask_scenes(
-            list(zip(scenes, grids, strict=True)),
-            [parse_question(question) for question in questions],
-            engine or FakeEngine(),
-            check_output(out, *paths) if out is not None else None,
-        )
-    )
+) -> list[SceneReply]:
+    job = AskJob(paths, TilingOptions(None, "auto", str(size), overlap), tuple(map(parse_question, questions)))
+    load = (lambda: engine or FakeEngine()) if job.asked else None
+    with open_session(job, load, OutputOptions(out), ANSWERS) as session:
+        replies = list(ask_scenes(session, job))
+        session.finish("")
+        return replies
 
 
 def ask_one(path: str, question: str, engine: FakeEngine | None = None, **options: object) -> SceneAnswer:
@@ -73,26 +70,26 @@ def test_a_scene_is_read_once_for_all_questions(tmp_path: Path) -> None:
     *others, where = (answer.answer for answer in reply.answers)
     assert others == ["5", "unknown", "blue place", "yes"]
     assert sorted(where.split(", ")) == ["center", "left", "lower right", "right", "upper left"]
-    pictures = {id(request.image) for request in engine.requests}
-    assert len(engine.requests) == 4 * len(pictures), "the four questions about a tile share its picture"
-    assert max(engine.batches) == 16
+    assert {len(request.questions) for request in engine.requests} == {4}, "one request for all questions about a tile"
+    assert len({id(request.image) for request in engine.requests}) == len(engine.requests)
+    assert max(engine.batches) == 4
     assert [request.metres_per_pixel for request in engine.requests] == pytest.approx([10] * len(engine.requests), 1e-2)
     unanswerable = reply.answers[1]
-    assert (unanswerable.asked, unanswerable.reason) == (
+    assert (unanswerable.answered, unanswerable.reason) == (
         0,
         "an image does not show who, when or why; ask, for example: how many ships are there?",
     )
 
 
-def test_the_engine_is_told_the_size_of_the_pixels_that_it_sees(tmp_path: Path) -> None:
+def test_the_engine_knows_the_ground_sample_distance_of_its_images(tmp_path: Path) -> None:
     engine = FakeEngine(image_size=16)
     ask_one(ships(tmp_path / "a.tif"), COUNT, engine, size=96, overlap=24)
     assert {request.image.shape for request in engine.requests} == {(32, 32, 3)}
     assert engine.requests[0].metres_per_pixel == pytest.approx(30, rel=1e-2)
 
 
-def test_a_question_that_no_picture_answers_reads_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rsmoe_cli.pipeline.run.read_tiles", lambda *_: pytest.fail("no tile is to be read"))
+def test_a_question_that_no_image_answers_reads_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rsmoe_cli.pipeline.run.read_tiles", lambda *_, **__: pytest.fail("no tile is to be read"))
     (reply,) = ask([ships(tmp_path / "a.tif")], [WHY], out=tmp_path / "out.gpkg")
     assert reply.answers[0].answer == "unknown"
     assert len(gpd.read_file(tmp_path / "out.gpkg", layer="answers")) == 0
@@ -104,24 +101,36 @@ def test_a_blank_scene_has_no_answer(tmp_path: Path) -> None:
     )
     answer = ask_one(path, COUNT, overlap=0)
     assert (answer.answer, answer.reason) == ("unknown", "the scene has no valid pixel")
-    assert (answer.asked, answer.skipped, answer.failed) == (0, 4, 0)
+    assert (answer.answered, answer.skipped, answer.failed) == (0, 4, 0)
 
 
-def test_a_failed_tile_is_told_and_does_not_spoil_the_others(tmp_path: Path) -> None:
+def test_a_failed_tile_is_reported_and_does_not_affect_the_others(tmp_path: Path) -> None:
     values = sea(SPOTS)
     values[:, 0, 0] = (1, 2, 3)
     path = write_raster(tmp_path / "a.tif", values, "red green blue", photometric="RGB")
     (reply,) = ask([path], [COUNT, PRESENCE], FakeEngine(poison=(1, 2, 3)), tmp_path / "out.gpkg", overlap=0)
     count, presence = reply.answers
     assert (count.answer, presence.answer) == ("4", "yes")
-    assert (count.asked, count.failed) == (11, 1)
-    assert "failed tiles, without which this is: 1; r0000c0000 cannot be asked: poisoned picture" in count.evidence
+    assert (count.answered, count.failed) == (11, 1)
+    assert "failed tiles, not included: 1; r0000c0000 cannot be answered: poisoned image" in count.evidence
     rows = gpd.read_file(tmp_path / "out.gpkg", layer="answers")
     assert rows["status"].tolist() == ["failed"] * 2 + ["ok"] * 22
-    assert rows["error"].tolist()[:2] == ["cannot be asked: poisoned picture"] * 2
+    assert rows["error"].tolist()[:2] == ["cannot be answered: poisoned image"] * 2
 
 
-def test_the_map_has_a_row_for_each_tile_and_question_and_the_ships_as_points(tmp_path: Path) -> None:
+def test_a_failed_question_does_not_affect_the_others(tmp_path: Path) -> None:
+    engine = FakeEngine(poison_word="ship")
+    (reply,) = ask([ships(tmp_path / "a.tif")], [COUNT, THEME], engine, tmp_path / "out.gpkg", overlap=0)
+    count, theme = reply.answers
+    assert (count.answer, count.reason) == ("unknown", "no tile could be read or answered")
+    assert (count.answered, count.failed, theme.answered, theme.failed) == (0, 12, 12, 0)
+    assert theme.answer == "blue place"
+    rows = gpd.read_file(tmp_path / "out.gpkg", layer="answers")
+    assert rows["status"].tolist() == ["failed", "ok"] * 12
+    assert engine.batches == [4, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1] * 3, "each batch: tiles, then their questions"
+
+
+def test_the_output_has_a_row_for_each_tile_and_question_and_a_point_for_each_ship(tmp_path: Path) -> None:
     path = ships(tmp_path / "a.tif")
     (reply,) = ask([path], [COUNT, THEME], out=tmp_path / "out.gpkg", overlap=0)
     rows = gpd.read_file(tmp_path / "out.gpkg", layer="answers")
@@ -133,13 +142,15 @@ def test_the_map_has_a_row_for_each_tile_and_question_and_the_ships_as_points(tm
     assert rows["count"].iloc[0] == 1
     assert rows["evidence"].iloc[0] == "1 bright spots"
     assert rows.geometry.iloc[0].bounds == (500_000, 3_999_680, 500_320, 4_000_000)
-    found = gpd.read_file(tmp_path / "out.gpkg", layer="found")
-    assert found.crs.to_epsg() == 32631
-    assert list(found.columns) == ["thing", "confidence", "tile_id", "question", "scene", "geometry"]
+    detections = gpd.read_file(tmp_path / "out.gpkg", layer="detections")
+    assert detections.crs.to_epsg() == 32631
+    assert list(detections.columns) == ["object", "confidence", "tile_id", "question", "scene", "geometry"]
     expected = {(500_000 + 10 * x + 5, 4_000_000 - 10 * y - 5) for x, y in SPOTS}
-    for point in found.geometry:
-        assert min(np.hypot(point.x - x, point.y - y) for x, y in expected) <= 11, "a ship on a seam is seen in part"
-    assert len(found) == len(reply.answers[0].things) == 5
+    for point in detections.geometry:
+        assert min(np.hypot(point.x - x, point.y - y) for x, y in expected) <= 11, (
+            "each tile sees a part of a ship on a seam"
+        )
+    assert len(detections) == len(reply.answers[0].detections) == 5
     table = gpd.read_file(tmp_path / "out.gpkg", layer="rsmoe_metadata")
     metadata = dict(zip(table["key"], table["value"], strict=True))
     assert metadata["model"] == "fake"
@@ -150,9 +161,9 @@ def test_the_map_has_a_row_for_each_tile_and_question_and_the_ships_as_points(tm
     assert metadata["answers.2.interval"] == ""
 
 
-def test_geojson_takes_the_tiles_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_geojson_has_the_tiles_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     ask([ships(tmp_path / "a.tif")], [COUNT], out=tmp_path / "out.geojson")
-    assert "things found but not on the map: 5" in caplog.text
+    assert "detections that are not in the output: 5" in caplog.text
     collection = json.loads((tmp_path / "out.geojson").read_text())
     assert collection["name"] == "answers"
     assert collection["metadata"]["answers"][0]["answer"] == "5"
@@ -160,7 +171,7 @@ def test_geojson_takes_the_tiles_only(tmp_path: Path, caplog: pytest.LogCaptureF
     assert len(set(identities)) == len(identities)
 
 
-def test_several_scenes_go_on_one_map(tmp_path: Path) -> None:
+def test_several_scenes_share_one_file(tmp_path: Path) -> None:
     utm = ships(tmp_path / "a.tif")
     degrees = ships(tmp_path / "b.tif", crs="EPSG:4326", transform=Affine(1e-4, 0, 3, 0, -1e-4, 36))
     replies = ask([utm, degrees], [COUNT, PRESENCE], out=tmp_path / "out.gpkg")
@@ -168,12 +179,12 @@ def test_several_scenes_go_on_one_map(tmp_path: Path) -> None:
     rows = gpd.read_file(tmp_path / "out.gpkg", layer="answers")
     assert rows.crs.to_epsg() == 4326
     assert rows["scene"].drop_duplicates().tolist() == [utm, degrees]
-    found = gpd.read_file(tmp_path / "out.gpkg", layer="found")
-    assert found.crs.to_epsg() == 4326
-    assert len(found) == 20
+    detections = gpd.read_file(tmp_path / "out.gpkg", layer="detections")
+    assert detections.crs.to_epsg() == 4326
+    assert len(detections) == 20
 
 
-def test_places_are_told_in_longitude_and_latitude(tmp_path: Path) -> None:
+def test_supporting_tiles_have_longitude_and_latitude(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "a.tif", sea([(10, 10)]), "red green blue", photometric="RGB", transform=rotated(30))
     answer = ask_one(path, COUNT, overlap=0)
     a, b, c, d, e, f = rotated(30)[:6]
@@ -192,16 +203,16 @@ def test_places_are_told_in_longitude_and_latitude(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("crs", [None, SITE_CRS])
-def test_without_a_place_on_the_globe_there_is_still_an_answer(tmp_path: Path, crs: str | None) -> None:
+def test_without_a_position_on_the_globe_there_is_still_an_answer(tmp_path: Path, crs: str | None) -> None:
     engine = FakeEngine()
     path = ships(tmp_path / "a.tif", crs=crs)
     (reply,) = ask([path], [COUNT], engine, tmp_path / "out.gpkg")
     assert reply.answers[0].answer == "5"
     assert {request.metres_per_pixel for request in engine.requests} == {None}
-    assert len(gpd.read_file(tmp_path / "out.gpkg", layer="found")) == 5
+    assert len(gpd.read_file(tmp_path / "out.gpkg", layer="detections")) == 5
 
 
-def test_a_plain_picture(tmp_path: Path) -> None:
+def test_an_image_without_georeference(tmp_path: Path) -> None:
     Image.fromarray(sea(SPOTS).transpose(1, 2, 0)).save(tmp_path / "a.png")
     answer = ask_one(str(tmp_path / "a.png"), COUNT)
     assert answer.answer == "5"

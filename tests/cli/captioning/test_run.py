@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from affine import Affine
 
-from rsmoe_cli.captioning.run import CaptionJob, describe_scenes
-from rsmoe_cli.formats.output import check_output
+from rsmoe_cli.captioning.layer import DESCRIPTIONS
+from rsmoe_cli.captioning.run import CaptionJob, caption_scenes
 from rsmoe_cli.pipeline.inputs import TilingOptions
-from rsmoe_cli.pipeline.journal import open_journal
-from rsmoe_cli.pipeline.stats import Summary
+from rsmoe_cli.pipeline.job import OutputOptions
+from rsmoe_cli.pipeline.session import open_session
+from rsmoe_cli.pipeline.stats import RunSummary
 from rsmoe_cli.tiles.grid import Grid
 from tests.cli.fakes import FakeEngine
 from tests.cli.rasters import noise, rgb, write_raster
@@ -26,15 +27,15 @@ def run(
     overlap: int = 0,
     prompts: bool = False,
     counts: bool = False,
-) -> Summary:
-    wish = CaptionJob([path], TilingOptions(None, "auto", str(size), overlap), prompts=prompts, counts=counts)
-    output = check_output(out, path)
-    with open_journal(out) as journal:
-        journal.begin(wish.settings(engine))
-        return describe_scenes(wish, engine, output, journal)
+) -> RunSummary:
+    job = CaptionJob([path], TilingOptions(None, "auto", str(size), overlap), prompts=prompts, counts=counts)
+    with open_session(job, lambda: engine, OutputOptions(out), DESCRIPTIONS) as session:
+        summary = caption_scenes(session, job)
+        session.finish("")
+        return summary
 
 
-def test_every_tile_gets_its_own_words_in_tile_order(tmp_path: Path) -> None:
+def test_every_tile_gets_its_own_caption_in_tile_order(tmp_path: Path) -> None:
     values = np.zeros((3, 96, 128), np.uint8)
     for tile in Grid(128, 96, 32):
         values[:, tile.y : tile.y + 32, tile.x : tile.x + 32] = np.array([tile.row, tile.col, 200])[:, None, None] + 10
@@ -72,7 +73,7 @@ def test_blank_tiles_are_counted_but_not_sent(tmp_path: Path) -> None:
     assert (metadata["source_crs"], metadata["crs"]) == ("EPSG:32631", "EPSG:4326")
 
 
-def test_one_bad_tile_does_not_spoil_its_batch(tmp_path: Path) -> None:
+def test_a_failed_tile_does_not_affect_its_batch(tmp_path: Path) -> None:
     values = noise(3, 64, 96)
     values[:, 32, 32] = (1, 2, 3)
     path = write_raster(tmp_path / "a.tif", values, "red green blue", photometric="RGB")
@@ -81,7 +82,7 @@ def test_one_bad_tile_does_not_spoil_its_batch(tmp_path: Path) -> None:
     assert engine.batches == [6, 1, 1, 1, 1, 1, 1]
     rows = gpd.read_file(tmp_path / "out.gpkg", layer="captions")
     assert rows["status"].tolist() == ["ok"] * 4 + ["failed", "ok"]
-    assert rows["error"].dropna().tolist() == ["cannot be described: poisoned picture"]
+    assert rows["error"].dropna().tolist() == ["cannot be captioned: poisoned image"]
     assert summary.failed == 1
     assert summary.coverage == pytest.approx(5 / 6)
 
@@ -95,9 +96,9 @@ def test_overlap_counts_every_valid_pixel_once(tmp_path: Path) -> None:
     assert summary.coverage == 1 - 28 * 28 / (80 * 80)
 
 
-def test_ground_that_is_undefined_has_rows_without_geometry(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_tiles_without_coordinates_have_rows_without_geometry(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     full_disk = {
-        "crs": "+proj=geos +h=35785831 +clean_stale=y +ellps=WGS84",
+        "crs": "+proj=geos +h=35785831 +sweep=y +ellps=WGS84",
         "transform": Affine(11e4, 0, -5.5e6, 0, -11e4, 5.5e6),
     }
     run(rgb(tmp_path / "a.tif", 100, 100, **full_disk), tmp_path / "out.geojson", FakeEngine(), size=16)
@@ -108,7 +109,7 @@ def test_ground_that_is_undefined_has_rows_without_geometry(tmp_path: Path, capl
     assert "rows without a footprint" in caplog.text
 
 
-def test_prompts_are_kept_on_request(tmp_path: Path) -> None:
+def test_prompts_are_written_on_request(tmp_path: Path) -> None:
     run(rgb(tmp_path / "a.tif"), tmp_path / "out.gpkg", FakeEngine(), prompts=True)
     rows = gpd.read_file(tmp_path / "out.gpkg", layer="captions")
     assert set(rows["prompt_objects"]) == {"prompt for objects"}
@@ -120,12 +121,18 @@ def test_the_engine_sees_large_tiles_at_twice_its_size(tmp_path: Path) -> None:
     assert {request.image.shape for request in engine.requests} == {(32, 32, 3)}
 
 
-@pytest.mark.parametrize(("counts", "amounts"), [(True, "counted"), (False, "as written")])
-def test_the_engine_counts_on_request_at_the_distance_of_its_pictures(
-    tmp_path: Path, counts: bool, amounts: str
-) -> None:
+def test_a_fourth_expert_has_its_columns(tmp_path: Path) -> None:
+    engine = FakeEngine(experts=("theme", "objects", "relations", "weather"))
+    run(rgb(tmp_path / "a.tif"), tmp_path / "out.gpkg", engine, prompts=True)
+    rows = gpd.read_file(tmp_path / "out.gpkg", layer="captions")
+    assert set(rows["weather"]) == {"draft of weather"}
+    assert set(rows["prompt_weather"]) == {"prompt for weather"}
+
+
+@pytest.mark.parametrize(("counts", "source"), [(True, "detected"), (False, "generated")])
+def test_the_engine_detects_on_request_at_the_scale_of_its_images(tmp_path: Path, counts: bool, source: str) -> None:
     engine = FakeEngine(image_size=16)
     run(rgb(tmp_path / "a.tif", 300, 300), tmp_path / "out.geojson", engine, size=150, counts=counts)
-    metres = pytest.approx(10 * 150 / 32, rel=1e-3) if counts else None  # pictures are 32 pixels wide
+    metres = pytest.approx(10 * 150 / 32, rel=1e-3) if counts else None  # images are 32 pixels wide
     assert [request.metres_per_pixel for request in engine.requests] == [metres] * 4
-    assert json.loads((tmp_path / "out.geojson").read_text())["metadata"]["amounts"] == amounts
+    assert json.loads((tmp_path / "out.geojson").read_text())["metadata"]["counts"] == source

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 from typer.testing import Result
 
-from tests.cli.fakes import FakeEngine
+from tests.cli.fakes import FakeEngine, replace_load
 from tests.cli.rasters import rgb, sea, write_raster
-from tests.cli.test_reading import damaged
+from tests.cli.tiles.test_reader import damaged
 
 Cli = Callable[..., Result]
 COUNT, THEME, WHY = "How many ships are there?", "What kind of place is this?", "Why is it wet?"
@@ -26,15 +26,15 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_the_answer_comes_first_and_then_what_it_rests_on(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
+def test_the_answer_comes_first_and_then_the_evidence(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
     ships(tmp_path / "a.tif")
     result = rsmoe("ask", "a.tif", COUNT, "--tile-size", "32")
     assert result.exit_code == 0, result.stderr
-    answer, found, words, places = result.stdout.splitlines()
+    answer, found, engine_evidence, coordinates = result.stdout.splitlines()
     assert answer == "3 (2 to 3, confidence 0.73)"
     assert found == "found in 3 of 20 tiles, most in r0000c0000 (1), r0001c0002 (1), r0003c0004 (1)"
-    assert words == "r0000c0000: 1 bright spots"
-    assert places.startswith("r0000c0000 is at 3.00")
+    assert engine_evidence == "r0000c0000: 1 bright spots"
+    assert coordinates.startswith("r0000c0000 is at 3.00")
     assert result.stderr == ""
     assert names(tmp_path) == ["a.tif"]
 
@@ -53,14 +53,14 @@ def test_json_is_one_object_a_line(rsmoe: Cli, engine: FakeEngine, tmp_path: Pat
     assert [line["answer"] for line in lines] == ["3", "blue place", "unknown"] * 2
     first, theme, why = lines[:3]
     assert list(first) == [
-        *("scene", "question", "kind", "answer", "confidence", "interval", "tiles", "evidence", "reason"),
+        *("scene", "question", "type", "answer", "confidence", "interval", "tiles", "evidence", "reason"),
         *("model", "model_revision", "seconds"),
     ]
     assert first["interval"] == [2, 3]
     assert first["tiles"]["supporting"] == 3
     assert (first["model"], first["model_revision"]) == ("fake", "abc123")
     assert theme["interval"] is None
-    assert why["reason"] == "a picture does not show who, when or why; ask, for example: how many ships are there?"
+    assert why["reason"] == "an image does not show who, when or why; ask, for example: how many ships are there?"
 
 
 def test_several_answers_have_headings(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_several_answers_have_headings(rsmoe: Cli, engine: FakeEngine, tmp_path:
     assert "warning: b.tif: no coordinate reference system" in result.stderr
 
 
-def test_a_plain_picture_needs_no_map(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
+def test_an_image_without_a_position_is_answered(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
     Image.fromarray(sea([(10, 10)]).transpose(1, 2, 0)).save(tmp_path / "a.png")
     result = rsmoe("ask", "a.png", COUNT)
     assert result.exit_code == 0, result.stderr
@@ -96,7 +96,7 @@ def test_options_reach_the_scene(rsmoe: Cli, engine: FakeEngine, tmp_path: Path)
     assert max(engine.batches) == 3
     assert metadata["scenes.1.bands"] == "3 (blue), 2 (green), 1 (red)"
     assert (metadata["scenes.1.tile_size"], metadata["scenes.1.overlap"]) == ("40", "8")
-    assert "found" not in gpd.list_layers("out.gpkg")["name"].tolist()
+    assert "detections" not in gpd.list_layers("out.gpkg")["name"].tolist()
 
 
 def test_a_quarter_of_a_tile_is_shared(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
@@ -106,17 +106,17 @@ def test_a_quarter_of_a_tile_is_shared(rsmoe: Cli, engine: FakeEngine, tmp_path:
     assert table["scenes.1.overlap"] == "10"
 
 
-def test_what_no_picture_answers_needs_no_model(rsmoe: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rsmoe_core.load", lambda *_, **__: pytest.fail("no model is to be loaded"), raising=False)
+def test_what_no_image_answers_needs_no_model(rsmoe: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    replace_load(monkeypatch, lambda *_, **__: pytest.fail("no model is to be loaded"))
     ships(tmp_path / "a.tif")
     result = rsmoe("ask", "a.tif", WHY)
     assert result.exit_code == 0, result.stderr
     assert (
         result.stdout
-        == "unknown\na picture does not show who, when or why; ask, for example: how many ships are there?\n"
+        == "unknown\nan image does not show who, when or why; ask, for example: how many ships are there?\n"
     )
     line = json.loads(rsmoe("ask", "a.tif", WHY, "--json", "-o", "out.gpkg").stdout)
-    assert (line["model"], line["tiles"]["asked"], line["confidence"]) == (None, 0, 0)
+    assert (line["model"], line["tiles"]["answered"], line["confidence"]) == (None, 0, 0)
     assert len(gpd.read_file("out.gpkg", layer="answers")) == 0
 
 
@@ -134,9 +134,9 @@ def test_a_damaged_block_is_exit_code_three(
     damaged(tmp_path / "a.tif")
     result = rsmoe("ask", "a.tif", COUNT, "-o", "out.gpkg", "--tile-size", "32", "--overlap", "0")
     assert result.exit_code == 3
-    assert "of 5 tiles" in result.stdout, "the failed one was not asked"
+    assert "of 5 tiles" in result.stdout, "the failed one has no answer"
     assert "failed tiles: 1; the answers are without them" in result.stderr
-    assert "failed tiles, without which this is: 1; r0001c0001 cannot be read" in result.stdout
+    assert "failed tiles, not included: 1; r0001c0001 cannot be read" in result.stdout
     rows = gpd.read_file("out.gpkg", layer="answers").set_index("tile_id")
     assert rows["status"].value_counts().to_dict() == {"ok": 5, "failed": 1}
     assert capfd.readouterr().err == ""
@@ -162,12 +162,13 @@ def test_interrupted_leaves_nothing(rsmoe: Cli, engine: FakeEngine, tmp_path: Pa
         (["a.tif", "plain.tif"], 2, "plain.tif looks like a scene; put the question last, in quotes"),
         (["a.tif", " "], 2, "the question is empty"),
         (["a.tif", "--questions", "none.txt"], 2, "cannot read questions from none.txt"),
-        (["a.tif", "--questions", "empty.txt"], 2, "empty.txt holds no question; write one a line"),
+        (["a.tif", "--questions", "empty.txt"], 2, "empty.txt has no question; write one a line"),
         (["a.tif", "--questions", "a.tif"], 2, "cannot read questions from a.tif"),
         (["none.tif", COUNT], 1, "there is no file none.tif"),
-        (["a.tif", COUNT, "-o", "out.shp"], 2, "output type '.shp' is unknown"),
-        (["a.tif", COUNT, "-o", "a.tif.gpkg", "--dst-crs", "EPSG:1"], 2, "CRS 'EPSG:1' is unknown"),
-        (["a.tif", "plain.tif", COUNT, "-o", "out.gpkg"], 1, "plain.tif has no CRS, so it has no place on a map"),
+        (["a.tif", COUNT, "-o", "out.shp"], 2, "unknown output type '.shp'"),
+        (["a.tif", COUNT, "-o", "a.tif.gpkg", "--dst-crs", "EPSG:1"], 2, "unknown CRS 'EPSG:1'"),
+        (["a.tif", COUNT, "--retry-failed"], 2, "--retry-failed needs the output of an earlier run"),
+        (["a.tif", COUNT, "-o", "out.gpkg", "--retry-failed"], 1, "nothing to retry: out.gpkg has no journal"),
         (["plain.tif", COUNT, "-o", "out.gpkg", "--dst-crs", "EPSG:4326"], 1, "plain.tif has no CRS, so --dst-crs"),
         (["a.tif", COUNT, "--tile-size", "huge"], 2, "tile size 'huge' is not understood"),
         (["a.tif", COUNT, "--tile-size", "32", "--overlap", "32"], 2, "choose --overlap between 0 and 31"),
@@ -186,6 +187,34 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     assert result.stderr.startswith("error: ")
     assert message in result.stderr
     assert names(tmp_path) == before
+
+
+@pytest.mark.parametrize("out", [(), ("-o", "out.gpkg")])
+def test_scenes_that_cannot_be_opened_do_not_stop_the_others(
+    rsmoe: Cli, engine: FakeEngine, tmp_path: Path, out: tuple[str, ...]
+) -> None:
+    ships(tmp_path / "a.tif")
+    result = rsmoe("ask", "none.tif", "a.tif", COUNT, *out)
+    assert result.exit_code == 3
+    assert result.stdout.startswith(f"a.tif: {COUNT}\n3 (2 to 3")
+    assert "warning: left out: there is no file none.tif" in result.stderr
+    assert "scenes left out: 1" in result.stderr
+    if out:
+        ships(tmp_path / "none.tif")
+        again = rsmoe("ask", "none.tif", "a.tif", COUNT, *out, "--retry-failed")
+        assert again.exit_code == 0, again.stderr
+        assert again.stdout.startswith(f"none.tif: {COUNT}\n3 (2 to 3")
+        assert gpd.read_file("out.gpkg", layer="answers")["scene"].unique().tolist() == ["none.tif", "a.tif"]
+
+
+def test_a_scene_without_a_crs_shares_no_file(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
+    ships(tmp_path / "a.tif")
+    ships(tmp_path / "plain.tif", crs=None)
+    result = rsmoe("ask", "a.tif", "plain.tif", COUNT, "-o", "out.gpkg")
+    assert result.exit_code == 3
+    assert "left out: plain.tif has no CRS, so it cannot share a file with others" in result.stderr
+    table = gpd.read_file("out.gpkg", layer="rsmoe_metadata").set_index("key")["value"]
+    assert table["scenes_failed.plain.tif"].startswith("plain.tif has no CRS")
 
 
 def test_a_question_may_be_longer_than_a_file_name(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:

@@ -15,10 +15,10 @@ from typer.testing import Result
 
 from rsmoe_core.errors import UsageError
 from rsmoe_core.types import Description, Request
-from tests.cli.fakes import FakeEngine
+from tests.cli.fakes import FakeEngine, replace_load
 from tests.cli.full_disk import limited
 from tests.cli.rasters import CUSTOM_CRS, SITE_CRS, noise, rgb, write_raster
-from tests.cli.test_reading import damaged
+from tests.cli.tiles.test_reader import damaged
 
 Cli = Callable[..., Result]
 
@@ -27,12 +27,12 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_scene_becomes_a_map(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
+def test_a_scene_becomes_a_layer(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
     rgb(tmp_path / "a.tif")
     result = rsmoe("caption", "a.tif", "-o", "out.gpkg")
     assert result.exit_code == 0, result.stderr
     assert result.stdout == ""
-    assert "6 of 6 tiles captioned, 0 blank, 0 failed; 100.0% of the valid pixels" in result.stderr
+    assert "6 of 6 tiles captioned, 0 blank, 0 failed; 100.0% of the valid pixels captioned" in result.stderr
     assert len(gpd.read_file("out.gpkg", layer="captions")) == 6
     assert names(tmp_path) == ["a.tif", "out.gpkg"]
 
@@ -47,7 +47,7 @@ def test_json_is_the_only_thing_on_stdout_and_quiet_is_quiet(rsmoe: Cli, engine:
     assert summary["coverage"] == 1
     loud = rsmoe("caption", "a.tif", "-o", "out.geojson", "--overwrite", "--tile-size", "32")
     assert "4 of 4 tiles captioned" in loud.stderr
-    assert "warning: no band says its colour" in loud.stderr
+    assert "warning: no band names its colour" in loud.stderr
     assert "warning: no coordinate reference system" in loud.stderr
 
 
@@ -129,12 +129,12 @@ def bad_inputs(folder: Path) -> None:
         ("text.tif -o out.gpkg", 1, "cannot read text.tif"),
         ("cut.tif -o out.gpkg", 1, "cut.tif is cut short"),
         ("complex.tif -o out.gpkg", 1, "complex.tif has no usable band"),
-        ("good.tif -o out.gpkg --bands 9,2,1", 2, "there is no band 9 to draw; choose from 1 (red)"),
+        ("good.tif -o out.gpkg --bands 9,2,1", 2, "there is no band 9 to display; choose from 1 (red)"),
         ("good.tif -o out.gpkg --bands red", 2, "bands 'red' are not understood"),
         ("good.tif -o out.shp", 2, "unknown output type '.shp'; choose .gpkg, .geojson, .fgb or .parquet"),
         ("good.tif -o old.gpkg", 1, "old.gpkg exists already"),
         ("good.tif -o none/out.gpkg", 1, "mkdir -p none"),
-        ("good.tif -o out.gpkg --dst-crs EPSG:1", 2, "CRS 'EPSG:1' is unknown"),
+        ("good.tif -o out.gpkg --dst-crs EPSG:1", 2, "unknown CRS 'EPSG:1'"),
         ("good.tif -o out.gpkg --tile-size huge", 2, "tile size 'huge' is not understood"),
         ("good.tif -o out.gpkg --overlap 32", 2, "choose --overlap between 0 and 31"),
         ("good.tif -o out.gpkg --stretch loud", 2, "stretch 'loud' is not understood"),
@@ -155,7 +155,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(
             raise UsageError("model 'none' is unknown; choose nano")
         return FakeEngine()
 
-    monkeypatch.setattr("rsmoe_core.load", load, raising=False)
+    replace_load(monkeypatch, load)
     bad_inputs(tmp_path)
     before = names(tmp_path)
     result = rsmoe("caption", *arguments.split())
@@ -179,13 +179,13 @@ def test_the_terminal_sees_one_line_for_a_truncated_file(tmp_path: Path) -> None
     assert "cut short" in result.stderr
 
 
-def test_pixels_that_are_no_numbers_are_holes(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
+def test_pixels_that_are_not_numbers_are_invalid(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
     values = noise(3, 64, 96).astype(np.float32)
     values[:, :32, :32], values[:, 32:, 64:], values[0, 5:9, 40] = np.nan, np.inf, -np.inf
     write_raster(tmp_path / "a.tif", values, "red green blue")
     result = rsmoe("caption", "a.tif", "-o", "out.gpkg", "--tile-size", "32")
     assert result.exit_code == 0, result.stderr
-    assert "4 of 6 tiles captioned, 2 blank, 0 failed; 100.0% of the valid pixels described" in result.stderr
+    assert "4 of 6 tiles captioned, 2 blank, 0 failed; 100.0% of the valid pixels captioned" in result.stderr
     fractions = gpd.read_file("out.gpkg", layer="captions").set_index("tile_id")["valid_fraction"]
     assert fractions["r0000c0001"] == pytest.approx(1 - 4 / 1024)
 
@@ -198,7 +198,7 @@ def two_scenes(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["out.gpkg", "out.geojson", "out.fgb", "out.parquet"])
-def test_several_scenes_share_one_map(rsmoe: Cli, engine: FakeEngine, tmp_path: Path, name: str) -> None:
+def test_several_scenes_share_one_file(rsmoe: Cli, engine: FakeEngine, tmp_path: Path, name: str) -> None:
     two_scenes(tmp_path / "scenes")
     result = rsmoe("caption", "scenes", "-o", name, "--tile-size", "32", "--json")
     assert result.exit_code == 0, result.stderr
@@ -223,7 +223,7 @@ def test_the_metadata_of_several_scenes_lists_them(rsmoe: Cli, engine: FakeEngin
     metadata = collection["metadata"]
     assert [scene["source"] for scene in metadata["scenes"]] == ["a.tif", "b.tif"]
     assert [scene["tiles_captioned"] for scene in metadata["scenes"]] == [4, 2]
-    assert (metadata["tiles_captioned"], metadata["coverage"], metadata["scenes_lost"]) == (6, 1, {})
+    assert (metadata["tiles_captioned"], metadata["coverage"], metadata["scenes_failed"]) == (6, 1, {})
     assert [feature["id"] for feature in collection["features"]][3:5] == ["1.r0001c0001", "2.r0000c0000"]
 
 
@@ -245,7 +245,7 @@ def test_scenes_that_cannot_be_opened_do_not_stop_the_others(rsmoe: Cli, engine:
     assert "scenes left out: 3" in result.stderr
     assert set(gpd.read_file("out.gpkg", layer="captions")["scene"]) == {"good.tif"}
     table = gpd.read_file("out.gpkg", layer="rsmoe_metadata")
-    assert table.set_index("key").loc["scenes_lost.none.tif", "value"].startswith("there is no file")
+    assert table.set_index("key").loc["scenes_failed.none.tif", "value"].startswith("there is no file")
     rgb(tmp_path / "none.tif")
     engine.requests.clear()
     assert rsmoe(*command, "--retry-failed").exit_code == 3
@@ -258,12 +258,12 @@ def test_nothing_is_written_if_no_scene_can_be_opened(rsmoe: Cli, engine: FakeEn
     before = names(tmp_path)
     result = rsmoe("caption", "none.tif", "text.tif", "-o", "out.gpkg")
     assert result.exit_code == 1
-    assert "error: none of the 2 scenes can be captioned" in result.stderr
+    assert "error: none of the 2 scenes can be opened" in result.stderr
     assert names(tmp_path) == before
     assert rsmoe("caption", "good.tif", "none.tif", "-o", "out.gpkg", "--bands", "9").exit_code == 2
 
 
-def test_several_scenes_go_on_where_they_were(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
+def test_several_scenes_are_continued(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
     two_scenes(tmp_path)
     rgb(tmp_path / "c.tif", 64, 64)
     command = ("caption", "a.tif", "b.tif", "c.tif", "-o", "out.gpkg", "--tile-size", "32", "--batch-size", "1")
@@ -286,24 +286,26 @@ def test_several_scenes_go_on_where_they_were(rsmoe: Cli, engine: FakeEngine, tm
     assert rows["scene"].tolist() == ["a.tif"] * 4 + ["b.tif"] * 2 + ["c.tif"] * 4
 
 
-def test_a_full_disk_keeps_what_was_done(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
+def test_a_full_disk_loses_nothing_that_was_done(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
     rgb(tmp_path / "a.tif", 160, 160)
     command = ("caption", "a.tif", "-o", "out.gpkg", "--tile-size", "16")
     with limited(60_000):
         full = rsmoe(*command)
     assert full.exit_code == 1
     assert full.stderr.startswith("error: cannot write out.gpkg.journal: ")
-    assert "make room, and the same command goes on where it was" in full.stderr
+    assert "free some space, and run the same command to continue" in full.stderr
     assert not Path("out.gpkg").exists()
     done = len(engine.requests)
     assert 8 <= done < 100
     assert rsmoe(*command).exit_code == 0
-    assert len(engine.requests) - done == 100 - (done - 4), "all but the batch that found no room was kept"
+    assert len(engine.requests) - done == 100 - (done - 4), (
+        "everything was recorded but the batch for which there was no space"
+    )
     assert names(tmp_path) == ["a.tif", "out.gpkg"]
 
 
-def test_a_map_that_finds_no_room_is_made_later(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
-    """The journal is smaller than the map, whose empty layers take some room."""
+def test_an_output_without_space_is_written_later(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
+    """The journal is smaller than the output, whose empty layers take some space."""
     rgb(tmp_path / "a.tif")
     command = ("caption", "a.tif", "-o", "out.gpkg")
     with limited(80_000):
@@ -317,28 +319,28 @@ def test_a_map_that_finds_no_room_is_made_later(rsmoe: Cli, engine: FakeEngine, 
     assert names(tmp_path) == ["a.tif", "out.gpkg"]
 
 
-def test_a_folder_that_vanishes_is_told(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
+def test_a_folder_that_is_removed_is_an_error(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
     rgb(tmp_path / "a.tif")
     (tmp_path / "maps").mkdir()
     describe = engine.describe
 
-    def vanishing(requests: Sequence[Request]) -> list[Description]:
+    def moving(requests: Sequence[Request]) -> list[Description]:
         if engine.batches:
             Path("maps").rename("elsewhere")
         return describe(requests)
 
-    engine.describe = vanishing  # type: ignore[method-assign]
+    engine.describe = moving  # type: ignore[method-assign]
     result = rsmoe("caption", "a.tif", "-o", "maps/out.gpkg", "--tile-size", "16")
     assert result.exit_code == 1
-    assert result.stderr == "error: maps/out.gpkg.journal has vanished while it was in use; start the command again\n"
+    assert result.stderr == "error: maps/out.gpkg.journal was removed while it was in use; start the command again\n"
     engine.describe = describe  # type: ignore[method-assign]
     Path("elsewhere").rename("maps")
     engine.requests.clear()
     assert rsmoe("caption", "a.tif", "-o", "maps/out.gpkg", "--tile-size", "16").exit_code == 0
-    assert len(engine.requests) == 16, "one batch was kept"
+    assert len(engine.requests) == 16, "one batch was recorded"
 
 
-def test_a_folder_that_cannot_be_written_is_told(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_an_error(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
     rgb(tmp_path / "a.tif")
     folder = tmp_path / "maps"
     folder.mkdir()
@@ -379,7 +381,7 @@ def test_hundreds_of_scenes_need_no_more_files_than_one(rsmoe: Cli, engine: Fake
     assert len(gpd.read_file("out.gpkg", layer="captions")) == 200
 
 
-def test_real_scenes_are_described_completely(rsmoe: Cli, engine: FakeEngine, shared: Path, tmp_path: Path) -> None:
+def test_real_scenes_are_captioned_completely(rsmoe: Cli, engine: FakeEngine, shared: Path, tmp_path: Path) -> None:
     scenes = sorted((shared / "scenes").glob("*/*.tif"))
     assert scenes
     for scene in scenes:

@@ -1,26 +1,27 @@
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 from typer.testing import Result
 
 from rsmoe_cli.errors import SceneError
-from rsmoe_cli.pipeline.inputs import TilingOptions, file_signature, find_scenes
-from rsmoe_cli.raster.scene import Scene
+from rsmoe_cli.pipeline import inputs, session
+from rsmoe_cli.pipeline.inputs import TilingOptions, find_scenes
+from rsmoe_cli.raster.scene import Scene, SceneFile
 from rsmoe_core.errors import UsageError
 from tests.cli.fakes import FakeEngine
+from tests.cli.raster.test_safety import vrt
 from tests.cli.rasters import rgb
-from tests.cli.test_references import vrt
 
 Cli = Callable[..., Result]
 
 REMOTE = ["https://example.org/a.tif?x=[1]", "s3://bucket/*.tif", "/vsizip/a.zip/*.tif"]
 
 
-def test_words_become_scenes_in_order_and_each_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_arguments_become_scenes_in_order_and_each_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("deep/deeper").mkdir(parents=True)
     for name in ("b.tif", "a.TIF", "c.png", "notes.txt", "out.gpkg", "[x].tif", "deep/e.jp2", "deep/deeper/f.tif"):
@@ -29,58 +30,59 @@ def test_words_become_scenes_in_order_and_each_once(tmp_path: Path, monkeypatch:
     assert find_scenes(["."]) == ["[x].tif", "a.TIF", "b.tif", "c.png"]
     assert find_scenes(["deep", "c.png"]) == ["deep/e.jp2", "c.png"]
     assert find_scenes(["deep/**/*.tif"]) == ["deep/deeper/f.tif"]
-    assert find_scenes(["[x].tif"]) == ["[x].tif"], "a file that is there is no pattern"
-    assert find_scenes(["none.tif", *REMOTE]) == ["none.tif", *REMOTE], "whether it is there is asked later"
-    with pytest.raises(SceneError, match=r"no file is called like '\*\.jpeg'; check the pattern"):
+    assert find_scenes(["[x].tif"]) == ["[x].tif"], "a file that exists is not a pattern"
+    assert find_scenes(["none.tif", *REMOTE]) == ["none.tif", *REMOTE], "whether it exists is checked later"
+    with pytest.raises(SceneError, match=r"no file matches '\*\.jpeg'; check the pattern"):
         find_scenes(["*.jpeg"])
     Path("empty").mkdir()
     with pytest.raises(SceneError, match="no raster in the folder empty"):
         find_scenes(["empty"])
 
 
-def test_a_scene_that_is_opened_twice_is_looked_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    paths = [rgb(tmp_path / name) for name in ("a.tif", "b.tif")]
-    opened: list[str] = []
-    real = TilingOptions.open.__globals__["open_scene"]
+def test_tiles_have_the_size_and_overlap_that_are_asked_for(tmp_path: Path) -> None:
+    path = rgb(tmp_path / "a.tif")
 
-    def counted(path: str, *more: object) -> Scene:
-        opened.append(path)
-        return real(path, *more)
+    def grid(tile_size: str | None, overlap: int | None) -> tuple[int, int]:
+        tiling = TilingOptions(None, "auto", tile_size, overlap)
+        cut = tiling.grid(tiling.open(path), 32)
+        return cut.size, cut.overlap
 
-    monkeypatch.setattr("rsmoe_cli.pipeline.inputs.open_scene", counted)
-    cutting = TilingOptions(None, "auto", "400m", 0)
-    for path in (paths[0], paths[0], paths[1], paths[0]):
-        assert cutting.open(path).path == path
-    assert opened == [paths[0], paths[1], paths[0]], "no more than one is held"
-    assert cutting.grid(cutting.open(paths[0]), 32).size == 40
+    assert grid("400m", 0) == (40, 0)
+    assert grid("40", None) == (40, 10), "a quarter of a tile"
+    assert grid(None, None)[1] == 8, "a quarter of a tile of the wanted size"
+    assert grid(None, 0) == (25, 0), "tiles that fit 70 x 50 pixels"
     with pytest.raises(UsageError, match="tile size"):
-        TilingOptions(None, "auto", "huge", 0).open(paths[0])
+        TilingOptions(None, "auto", "huge", 0).open(path)
 
 
-def test_a_stamp_changes_with_the_files_of_a_scene(tmp_path: Path) -> None:
-    path = Path(rgb(tmp_path / "a.tif"))
-    vrt = tmp_path / "a.vrt"
-    vrt.write_text(
-        '<VRTDataset rasterXSize="70" rasterYSize="50"><VRTRasterBand dataType="Byte" band="1"><SimpleSource>'
-        '<SourceFilename relativeToVRT="1">a.tif</SourceFilename><SourceBand>1</SourceBand>'
-        "</SimpleSource></VRTRasterBand></VRTDataset>"
-    )
-    before = file_signature(str(path)), file_signature(str(vrt))
-    (tmp_path / "a.tif.aux.xml").write_text("<PAMDataset></PAMDataset>")
-    assert (file_signature(str(path)), file_signature(str(vrt))) == before, (
-        "statistics that a viewer leaves are no change"
-    )
-    os.utime(path, (4e9, 4e9))
-    assert file_signature(str(path)) != before[0]
-    assert file_signature(str(vrt)) != before[1], "what a VRT is made of counts"
-    assert file_signature(f"/vsisubfile/0_{path.stat().st_size},{path}").startswith(
-        "70 x 50 pixels at (10.0, 0.0, 500000.0"
-    )
-    with pytest.raises(SceneError):
-        file_signature(str(tmp_path / "none.tif"))
+@pytest.mark.parametrize("command", [("caption",), ("ask", "How many ships are there?")])
+def test_every_scene_is_opened_once(
+    rsmoe: Cli, engine: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    for name in ("a.tif", "b.tif"):
+        rgb(tmp_path / name)
+    opened: list[str] = []
+    statistics: list[str] = []
+    real_open, real_scene = inputs.checked_scene, SceneFile.scene
+
+    def counting_open(path: str, *more: object) -> AbstractContextManager[SceneFile]:
+        opened.append(path)
+        return real_open(path, *more)
+
+    def counting_scene(file: SceneFile, *more: object) -> Scene:
+        statistics.append(file.path)
+        return real_scene(file, *more)
+
+    monkeypatch.setattr(inputs, "checked_scene", counting_open)
+    monkeypatch.setattr(session, "checked_scene", counting_open)
+    monkeypatch.setattr(SceneFile, "scene", counting_scene)
+    name, *question = command
+    result = rsmoe(name, "a.tif", "b.tif", *question, "-o", "out.gpkg")
+    assert result.exit_code == 0, result.stderr
+    assert opened == statistics == ["a.tif", "b.tif"]
 
 
-def test_a_further_scene_that_names_what_lies_elsewhere_is_left_out_unopened(
+def test_a_later_scene_that_refers_elsewhere_is_left_out_unopened(
     rsmoe: Cli, engine: FakeEngine, tmp_path: Path
 ) -> None:
     for folder in ("home", "elsewhere"):

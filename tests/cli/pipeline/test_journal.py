@@ -1,4 +1,4 @@
-"""What is kept of a run, however it ends. The kills are real: the process that runs is ended by SIGKILL."""
+"""What is recorded of a run, however it ends. The kills are real: SIGKILL ends the process that runs."""
 
 from __future__ import annotations
 
@@ -18,65 +18,39 @@ from geopandas.testing import assert_geodataframe_equal
 from typer.testing import Result
 
 from rsmoe_cli import atomic
-from rsmoe_cli.captioning import layer
+from rsmoe_cli.captioning.layer import DESCRIPTIONS
 from rsmoe_cli.errors import OutputError
-from rsmoe_cli.formats.base import Row
-from rsmoe_cli.pipeline.journal import Journal, SceneRecord, TileRecord, changes, open_journal
+from rsmoe_cli.pipeline import session
+from rsmoe_cli.pipeline.journal import Journal, open_journal
+from rsmoe_cli.pipeline.records import SceneRecord, TileRecord, changes
+from rsmoe_cli.pipeline.run import Outcome
+from rsmoe_cli.tiles.grid import Grid
+from rsmoe_core.types import Description
 from tests.cli.fakes import FakeEngine
+from tests.cli.interruptions import interrupted_after, kill_at, killed, names
 from tests.cli.rasters import noise, rgb, write_raster
-from tests.cli.test_reading import damaged
+from tests.cli.tiles.test_reader import damaged
 
 Cli = Callable[..., Result]
 COMMAND = ("caption", "a.tif", "-o", "out.gpkg", "--tile-size", "16")
 
 
-def killed(run: Callable[[], object]) -> int:
-    """The signal that ended a copy of this process in which `run` was called; 0 if it came to its end."""
-    child = os.fork()
-    if child == 0:
-        try:
-            run()
-        finally:
-            os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
-def kill_at(place: Any, name: str, call: int = 1, after: bool = True) -> None:
-    """Ends the process after, or before, the given call of a function."""
-    calls, function = [0], getattr(place, name)
-
-    def dying(*arguments: Any, **named: Any) -> Any:
-        calls[0] += 1
-        if not after and calls[0] == call:
-            os.kill(os.getpid(), signal.SIGKILL)
-        result = function(*arguments, **named)
-        if calls[0] == call:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return result
-
-    setattr(place, name, dying)
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
-
-
 @pytest.mark.parametrize(
     ("place", "name", "call", "after", "left"),
     [
-        (Journal, "keep", 1, False, 20),
-        (Journal, "keep", 1, True, 16),
-        (Journal, "keep", 3, True, 8),
-        (Journal, "keep", 4, False, 8),
-        (Journal, "finishing", 1, True, 0),
-        (layer, "clean_stale", 1, True, 0),
+        (Journal, "add_tiles", 1, False, 20),
+        (Journal, "add_tiles", 1, True, 16),
+        (Journal, "add_tiles", 3, True, 8),
+        (Journal, "add_tiles", 4, False, 8),
+        (Journal, "begin_output", 1, True, 0),
+        (session, "clean_stale", 1, True, 0),
         (atomic, "_fsync", 1, True, 0),
         (os, "replace", 1, False, 0),
         (os, "replace", 1, True, 0),
         (Journal, "finish", 1, False, 0),
     ],
 )
-def test_a_killed_run_goes_on_and_ends_like_an_unbroken_one(
+def test_a_killed_run_is_continued_and_ends_like_an_unbroken_one(
     rsmoe: Cli, engine: FakeEngine, tmp_path: Path, place: Any, name: str, call: int, after: bool, left: int
 ) -> None:
     rgb(tmp_path / "a.tif")
@@ -91,8 +65,8 @@ def test_a_killed_run_goes_on_and_ends_like_an_unbroken_one(
     assert killed(run) == -signal.SIGKILL
     again = rsmoe(*COMMAND)
     assert again.exit_code == 0, again.stderr
-    assert len(engine.requests) == left, "what was kept is not done again"
-    assert ("of them before" in again.stderr) == (left < 20)
+    assert len(engine.requests) == left, "what was recorded is not done again"
+    assert ("of them in an earlier run" in again.stderr) == (left < 20)
     assert names(tmp_path) == ["a.tif", "out.gpkg", "unbroken.gpkg"]
     wanted = gpd.read_file("unbroken.gpkg", layer="captions")
     assert len(wanted) == 20
@@ -102,21 +76,8 @@ def test_a_killed_run_goes_on_and_ends_like_an_unbroken_one(
     assert {**first, "created": ""} == {**second, "created": ""}
 
 
-def interrupted_after(engine: FakeEngine, batches: int) -> Callable[[], None]:
-    """Makes an engine raise KeyboardInterrupt after so many batches; gives what makes it well again."""
-    describe = engine.describe
-
-    def interrupting(requests: Any) -> Any:
-        if len(engine.batches) >= batches:
-            raise KeyboardInterrupt
-        return describe(requests)
-
-    engine.describe = interrupting  # type: ignore[method-assign]
-    return lambda: setattr(engine, "describe", describe)
-
-
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
-def test_a_run_that_is_told_to_stop_says_what_is_kept(tmp_path: Path, signal_number: signal.Signals) -> None:
+def test_an_interrupted_run_says_what_is_recorded(tmp_path: Path, signal_number: signal.Signals) -> None:
     rgb(tmp_path / "a.tif")
     code = (
         "import time, rsmoe_core\n"
@@ -148,12 +109,12 @@ def test_a_run_that_is_told_to_stop_says_what_is_kept(tmp_path: Path, signal_num
         _, stderr = process.communicate(timeout=30)
     assert process.returncode == 130
     assert stderr == (
-        "error: interrupted; tiles kept: 4, in out.gpkg.journal, and the same command goes on from there\n"
+        "error: interrupted; tiles done: 4, recorded in out.gpkg.journal; run the same command again to continue\n"
     )
     assert names(tmp_path) == ["a.tif", "out.gpkg.journal"]
 
 
-def test_what_does_not_let_go_is_left_behind(tmp_path: Path) -> None:
+def test_threads_that_hang_do_not_keep_an_interrupted_run_alive(tmp_path: Path) -> None:
     """A reader thread that hangs in the network must not keep an interrupted run alive."""
     code = (
         "import threading, time\n"
@@ -192,7 +153,7 @@ def test_other_settings_or_another_scene_are_refused(rsmoe: Cli, engine: FakeEng
         result = rsmoe(*COMMAND, *more)
         assert result.exit_code == 1
         assert message in result.stderr
-        assert "use what it was begun with, or --overwrite to start anew" in result.stderr
+        assert "use the settings that it was started with, or --overwrite to start again" in result.stderr
         assert len(result.stderr.splitlines()) == 1
     engine.revision = "def456"
     assert "the model was 'fake abc123' and is 'fake def456'" in rsmoe(*COMMAND).stderr
@@ -200,7 +161,7 @@ def test_other_settings_or_another_scene_are_refused(rsmoe: Cli, engine: FakeEng
     os.utime("a.tif", (1e9, 1e9))
     result = rsmoe(*COMMAND)
     assert result.exit_code == 1
-    assert "a.tif has changed since out.gpkg.journal was begun: the state of its files was" in result.stderr
+    assert "a.tif has changed since out.gpkg.journal was started: the state of its files was" in result.stderr
     assert not Path("out.gpkg").exists()
     before = len(engine.requests)
     anew = rsmoe(*COMMAND, "--overwrite")
@@ -209,7 +170,7 @@ def test_other_settings_or_another_scene_are_refused(rsmoe: Cli, engine: FakeEng
     assert names(tmp_path) == ["a.tif", "out.gpkg"]
 
 
-def test_an_overwriting_run_goes_on_too(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
+def test_an_overwriting_run_is_continued_too(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
     rgb(tmp_path / "a.tif")
     assert rsmoe(*COMMAND).exit_code == 0
     for options, kept in ((("--overwrite",), 12), (("--overwrite", "--overlap", "1"), 0)):
@@ -227,7 +188,7 @@ def result_tiles(folder: Path) -> int:
     return len(gpd.read_file(folder / "out.gpkg", layer="captions"))
 
 
-def test_a_changed_scene_is_started_anew_by_overwrite(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
+def test_overwrite_starts_again_with_a_changed_scene(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
     rgb(tmp_path / "a.tif")
     well = interrupted_after(engine, 2)
     assert rsmoe(*COMMAND, "--overwrite").exit_code == 130
@@ -238,7 +199,7 @@ def test_a_changed_scene_is_started_anew_by_overwrite(rsmoe: Cli, engine: FakeEn
     assert len(engine.requests) == 20
 
 
-def test_a_file_that_came_in_between_is_not_replaced(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
+def test_a_file_that_appears_in_between_is_not_replaced(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
     rgb(tmp_path / "a.tif")
     well = interrupted_after(engine, 2)
     assert rsmoe(*COMMAND).exit_code == 130
@@ -252,8 +213,8 @@ def test_a_file_that_came_in_between_is_not_replaced(rsmoe: Cli, engine: FakeEng
 
 def test_two_runs_do_not_share_an_output(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
     rgb(tmp_path / "a.tif")
-    with open_journal(Path("out.gpkg")):
-        # SQLite's locks are between distributed.
+    with open_journal(Path("out.gpkg"), DESCRIPTIONS):
+        # SQLite's locks are between processes.
         command = [sys.executable, "-m", "rsmoe_cli.main", *COMMAND]
         result = subprocess.run(
             command,
@@ -263,29 +224,29 @@ def test_two_runs_do_not_share_an_output(rsmoe: Cli, engine: FakeEngine, tmp_pat
             check=False,
         )
     assert result.returncode == 1
-    assert result.stderr == "error: another run has the output out.gpkg; wait for it, or choose another one\n"
+    assert result.stderr == "error: another run is using the output out.gpkg; wait for it, or choose another one\n"
     assert rsmoe(*COMMAND).exit_code == 0, "the lock is gone"
 
 
-def test_failed_tiles_are_tried_again(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
+def test_failed_tiles_are_retried(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
     values = noise(3, 64, 96)
     values[:, 32, 32] = values[:, 0, 64] = (1, 2, 3)
     write_raster(tmp_path / "a.tif", values, "red green blue", photometric="RGB")
     command = ("caption", "a.tif", "-o", "out.gpkg", "--tile-size", "32")
     nothing = rsmoe(*command, "--retry-failed")
     assert nothing.exit_code == 1
-    assert "nothing to retry: out.gpkg has no journal beside it" in nothing.stderr
+    assert "nothing to retry: out.gpkg has no journal" in nothing.stderr
     assert names(tmp_path) == ["a.tif"]
     engine.poison = (1, 2, 3)
     result = rsmoe(*command)
     assert result.exit_code == 3
-    assert "out.gpkg.journal stays for --retry-failed" in result.stderr
+    assert "out.gpkg.journal is kept for --retry-failed" in result.stderr
     assert names(tmp_path) == ["a.tif", "out.gpkg", "out.gpkg.journal"]
     failed = gpd.read_file("out.gpkg", layer="captions")
     assert failed["status"].tolist() == ["ok", "ok", "failed", "ok", "failed", "ok"]
     plain = rsmoe(*command)
     assert plain.exit_code == 1
-    assert "exists already; --retry-failed tries again what failed in it (2), --overwrite starts anew" in plain.stderr
+    assert "exists already; --retry-failed retries what failed (2), --overwrite starts again" in plain.stderr
     assert rsmoe(*command, "--retry-failed").exit_code == 3, "they fail again"
     engine.poison = None
     engine.requests.clear()
@@ -294,17 +255,17 @@ def test_failed_tiles_are_tried_again(rsmoe: Cli, engine: FakeEngine, tmp_path: 
     assert names(tmp_path) == ["a.tif", "out.gpkg"]
     whole = gpd.read_file("out.gpkg", layer="captions")
     assert whole["status"].tolist() == ["ok"] * 6
-    kept = [0, 1, 3, 5]
-    assert_geodataframe_equal(*(rows.iloc[kept].drop(columns="error") for rows in (whole, failed)))
+    unchanged = [0, 1, 3, 5]
+    assert_geodataframe_equal(*(rows.iloc[unchanged].drop(columns="error") for rows in (whole, failed)))
     engine.requests.clear()
     engine.poison = (1, 2, 3)
     assert rsmoe(*command, "--overwrite").exit_code == 3
     assert rsmoe(*command, "--overwrite").exit_code == 3
     assert rsmoe(*command, "--overwrite", "--retry-failed").exit_code == 2
-    assert len(engine.requests) == 2 * 4, "started anew, twice"
+    assert len(engine.requests) == 2 * 4, "started again, twice"
 
 
-def test_an_interrupted_run_tries_again_what_failed(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
+def test_a_continued_run_retries_nothing_unless_asked(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
     damaged(tmp_path / "a.tif")
     command = ("caption", "a.tif", "-o", "out.gpkg", "--tile-size", "32", "--batch-size", "2")
     well = interrupted_after(engine, 2)
@@ -321,66 +282,73 @@ def test_an_interrupted_run_tries_again_what_failed(rsmoe: Cli, engine: FakeEngi
     assert engine.requests == [], "the damaged tile was read again, in vain"
 
 
-def row(number: int, status: str = "ok") -> TileRecord:
-    return TileRecord(number, 10, Row(f"r{number}", {"tile_id": f"r{number}", "status": status, "x": 0.1}, None))
+GRID = Grid(36, 4, 4)
+"""Nine tiles in a row."""
+DESCRIPTION = Description("a port", confidence=0.1)
+
+
+def tile(number: int, error: str | None = None, blank: bool = False) -> TileRecord[Description]:
+    outcomes = () if blank else (Outcome(error=error) if error else Outcome(DESCRIPTION),)
+    return TileRecord(GRID.tile(0, number), outcomes, 10, 12, 4)
 
 
 def test_a_journal_takes_a_batch_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
-    scene = SceneRecord("a.tif", "1 byte", None, {"tile_size": 16}, 4)
-    with open_journal(tmp_path / "out.gpkg") as journal:
+    scene = SceneRecord("a.tif", "1 byte", None, {"tile_size": 4}, Grid(16, 4, 4))
+    with open_journal(tmp_path / "out.gpkg", DESCRIPTIONS) as journal:
         journal.begin({"model": "fake"})
         assert journal.begin_scene(0, scene) == bytearray(4)
-        journal.keep(0, [row(0), TileRecord(2, 0, None)])
+        journal.add_tiles(0, [tile(0), tile(2, blank=True)])
         with pytest.raises(OutputError, match="cannot write"):
-            journal.keep(0, [row(1), row(2)])
-    with open_journal(tmp_path / "out.gpkg") as journal:
+            journal.add_tiles(0, [tile(1), tile(2)])
+    with open_journal(tmp_path / "out.gpkg", DESCRIPTIONS) as journal:
         journal.begin({"model": "fake"})
         assert journal.begin_scene(0, scene) == bytearray([1, 0, 1, 0])
-        assert not journal.has_all_of(0, "1 byte")
-        journal.keep(0, [row(3), row(1, "failed")])
-        assert journal.has_all_of(0, "1 byte")
-        assert not journal.has_all_of(0, "2 bytes")
-        tally = journal.tally()
-        assert (tally.told, tally.failed, tally.skipped, tally.unplaced) == (2, 1, 1, 3)
-        assert tally.coverage == 20 / 30
-        assert [kept.id for _, kept in journal.rows()] == ["r0", "r1", "r3"]
-        assert next(journal.rows())[1].values["x"] == 0.1
+        assert not journal.is_complete(0, "1 byte")
+        journal.add_tiles(0, [tile(3), tile(1, error="cannot be read")])
+        assert journal.is_complete(0, "1 byte")
+        assert not journal.is_complete(0, "2 bytes")
+        stats = journal.stats()
+        assert (stats.answered, stats.failed, stats.skipped) == (2, 1, 1)
+        assert stats.coverage == 20 / 30
+        assert journal.scene(0) == scene
+        assert [record.tile.id for record in journal.tiles(0)] == ["r0000c0000", "r0000c0001", "r0000c0003"]
+        assert next(journal.tiles(0)).outcomes[0].value == DESCRIPTION
 
 
 def test_every_commit_reaches_the_disk(tmp_path: Path) -> None:
-    """A process that is gone the next moment, without closing anything, has kept what it was told is kept."""
+    """A process that ends the next moment, without closing anything, has recorded what was added."""
 
     def run() -> None:
-        journal = Journal(tmp_path / "out.gpkg")
+        journal = Journal(tmp_path / "out.gpkg", DESCRIPTIONS)
         journal.begin({})
-        journal.begin_scene(0, SceneRecord("a.tif", "", None, {}, 9))
+        journal.begin_scene(0, SceneRecord("a.tif", "", None, {}, GRID))
         for number in range(5):
-            journal.keep(0, [row(number)])
+            journal.add_tiles(0, [tile(number)])
         os.kill(os.getpid(), signal.SIGKILL)
 
     assert killed(run) == -signal.SIGKILL
     shutil.copytree(tmp_path, tmp_path / "copy")
     with sqlite3.connect(tmp_path / "copy" / "out.gpkg.journal") as base:
         assert base.execute("SELECT count(*) FROM tile").fetchone() == (5,)
-    with open_journal(tmp_path / "out.gpkg") as journal:
+    with open_journal(tmp_path / "out.gpkg", DESCRIPTIONS) as journal:
         assert journal.count() == 5
-        assert journal._base.read("PRAGMA synchronous").fetchone() == (2,), "FULL"
+        assert journal._database.read("PRAGMA synchronous").fetchone() == (2,), "FULL"
 
 
-def test_a_file_that_is_no_journal_is_left_alone(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_journal_is_left_alone(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
     rgb(tmp_path / "a.tif")
     Path("out.gpkg.journal").write_text("a diary" * 1000)
     result = rsmoe(*COMMAND)
     assert result.exit_code == 1
-    assert "out.gpkg.journal is not what its name says; remove it" in result.stderr
+    assert "out.gpkg.journal is not a journal of rsmoe; remove it" in result.stderr
     Path("out.gpkg.journal").unlink()
     with sqlite3.connect("out.gpkg.journal") as base:
         base.executescript("CREATE TABLE tile (a); PRAGMA user_version = 99")
     base.close()
-    assert "was written by another rsmoe; finish with that one, or remove it" in rsmoe(*COMMAND).stderr
+    assert "was written by another version of rsmoe; finish with that version, or remove it" in rsmoe(*COMMAND).stderr
 
 
-def test_changes_are_told_by_name_and_briefly() -> None:
+def test_changes_are_listed_by_name_and_briefly() -> None:
     assert changes({"a": 1, "b": [1, 2]}, {"a": 1, "b": (1, 2)}) == ""
     assert changes({"a": 1}, {"b": None}) == "a was '1' and is not given"
     long = changes({"the list of scenes": [f"scene{n}.tif" for n in range(100)]}, {})
