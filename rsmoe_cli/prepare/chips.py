@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
 _GROUP_WINDOWS = 4
-"""Windows whose corners lie in the same square of this many smallest windows a side form a group, as they may overlap."""
+"""Windows that begin in the same square of this many smallest windows a side form a group, since they may overlap."""
 
 Skips = list[str]
 """One line for each feature without an image, with its number."""

@@ -32,7 +32,7 @@ CUSTOM_CRS = (
 )
 
 SITE_CRS = 'ENGCRS["site",EDATUM["site"],CS[Cartesian,2],AXIS["x",east],AXIS["y",north],LENGTHUNIT["m",1]]'
-"""A system that has no place on the globe."""
+"""A system without a known position on the globe."""
 
 
 def write_raster(
@@ -74,12 +74,12 @@ def noise(count: int, height: int, width: int, dtype: str = "uint8", low: int = 
 
 
 def rgb(path: Path, height: int = 50, width: int = 70, **profile: Any) -> str:
-    """A plain three-band picture without holes."""
+    """A plain three-band image in which every pixel is valid."""
     return write_raster(path, noise(3, height, width), "red green blue", photometric="RGB", **profile)
 
 
 def sea(spots: Sequence[tuple[int, int]], height: int = 96, width: int = 128) -> NDArray[Any]:
-    """3xHxW values of a blue picture with a white square of 3x3 pixels around each of the spots (column, row)."""
+    """3xHxW values of a blue image with a white square of 3x3 pixels around each of the spots (column, row)."""
     values = np.zeros((3, height, width), np.uint8)
     values[:] = np.array([20, 60, 120], np.uint8)[:, None, None]
     for x, y in spots:

@@ -23,8 +23,8 @@ from rsmoe_cli.tiles.grid import Grid, fitting_tile_size
 from rsmoe_cli.tiles.image import TileImage
 from rsmoe_cli.tiles.reader import read_tiles
 from tests.cli.fakes import FakeEngine
-from tests.cli.rasters import noise, rgb, write_raster
 from tests.cli.raster.test_safety import vrt
+from tests.cli.rasters import noise, rgb, write_raster
 
 Cli = Callable[..., Result]
 EMPTY_VRT = '<VRTDataset rasterXSize="{side}" rasterYSize="{side}">{head}{bands}</VRTDataset>'
@@ -66,7 +66,7 @@ def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
     side = 60_000
     packer = zlib.compressobj(9)
     row = bytes(side)
-    data = b"".join(packer.compress(row) for _ in range(200)) + packer.flush()  # what follows is never looked at
+    data = b"".join(packer.compress(row) for _ in range(200)) + packer.flush()  # what follows is never read
     tags = [(256, 3, side), (257, 3, side), (258, 3, 8), (259, 3, 8), (262, 3, 1), (277, 3, 1)]
     tags += [(322, 3, side), (323, 3, side), (324, 4, 8), (325, 4, len(data))]
     directory = struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", t, k, 1, v) for t, k, v in tags)
@@ -109,7 +109,7 @@ def test_a_large_sparse_file_is_read_tile_by_tile(tmp_path: Path) -> None:
         Affine(1e-320, 0, 0, 0, -1e-320, 0),
     ],
 )
-def test_a_senseless_place_is_left_out(rsmoe: Cli, engine: FakeEngine, tmp_path: Path, transform: Affine) -> None:
+def test_an_invalid_transform_is_ignored(rsmoe: Cli, engine: FakeEngine, tmp_path: Path, transform: Affine) -> None:
     coefficients = ", ".join(str(value) for value in transform.to_gdal())
     empty_vrt(tmp_path / "a.vrt", head=f"<SRS>EPSG:32631</SRS><GeoTransform>{coefficients}</GeoTransform>")
     for out in ("out.gpkg", "out.geojson"):
@@ -119,7 +119,7 @@ def test_a_senseless_place_is_left_out(rsmoe: Cli, engine: FakeEngine, tmp_path:
 
 
 @pytest.mark.parametrize("points", [[(0, 0), (0, 0), (0, 0)], [(0, 0), (5, 5), (9, 9)], [(0, 0), (0, float("nan"))]])
-def test_senseless_control_points_are_left_out(tmp_path: Path, points: list[tuple[float, float]]) -> None:
+def test_invalid_control_points_are_ignored(tmp_path: Path, points: list[tuple[float, float]]) -> None:
     gcps = [GroundControlPoint(y, x, 3 + x, 36 + y) for x, y in points]
     scene = open_scene(write_raster(tmp_path / "a.tif", noise(1, 20, 20), gcps=(gcps, "EPSG:4326")))
     assert scene.georeference.crs is None
@@ -127,14 +127,14 @@ def test_senseless_control_points_are_left_out(tmp_path: Path, points: list[tupl
 
 
 @pytest.mark.parametrize("srs", ["nonsense", "EPSG:99999999", "PROJCS[", 'LOCAL_CS["a\x07b"]'.replace("\x07", "&#9;")])
-def test_a_senseless_system_is_left_out(tmp_path: Path, srs: str) -> None:
+def test_an_invalid_reference_system_is_ignored(tmp_path: Path, srs: str) -> None:
     head = f"<SRS>{srs}</SRS><GeoTransform>5, 1, 0, 5, 0, -1</GeoTransform>"
     scene = open_scene(empty_vrt(tmp_path / "a.vrt", head=head))
     assert not scene.georeference.transform.is_identity
     assert scene.metres_per_pixel is None
 
 
-def test_bands_of_different_types_are_drawn_together(tmp_path: Path) -> None:
+def test_bands_of_different_types_are_combined(tmp_path: Path) -> None:
     path = tmp_path / "a.vrt"
     kinds = ("Byte", "UInt16", "Float32")
     for kind in kinds:
@@ -145,19 +145,19 @@ def test_bands_of_different_types_are_drawn_together(tmp_path: Path) -> None:
         for n, kind in enumerate(kinds, start=1)
     )
     path.write_text(EMPTY_VRT.format(side=40, bands=bands, head=""))
-    for picture in first_tiles(str(path)):
-        assert np.array_equal(picture.pixels[..., 0], picture.pixels[..., 2])
-        assert picture.pixels.std() > 20
+    for image in first_tiles(str(path)):
+        assert np.array_equal(image.pixels[..., 0], image.pixels[..., 2])
+        assert image.pixels.std() > 20
 
 
 @pytest.mark.parametrize("dtype", ["int64", "uint64", "float64", "int8"])
-def test_wide_and_narrow_numbers_are_drawn(tmp_path: Path, dtype: str) -> None:
+def test_wide_and_narrow_numbers_are_stretched(tmp_path: Path, dtype: str) -> None:
     values = noise(1, 40, 40, high=100).astype(dtype)
     if dtype != "int8":
         values = values * (2**40)
         values[0, 0, :2] = (np.finfo if dtype == "float64" else np.iinfo)(dtype).max
-    for picture in first_tiles(write_raster(tmp_path / "a.tif", values)):
-        assert picture.pixels.std() > 20
+    for image in first_tiles(write_raster(tmp_path / "a.tif", values)):
+        assert image.pixels.std() > 20
 
 
 def test_a_scene_that_is_blank_everywhere_is_an_empty_map(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_a_scene_that_is_blank_everywhere_is_an_empty_map(rsmoe: Cli, engine: Fa
     assert engine.requests == []
 
 
-def test_a_palette_without_colours_is_drawn_grey(tmp_path: Path) -> None:
+def test_a_palette_without_colours_is_grey(tmp_path: Path) -> None:
     band = '<VRTRasterBand dataType="{}" band="1"><ColorInterp>Palette</ColorInterp>{}</VRTRasterBand>'
     far = '<ColorTable><Entry c1="900" c2="-5" c3="0" c4="255"/></ColorTable>'
     for kind, table in (("Byte", ""), ("Float32", far), ("Byte", far)):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from rsmoe_cli.errors import SceneError
-from rsmoe_cli.raster.bands import Band, select_bands, parse_bands
+from rsmoe_cli.raster.bands import Band, parse_bands, select_bands
 from rsmoe_core.errors import UsageError
 
 
@@ -60,7 +60,7 @@ def test_asking_overrules_and_unknown_bands_are_refused_with_the_known_ones() ->
 
 
 @pytest.mark.parametrize(
-    ("kinds", "dtype", "as_stored"),
+    ("kinds", "dtype", "ready"),
     [
         ("red green blue", "uint8", True),
         ("red green blue", "uint16", False),
@@ -68,9 +68,9 @@ def test_asking_overrules_and_unknown_bands_are_refused_with_the_known_ones() ->
         ("gray undefined undefined", "uint8", False),
     ],
 )
-def test_only_eight_bit_pictures_are_is_display_ready(kinds: str, dtype: str, as_stored: bool) -> None:
+def test_only_eight_bit_colours_are_ready_for_display(kinds: str, dtype: str, ready: bool) -> None:
     selection = select_bands(bands(*((kind, "") for kind in kinds.split()), dtype=dtype), None)
-    assert selection.is_display_ready is as_stored
+    assert selection.is_display_ready is ready
 
 
 def test_band_numbers_are_parsed() -> None:

@@ -21,7 +21,7 @@ BOX = (20, 10, 30, 40)
 CORNERS = [(20, 10), (50, 10), (50, 50), (20, 50)]
 
 
-def place(a: float, b: float, c: float, d: float, e: float, f: float) -> Polygon:
+def footprint_of(a: float, b: float, c: float, d: float, e: float, f: float) -> Polygon:
     return Polygon([(a * x + b * y + c, d * x + e * y + f) for x, y in CORNERS])
 
 
@@ -40,7 +40,7 @@ def test_rotated(tmp_path: Path) -> None:
     cos, sin = 10 * np.sqrt(3) / 2, 10 * 0.5
     # 30 degrees counter-clockwise: columns run along (cos, sin), rows along (sin, -cos).
     assert footprint is not None
-    assert footprint.symmetric_difference(place(cos, sin, 500_000, sin, -cos, 4_000_000)).area < 1e-3
+    assert footprint.symmetric_difference(footprint_of(cos, sin, 500_000, sin, -cos, 4_000_000)).area < 1e-3
     assert footprint.area == pytest.approx(30 * 40 * 100)
 
 
@@ -58,7 +58,7 @@ def test_ground_control_points(tmp_path: Path, crs: str | None) -> None:
     assert any("no coordinate reference system" in note for note in scene.notes) == (crs is None)
     footprint = Footprints(scene.georeference, scene.georeference.crs).of(BOX)
     assert footprint is not None
-    expected = place(0.001, 0.0002, 3, 0.0001, -0.002, 36)
+    expected = footprint_of(0.001, 0.0002, 3, 0.0001, -0.002, 36)
     assert footprint.symmetric_difference(expected).area / expected.area < 1e-6
 
 
@@ -72,7 +72,7 @@ def test_custom_projection_to_longitude_and_latitude(tmp_path: Path) -> None:
     assert footprint.contains(footprint.centroid)
 
 
-def test_no_georeference_is_pixels_and_said(tmp_path: Path) -> None:
+def test_no_georeference_is_pixels_and_noted(tmp_path: Path) -> None:
     scene = open_scene(rgb(tmp_path / "a.tif", crs=None, transform=Affine.identity()))
     assert scene.georeference.kind == "pixels"
     assert any("in pixels" in note for note in scene.notes)

@@ -7,7 +7,6 @@ import pytest
 import rasterio
 from rasterio.windows import Window
 
-from rsmoe_cli.raster.dataset import open_dataset
 from rsmoe_cli.raster.masks import is_alpha
 from rsmoe_cli.raster.scene import open_scene
 from tests.cli.rasters import noise, write_raster
@@ -17,7 +16,7 @@ WHOLE = Window(0, 0, 40, 30)
 
 def valid_of(path: str) -> np.ndarray:
     scene = open_scene(path)
-    with open_dataset(path) as dataset:
+    with scene.open() as dataset:
         return scene.mask.read(dataset, WHOLE)
 
 
@@ -57,7 +56,7 @@ def test_alpha_hides_what_is_clear(tmp_path: Path, clear: int) -> None:
     assert np.array_equal(valid, values[3] > 0)
 
 
-def test_near_infrared_called_alpha_hides_nothing_and_is_said(tmp_path: Path) -> None:
+def test_near_infrared_called_alpha_hides_nothing_and_is_noted(tmp_path: Path) -> None:
     values = noise(4, 30, 40, low=0)
     path = write_raster(tmp_path / "a.tif", values, "red green blue alpha", photometric="RGB")
     scene = open_scene(path)
@@ -93,6 +92,6 @@ def test_real_scenes(shared: Path) -> None:
     }
     for name, share in holes.items():
         scene = open_scene(str(shared / "scenes" / name))
-        with open_dataset(scene.path) as dataset:
+        with scene.open() as dataset:
             valid = scene.mask.read(dataset, Window(0, 0, scene.width, scene.height))
         assert 1 - valid.mean() == pytest.approx(share, abs=1e-6), name

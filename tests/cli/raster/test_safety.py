@@ -36,13 +36,13 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
 
 
 @pytest.fixture
-def asked() -> Iterator[tuple[str, list[str]]]:
-    """An address, and what has been asked of it so far."""
-    heard: list[str] = []
+def server() -> Iterator[tuple[str, list[str]]]:
+    """An address, and the requests to it so far."""
+    requests: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            heard.append(self.path)
+            requests.append(self.path)
             self.send_error(404)
 
         do_HEAD = do_GET
@@ -53,12 +53,12 @@ def asked() -> Iterator[tuple[str, list[str]]]:
     server = HTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    yield f"http://127.0.0.1:{server.server_port}", heard
+    yield f"http://127.0.0.1:{server.server_port}", requests
     server.shutdown()
     server.server_close()
 
 
-def test_a_vrt_may_name_what_lies_in_its_folder(folders: tuple[Path, Path]) -> None:
+def test_a_vrt_may_refer_to_its_own_folder(folders: tuple[Path, Path]) -> None:
     home, _ = folders
     assert open_scene(vrt(home / "a.vrt", "parts/a.tif")).width == 70
     vrt(home / "outer.vrt", "a.vrt")
@@ -67,7 +67,7 @@ def test_a_vrt_may_name_what_lies_in_its_folder(folders: tuple[Path, Path]) -> N
 
 
 @pytest.mark.parametrize("way", ["relative", "absolute", "link", "nested", "attribute", "raw", "geolocation", "mask"])
-def test_what_lies_elsewhere_needs_the_users_word(folders: tuple[Path, Path], way: str) -> None:
+def test_references_outside_of_the_folder_need_permission(folders: tuple[Path, Path], way: str) -> None:
     home, secret = folders
     path = home / "a.vrt"
     if way == "relative":
@@ -94,19 +94,19 @@ def test_what_lies_elsewhere_needs_the_users_word(folders: tuple[Path, Path], wa
         assert open_scene(str(path), allow_external=True).width == 70
 
 
-def test_sources_through_gdals_own_ways_are_refused(folders: tuple[Path, Path], asked: tuple[str, list[str]]) -> None:
+def test_sources_behind_gdals_prefixes_are_refused(folders: tuple[Path, Path], server: tuple[str, list[str]]) -> None:
     home, secret = folders
-    address, heard = asked
+    address, requests = server
     with zipfile.ZipFile(home / "a.zip", "w") as archive:
         archive.write(secret, "a.tif")
     for name in (f"/vsizip/{home}/a.zip/a.tif", f"/vsicurl/{address}/a.tif", f"vrt://{secret}", f"WMS:{address}"):
         with pytest.raises(SceneError, match="--allow-external"):
             open_scene(vrt(home / "a.vrt", name))
-    assert heard == []
+    assert requests == []
 
 
-def test_a_service_is_not_called(tmp_path: Path, asked: tuple[str, list[str]]) -> None:
-    address, heard = asked
+def test_a_service_is_not_called(tmp_path: Path, server: tuple[str, list[str]]) -> None:
+    address, requests = server
     service = tmp_path / "map.xml"
     service.write_text(
         f'<GDAL_WMS><Service name="TMS"><ServerUrl>{address}/${{z}}.png</ServerUrl></Service><DataWindow>'
@@ -118,11 +118,11 @@ def test_a_service_is_not_called(tmp_path: Path, asked: tuple[str, list[str]]) -
     for name in (f"WMS:{address}", f"<GDAL_WMS><ServerUrl>{address}:</ServerUrl></GDAL_WMS>", f"vrt://{address}"):
         with pytest.raises(SceneError, match="--allow-external"):
             open_scene(name)
-    assert heard == []
+    assert requests == []
 
 
-def test_an_overview_that_lies_elsewhere_is_not_opened(tmp_path: Path, asked: tuple[str, list[str]]) -> None:
-    address, heard = asked
+def test_an_overview_that_lies_elsewhere_is_not_opened(tmp_path: Path, server: tuple[str, list[str]]) -> None:
+    address, requests = server
     path = rgb(tmp_path / "a.tif")
     (tmp_path / "a.tif.aux.xml").write_text(
         f'<PAMDataset><Metadata domain="OVERVIEWS"><MDI key="OVERVIEW_FILE">/vsicurl/{address}/a.ovr</MDI></Metadata>'
@@ -130,7 +130,7 @@ def test_an_overview_that_lies_elsewhere_is_not_opened(tmp_path: Path, asked: tu
     )
     with pytest.raises(SceneError, match=f"refers to /vsicurl/{address}/a.ovr"):
         open_scene(path)
-    assert heard == []
+    assert requests == []
 
 
 def test_python_in_a_vrt_is_never_run(folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,7 +148,7 @@ def test_python_in_a_vrt_is_never_run(folders: tuple[Path, Path], monkeypatch: p
 
 
 @pytest.mark.parametrize("content", ["<VRTDataset", "<VRTDataset>&x;</VRTDataset>", "<a/><b/>", "<\xff>"])
-def test_what_cannot_be_looked_through_is_refused(tmp_path: Path, content: str) -> None:
+def test_what_cannot_be_parsed_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "a.vrt").write_bytes(content.encode("latin-1"))
     with pytest.raises(SceneError) as refused:
         open_scene(str(tmp_path / "a.vrt"))
@@ -166,7 +166,7 @@ def test_vrts_in_vrts_end_somewhere(tmp_path: Path) -> None:
         open_scene(str(tmp_path / "19.vrt"))
 
 
-def test_archives_and_parts_of_files_are_read_as_before(tmp_path: Path) -> None:
+def test_archives_and_parts_of_files_are_read(tmp_path: Path) -> None:
     path = Path(rgb(tmp_path / "a.tif"))
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.write(path, "a.tif")

@@ -22,15 +22,15 @@ def test_percentiles_are_of_valid_pixels_only() -> None:
 @given(dtype=st.sampled_from(["uint8", "uint16", "int16", "int32", "float32", "float64"]), seed=st.integers(0, 99))
 def test_low_becomes_black_high_becomes_full_and_order_is_kept(dtype: str, seed: int) -> None:
     values = np.sort(np.random.default_rng(seed).integers(0, 255, 50)).astype(dtype).reshape(1, 1, 50)
-    drawn = Stretch((20.0,), (200.0,)).apply(values)[0, 0].astype(int)
+    stretched = Stretch((20.0,), (200.0,)).apply(values)[0, 0].astype(int)
     flat = values[0, 0].astype(float)
-    assert (drawn[flat <= 20] == 0).all()
-    assert (drawn[flat >= 200] == 255).all()
-    assert (np.diff(drawn) >= 0).all()
-    assert np.abs(drawn - np.clip((flat - 20) / 180 * 255, 0, 255)).max() <= 0.5001
+    assert (stretched[flat <= 20] == 0).all()
+    assert (stretched[flat >= 200] == 255).all()
+    assert (np.diff(stretched) >= 0).all()
+    assert np.abs(stretched - np.clip((flat - 20) / 180 * 255, 0, 255)).max() <= 0.5001
 
 
-def test_nan_is_drawn_black_and_flat_bands_do_not_fail() -> None:
+def test_nan_becomes_black_and_flat_bands_do_not_fail() -> None:
     values = np.array([[[np.nan, 1.0, np.inf]]])
     assert Stretch((0.0,), (2.0,)).apply(values).tolist() == [[[0, 128, 255]]]
     flat = fit_stretch(np.full((1, 4), 7), np.ones(4, bool), (2, 98))

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rasterio.windows import Window
 
-from rsmoe_cli.raster.scene import Scene, open_scene, read_pixels
+from rsmoe_cli.raster import dataset
+from rsmoe_cli.raster.scene import Scene, checked_scene, open_scene, read_pixels
 from rsmoe_cli.tiles import chunks, downsample, reader
 from rsmoe_cli.tiles.grid import Grid
 from rsmoe_cli.tiles.image import TileFailure, TileImage
@@ -47,7 +48,7 @@ def test_every_valid_pixel_is_read_exactly_once(
         under = values[:, tile.y : tile.y + tile.height, tile.x : tile.x + tile.width]
         assert image.valid_pixels == (under.max(axis=0) > 0).sum()
         assert image.valid_fraction == image.valid_pixels / (tile.width * tile.height)
-        assert image.valid.any() == (image.valid_pixels > 0), "no valid pixel may vanish in a reduced picture"
+        assert image.valid.any() == (image.valid_pixels > 0), "no valid pixel may vanish in a downsampled image"
         assert image.pixels.shape == (*image.valid.shape, 3)
         assert not image.pixels[~image.valid].any()
         if max_side >= size:
@@ -78,10 +79,10 @@ def test_large_tiles_are_read_smaller_and_average(tmp_path: Path) -> None:
 
 
 def damaged(path: Path) -> str:
-    """A picture whose block in the second row and second column of blocks cannot be decoded."""
+    """An image whose block in the second row and second column of blocks cannot be decoded."""
     name = rgb(path, 64, 96, tiled=True, blockxsize=32, blockysize=32, compress="deflate")
-    with rasterio.open(name) as dataset:
-        offset = int(dataset.get_tag_item("BLOCK_OFFSET_1_1", "TIFF", bidx=1))
+    with rasterio.open(name) as raster:
+        offset = int(raster.get_tag_item("BLOCK_OFFSET_1_1", "TIFF", bidx=1))
     data = bytearray(path.read_bytes())
     data[offset : offset + 200] = b"\xff" * 200
     path.write_bytes(data)
@@ -107,6 +108,34 @@ def test_a_file_that_vanishes_gives_failures(tmp_path: Path) -> None:
     assert all(isinstance(result, TileFailure) and "there is no file" in result.error for result in results)
 
 
+@pytest.mark.parametrize("allow_external", [False, True])
+@pytest.mark.parametrize("readers", [1, 2])
+def test_a_scene_is_opened_once_and_once_more_by_each_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, readers: int, allow_external: bool
+) -> None:
+    opened: list[str] = []
+
+    def counted(original: Callable[..., object]) -> Callable[..., object]:
+        def open_raster(name: str, **options: object) -> object:
+            opened.append(name)
+            return original(name, **options)
+
+        return open_raster
+
+    path = rgb(tmp_path / "a.tif", 320, 320, tiled=True, blockxsize=32, blockysize=32)
+    monkeypatch.setattr(chunks, "_CHUNK_BYTES", 1)
+    monkeypatch.setattr(dataset, "_open_by_drivers", counted(dataset._open_by_drivers))
+    monkeypatch.setattr(rasterio, "open", counted(rasterio.open))
+    with checked_scene(path, allow_external) as file:
+        assert file.signature
+        scene = file.scene()
+    assert opened == [path]
+    images = list(read_tiles(scene, Grid(320, 320, 32), 1000, readers=readers))
+    assert all(isinstance(image, TileImage) for image in images)
+    assert 2 <= len(opened) <= 1 + readers
+    assert set(opened) == {path}
+
+
 @pytest.mark.parametrize(("max_side", "tiles_of_a_job"), [(1000, 4), (8, 2)])
 def test_tiles_in_flight_are_bounded_and_ordered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, max_side: int, tiles_of_a_job: int
@@ -127,12 +156,12 @@ def test_tiles_in_flight_are_bounded_and_ordered(
 
     monkeypatch.setattr(reader, "read_chunk", counted(reader.read_chunk))
     monkeypatch.setattr(reader, "read_downsampled", counted(reader.read_downsampled))
-    most, places = 0, []
+    most, positions = 0, []
     for taken, result in enumerate(read_tiles(scene, Grid(320, 320, 16), max_side, readers=3)):
         most = max(most, finished - taken)
-        places.append((result.tile.row, result.tile.col))
-    assert len(places) == 400
-    assert places == sorted(places)
+        positions.append((result.tile.row, result.tile.col))
+    assert len(positions) == 400
+    assert positions == sorted(positions)
     # A row of blocks has two rows of tiles, one of which is held.
     assert most <= tiles_of_a_job * (3 + 1) + 20
 
@@ -174,10 +203,10 @@ def test_whatever_goes_wrong_in_a_reader_is_the_failure_of_its_tiles(
 ) -> None:
     scene = open_scene(rgb(tmp_path / "a.tif", 64, 96, tiled=True, blockxsize=32, blockysize=32))
 
-    def read(dataset: object, scene: object, window: Window, *rest: object) -> object:
+    def read(file: object, scene: object, window: Window, *rest: object) -> object:
         if window.col_off <= 40 < window.col_off + window.width and window.row_off < 32:
             raise error
-        return read_pixels(dataset, scene, window, *rest)  # type: ignore[arg-type]
+        return read_pixels(file, scene, window, *rest)  # type: ignore[arg-type]
 
     for module in (chunks, downsample):
         monkeypatch.setattr(module, "read_pixels", read)
@@ -190,7 +219,7 @@ def test_whatever_goes_wrong_in_a_reader_is_the_failure_of_its_tiles(
 
 @pytest.mark.parametrize("profile", [{"blockysize": 1}, {"blockysize": 64}, {"tiled": True}, {"interleave": "band"}])
 @pytest.mark.parametrize(("size", "max_side"), [(50, 100), (70, 30)])
-def test_the_readers_do_not_change_the_pictures(
+def test_the_number_of_readers_does_not_change_the_images(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, profile: dict[str, object], size: int, max_side: int
 ) -> None:
     monkeypatch.setattr(chunks, "_CHUNK_BYTES", 1)
