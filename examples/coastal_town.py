@@ -2,8 +2,8 @@
 
     python examples/coastal_town.py OUT_FOLDER [--seed 7] [--size 2016]
 
-The ground is always 3,024 m a side (9.1 km², less a nodata corner); `--size` says in how many pixels a side it
-is drawn, so that 2016 makes pixels of 1.5 m. A seed decides everything: the same seed gives the same files.
+The scene always covers 3,024 x 3,024 m (9.1 km², less a nodata corner). `--size` sets its pixels per side: 2016 makes
+pixels of 1.5 m. The same seed always gives the same files.
 """
 
 import argparse
@@ -12,13 +12,12 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from coastal.build import build
-from coastal.picture import paint
+from coastal.render import build, paint
 from coastal.world import World
-from coastal.write import write_layers, write_numbers, write_picture
+from coastal.write import write_image, write_layers, write_numbers
 
 SMALLEST, LARGEST = 256, 8064
-"""Pixels a side: with fewer nothing can be recognised, more would not fit the memory of a small machine."""
+"""Limits of the pixels per side: fewer show nothing, more do not fit in the memory of a small machine."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,10 @@ def render(folder: Path | str, seed: int = 7, size: int = 2016) -> Paths:
     """Draw the scene of a seed at `size` pixels a side into an existing or new folder.
 
     Files of the same names are replaced, each only once its successor is complete.
-    Raises ValueError for a seed or size out of range, OSError where the folder cannot be written.
+
+    Raises:
+        ValueError: the seed or the size is out of range.
+        OSError: the folder cannot be written.
     """
     if seed < 0 or not SMALLEST <= size <= LARGEST:
         raise ValueError(f"the seed must not be negative and the size must be from {SMALLEST} to {LARGEST} pixels")
@@ -55,7 +57,7 @@ def render(folder: Path | str, seed: int = 7, size: int = 2016) -> Paths:
 
 def save(paths: Paths, world: World, seed: int, size: int) -> None:
     """Write the three files of a world."""
-    write_picture(paths.scene, paint(world, size, seed), seed)
+    write_image(paths.scene, paint(world, size, seed), seed)
     write_layers(paths.truth, world)
     write_numbers(paths.numbers, world, seed, size)
 
@@ -69,11 +71,9 @@ def paths_in(folder: Path) -> Paths:
 def main() -> int:
     """Run as a script; returns the exit code."""
     parser = argparse.ArgumentParser(description="Draw a coastal town as a GeoTIFF with exact ground truth.")
-    parser.add_argument("folder", type=Path, help="folder to write to; made where it doesn't exist")
-    parser.add_argument("--seed", type=int, default=7, help="decides everything in the scene (default: %(default)s)")
-    parser.add_argument(
-        "--size", type=int, default=2016, help="pixels a side, for 3,024 m of ground (default: %(default)s)"
-    )
+    parser.add_argument("folder", type=Path, help="folder to write to; created if it does not exist")
+    parser.add_argument("--seed", type=int, default=7, help="seed of the scene (default: %(default)s)")
+    parser.add_argument("--size", type=int, default=2016, help="pixels per side, for 3,024 m (default: %(default)s)")
     options = parser.parse_args()
     try:
         paths = render(options.folder, options.seed, options.size)

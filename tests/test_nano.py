@@ -1,4 +1,4 @@
-"""The model that ships really captions: known ground, known words, the user's command."""
+"""The built-in model names what a drawn town shows, by the command that a user runs."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from rsmoe_cli.main import app
 from rsmoe_core.checkpoint.catalogue import BUILT_IN
 from rsmoe_core.checkpoint.validation import load_config
 
-# How much of a tile must lie in a zone; a quarter of the residential zone's ground are its roads.
-LEAST = {"sea": 0.9, "forest": 0.9, "farmland": 0.9, "residential": 0.7}
-# Words that are true of such a tile, and words that never are.
+# Share of a tile that must lie in a zone; a quarter of the residential zone is roads.
+MIN_SHARE = {"sea": 0.9, "forest": 0.9, "farmland": 0.9, "residential": 0.7}
+# Words that are right for such a tile, and words that are wrong.
 RIGHT = {
     "sea": r"\b(sea|ocean|water|ships?|boats?|waves?)\b",
     "forest": r"\b(trees?|forest|woods?|plants?)\b",
@@ -35,7 +35,7 @@ WRONG = {
 
 @pytest.fixture(scope="module")
 def tiles(coastal_town: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> geopandas.GeoDataFrame:
-    """The example town, captioned by the user's command; `share_ZONE` is how much of a tile lies in a zone."""
+    """The example town, captioned by `rsmoe caption`; `share_ZONE` is the share of a tile that lies in a zone."""
     folder = tmp_path_factory.mktemp("town")
     paths = coastal_town.render(folder, seed=7, size=2016)
     out = folder / "captions.gpkg"
@@ -49,13 +49,13 @@ def tiles(coastal_town: ModuleType, tmp_path_factory: pytest.TempPathFactory) ->
     assert len(rows) == summary["captioned"]
     zones = geopandas.read_file(paths.truth, layer="zones")
     for zone in RIGHT:
-        [ground] = zones[zones.kind == zone].geometry
-        rows[f"share_{zone}"] = rows.geometry.intersection(ground).area / rows.geometry.area
+        [area] = zones[zones.zone == zone].geometry
+        rows[f"share_{zone}"] = rows.geometry.intersection(area).area / rows.geometry.area
     rows.attrs["out"] = out
     return rows
 
 
-def test_every_tile_has_its_words(tiles: geopandas.GeoDataFrame) -> None:
+def test_every_tile_has_texts(tiles: geopandas.GeoDataFrame) -> None:
     assert (tiles.status == "ok").all()
     for column in ("caption", "theme", "objects"):
         assert tiles[column].str.len().min() > 2, column
@@ -64,9 +64,10 @@ def test_every_tile_has_its_words(tiles: geopandas.GeoDataFrame) -> None:
 
 
 @pytest.mark.parametrize("zone", RIGHT)
-def test_known_ground_is_called_by_its_name(tiles: geopandas.GeoDataFrame, zone: str) -> None:
-    """The town is drawn, not photographed, so some tiles may be misread; most may not."""
-    captions = tiles[(tiles[f"share_{zone}"] > LEAST[zone]) & (tiles.valid_fraction > 0.9)].caption.str.lower().tolist()
+def test_zones_are_called_by_their_names(tiles: geopandas.GeoDataFrame, zone: str) -> None:
+    """The town is drawn, not photographed, so a few tiles may be called something else."""
+    of_zone = tiles[(tiles[f"share_{zone}"] > MIN_SHARE[zone]) & (tiles.valid_fraction > 0.9)]
+    captions = of_zone.caption.str.lower().tolist()
     assert len(captions) >= 3
     right = [bool(re.search(RIGHT[zone], caption)) for caption in captions]
     wrong = [bool(re.search(WRONG[zone], caption)) for caption in captions]
@@ -74,11 +75,11 @@ def test_known_ground_is_called_by_its_name(tiles: geopandas.GeoDataFrame, zone:
     assert sum(wrong) <= 0.2 * len(captions), captions
 
 
-def test_airplanes_are_seen_where_they_stand(tiles: geopandas.GeoDataFrame) -> None:
+def test_the_airport_is_recognised(tiles: geopandas.GeoDataFrame) -> None:
     assert tiles.caption.str.contains("airport|plane", case=False).any()
 
 
-def test_the_file_says_which_model_wrote_it(tiles: geopandas.GeoDataFrame) -> None:
+def test_the_layer_names_its_model(tiles: geopandas.GeoDataFrame) -> None:
     with sqlite3.connect(tiles.attrs["out"]) as database:
         metadata = dict(database.execute("select key, value from rsmoe_metadata"))
     assert metadata["model"] == "nano"
@@ -95,9 +96,9 @@ def test_nano_is_small_and_complete() -> None:
 
 @pytest.mark.usefixtures("no_java")
 def test_nano_names_the_scenes_of_rsicd(shared: Path) -> None:
-    """A hundred pictures of the test split; the whole split is scored by `rsmoe evaluate`."""
+    """A hundred images of the test split; `rsmoe evaluate captions` scores the whole split."""
     arguments = ["--data", str(shared / "data" / "rsicd"), "--split", "test", "--limit", "100", "--json"]
-    done = CliRunner().invoke(app, ["evaluate", *arguments])
+    done = CliRunner().invoke(app, ["evaluate", "captions", *arguments])
     assert done.exit_code == 0, done.output
     result = json.loads(done.stdout)
     assert result["scores"]["CIDEr"] > 4 * result["baseline"]["CIDEr"]

@@ -1,1 +1,1 @@
-"""The parts of the coastal-town scene: `plan` and the place modules decide, the paint modules draw, `write` saves."""
+"""The parts of the coastal-town scene; `render` puts them together, `write` saves them."""

@@ -7,25 +7,27 @@ from shapely import Polygon
 
 from coastal.outlines import airplane, rectangle
 from coastal.plan import AIRFIELD
-from coastal.world import Colour, Thing
+from coastal.world import Colour, SceneObject
 
 LIVERIES: tuple[Colour, ...] = ((176, 40, 44), (36, 66, 130), (30, 120, 110), (216, 150, 40), (70, 76, 90))
 
 
-def plane(u: float, v: float, heading: float, length: float, rng: np.random.Generator) -> Thing:
+def plane(u: float, v: float, heading: float, length: float, rng: np.random.Generator) -> SceneObject:
     """An airliner at a place of the airfield's frame; its colour is that of the tail."""
     pose = AIRFIELD.inner(u, v, heading + rng.uniform(-2, 2))
     colour = LIVERIES[rng.integers(len(LIVERIES))]
-    return Thing("airplane", airplane(pose, length), pose, length, 0.94 * length, colour, 5)
+    return SceneObject("airplane", airplane(pose, length), pose, length, 0.94 * length, colour, 5)
 
 
-def block(u: float, v: float, length: float, width: float, colour: Colour, height: float, style: str) -> Thing:
+def block(u: float, v: float, length: float, width: float, colour: Colour, height: float, style: str) -> SceneObject:
     """A building of the airfield."""
     pose = AIRFIELD.inner(u, v)
-    return Thing("building", Polygon(pose.ground(rectangle(length, width))), pose, length, width, colour, height, style)
+    return SceneObject(
+        "building", Polygon(pose.ground(rectangle(length, width))), pose, length, width, colour, height, style
+    )
 
 
-def buildings() -> Iterator[Thing]:
+def buildings() -> Iterator[SceneObject]:
     """Terminal, its two piers, hangars and the tower."""
     yield block(0, 222, 420, 44, (206, 206, 204), 14, "flat")
     for u in (-140, 140):
@@ -35,7 +37,7 @@ def buildings() -> Iterator[Thing]:
     yield block(270, 226, 14, 14, (220, 220, 216), 30, "flat")
 
 
-def airplanes(rng: np.random.Generator) -> Iterator[Thing]:
+def airplanes(rng: np.random.Generator) -> Iterator[SceneObject]:
     """Airplanes: some gates and stands are free."""
     for u, side in ((-140, -1), (-140, 1), (140, -1), (140, 1)):
         for v in (112, 166):
@@ -55,7 +57,7 @@ def airplanes(rng: np.random.Generator) -> Iterator[Thing]:
     yield plane(rng.uniform(-560, -400), -63, 180, rng.uniform(46, 60), rng)
 
 
-def airfield_things(rng: np.random.Generator) -> Iterator[Thing]:
+def airfield_objects(rng: np.random.Generator) -> Iterator[SceneObject]:
     """Everything countable on the airfield."""
     yield from buildings()
     yield from airplanes(rng)

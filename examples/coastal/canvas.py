@@ -10,10 +10,10 @@ from shapely.geometry.base import BaseGeometry
 from coastal.world import SIDE, Colour, Points
 
 Plane = NDArray[np.floating]
-"""One value per pixel (H, W), or a picture (3, H, W) of red, green and blue, 0 to 255."""
+"""One value per pixel (H, W), or an image (3, H, W) of red, green and blue, 0 to 255."""
 
 OVERSAMPLE = 2
-"""Shapes are drawn this many times finer than the picture, then averaged."""
+"""Shapes are drawn this many times finer than the image, then averaged."""
 
 
 def noise(rng: np.random.Generator, size: int, *wavelengths: float, stretch: float = 1.0) -> Plane:
@@ -30,14 +30,14 @@ def noise(rng: np.random.Generator, size: int, *wavelengths: float, stretch: flo
     return (total - total.mean()) / total.std()
 
 
-def mix(picture: Plane, paint: Plane | Colour, share: Plane) -> None:
-    """Lay paint, a picture or one colour, over a picture, in place, where and as far as `share` (H, W) says."""
+def mix(image: Plane, paint: Plane | Colour, share: Plane) -> None:
+    """Lay paint, an image or one colour, over an image, in place, where and as far as `share` (H, W) says."""
     for band in range(3):
-        picture[band] += (paint[band] - picture[band]) * share
+        image[band] += (paint[band] - image[band]) * share
 
 
 def textured(colour: Colour, *variations: tuple[Plane, Colour | float]) -> Plane:
-    """A picture of one colour, to which each noise adds so many grey levels (or red, green and blue) per deviation."""
+    """An image of one colour, to which each noise adds so many grey levels (or red, green and blue) per deviation."""
     paint = np.empty((3, *variations[0][0].shape), np.float32)
     for band in range(3):
         paint[band] = colour[band]
@@ -46,20 +46,20 @@ def textured(colour: Colour, *variations: tuple[Plane, Colour | float]) -> Plane
     return paint
 
 
-def blurred(picture: Plane, sigma: float) -> Plane:
-    """A plane or picture, smoothed by a bell of so many pixels."""
+def blurred(image: Plane, sigma: float) -> Plane:
+    """A plane or image, smoothed by a bell of so many pixels."""
     reach = int(np.ceil(2.5 * sigma))
     bell = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
     bell /= bell.sum()
     for axis in (-2, -1):
-        around = [(0, 0)] * picture.ndim
+        around = [(0, 0)] * image.ndim
         around[axis] = (reach, reach)
-        padded, count = np.moveaxis(np.pad(picture, around, mode="edge"), axis, 0), picture.shape[axis]
-        picture = np.zeros_like(picture)
-        into = np.moveaxis(picture, axis, 0)
+        padded, count = np.moveaxis(np.pad(image, around, mode="edge"), axis, 0), image.shape[axis]
+        image = np.zeros_like(image)
+        into = np.moveaxis(image, axis, 0)
         for start, weight in enumerate(bell.astype(np.float32)):
             into += weight * padded[start : start + count]
-    return picture
+    return image
 
 
 def stencil(shape: BaseGeometry, size: int) -> Plane:
@@ -110,12 +110,12 @@ class Layer:
         """How much of each pixel (H, W) has been drawn upon, 0 to 1."""
         return np.asarray(self._alpha.reduce(OVERSAMPLE), dtype=np.float32) / 255
 
-    def lay_on(self, picture: Plane, strength: float = 1.0) -> None:
-        """Lay the sheet over a picture, in place."""
+    def lay_on(self, image: Plane, strength: float = 1.0) -> None:
+        """Lay the sheet over an image, in place."""
         # Undrawn paper is black, so the averaged colour is already multiplied by the share that was drawn.
         share = self.share()
         for band, colour in enumerate(self._colour.reduce(OVERSAMPLE).split()):
-            picture[band] += (np.asarray(colour, dtype=np.float32) - picture[band] * share) * np.float32(strength)
+            image[band] += (np.asarray(colour, dtype=np.float32) - image[band] * share) * np.float32(strength)
 
     def _rub_out(self, points: Points) -> None:
         ring = (np.asarray(points) * self.scale - 0.5).ravel().tolist()

@@ -5,7 +5,7 @@ import shapely
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
-from coastal.world import SIDE, Colour, Field, Pose, Thing
+from coastal.world import SIDE, Colour, Field, Pose, SceneObject
 
 CROPS: tuple[Colour, ...] = (
     (96, 128, 66),
@@ -57,8 +57,10 @@ def crowns(
     return np.column_stack([points, rng.uniform(*radii, len(points))])
 
 
-def trees_of(zones: dict[str, BaseGeometry], things: list[Thing], rng: np.random.Generator) -> NDArray[np.float64]:
-    """All crowns (n, 3), none of them over a thing."""
+def trees_of(
+    zones: dict[str, BaseGeometry], objects: list[SceneObject], rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """All crowns (n, 3), none of them over an object."""
     gardens = zones["residential"].buffer(-2)
     rural = zones["sparse_residential"].buffer(-6)
     spots = np.vstack([rng.choice(scatter(zones["meadow"], 30, rng), 110), rng.choice(scatter(rural, 30, rng), 50)])
@@ -73,6 +75,6 @@ def trees_of(zones: dict[str, BaseGeometry], things: list[Thing], rng: np.random
         crowns(groves & (zones["meadow"] | rural).buffer(-4), 6.5, (2.4, 5), 0.8, rng),
     ]
     trees = np.vstack(groups)
-    built = shapely.STRtree([thing.shape for thing in things])
+    built = shapely.STRtree([obj.shape for obj in objects])
     near, _ = built.query(shapely.points(trees[:, :2]), predicate="dwithin", distance=0.8 * trees[:, 2] + 1.5)
     return np.delete(trees, near, axis=0)

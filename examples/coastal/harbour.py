@@ -9,20 +9,20 @@ from shapely.geometry.base import BaseGeometry
 
 from coastal.outlines import hull, rectangle
 from coastal.plan import JETTIES, PIERS, QUAY
-from coastal.world import SIDE, Colour, Pose, Thing
+from coastal.world import SIDE, Colour, Pose, SceneObject
 
 HULLS: tuple[Colour, ...] = ((120, 46, 40), (44, 58, 84), (58, 60, 62), (70, 92, 84), (134, 66, 44))
 
 
-def ship(pose: Pose, length: float, style: str, colour: Colour) -> Thing:
+def ship(pose: Pose, length: float, style: str, colour: Colour) -> SceneObject:
     """A ship; `style` is cargo, tanker, ferry or trawler."""
     beam = length * {"cargo": 0.165, "tanker": 0.18, "ferry": 0.2, "trawler": 0.26}[style]
-    return Thing(
+    return SceneObject(
         "ship", Polygon(pose.ground(hull(length, beam))), pose, length, beam, colour, 9 if length > 50 else 4, style
     )
 
 
-def moored(rng: np.random.Generator) -> Iterator[Thing]:
+def moored(rng: np.random.Generator) -> Iterator[SceneObject]:
     """Ships along both sides of the piers and along the quay."""
     for pier in PIERS:
         x0, _, x1, y1 = pier.bounds
@@ -51,7 +51,7 @@ def moored(rng: np.random.Generator) -> Iterator[Thing]:
     )
 
 
-def at_sea(sea: BaseGeometry, rng: np.random.Generator) -> Iterator[Thing]:
+def at_sea(sea: BaseGeometry, rng: np.random.Generator) -> Iterator[SceneObject]:
     """A handful of ships under way or at anchor, well apart and clear of the coast and the breakwaters."""
     open_sea, taken = sea.buffer(-90), shapely.Polygon()
     x0, y0, x1, y1 = open_sea.bounds
@@ -66,7 +66,7 @@ def at_sea(sea: BaseGeometry, rng: np.random.Generator) -> Iterator[Thing]:
         taken, found = taken | spot.buffer(190), found + 1
 
 
-def boats(rng: np.random.Generator) -> Iterator[Thing]:
+def boats(rng: np.random.Generator) -> Iterator[SceneObject]:
     """Pleasure boats in their berths on both sides of the jetties."""
     for x in JETTIES:
         for y in np.arange(QUAY + 12, QUAY + 174, 6.2):
@@ -77,33 +77,35 @@ def boats(rng: np.random.Generator) -> Iterator[Thing]:
                 pose = Pose(x + side * (2.6 + length / 2), y + rng.uniform(-0.5, 0.5), 0 if side > 0 else 180)
                 shade = rng.uniform(205, 245)
                 colour = (shade, shade, shade) if rng.random() < 0.85 else (70, 90, 130)
-                yield Thing("boat", Polygon(pose.ground(hull(length, 3.6))), pose, length, 3.6, colour, 1.5)
+                yield SceneObject("boat", Polygon(pose.ground(hull(length, 3.6))), pose, length, 3.6, colour, 1.5)
 
 
-def warehouses(rng: np.random.Generator) -> Iterator[Thing]:
+def warehouses(rng: np.random.Generator) -> Iterator[SceneObject]:
     """Long sheds on the apron behind the quay."""
     roofs: tuple[Colour, ...] = ((196, 198, 200), (150, 160, 172), (170, 122, 100), (206, 202, 190), (120, 142, 166))
     x = 1300.0
     while x < 1740:
         length = rng.uniform(50, 86)
         pose = Pose(x + length / 2, 2160)
-        yield Thing(
+        yield SceneObject(
             "building", Polygon(pose.ground(rectangle(length, 34))), pose, length, 34, roofs[rng.integers(5)], 9, "shed"
         )
         x += length + rng.uniform(12, 20)
 
 
-def tanks(rng: np.random.Generator) -> Iterator[Thing]:
+def tanks(rng: np.random.Generator) -> Iterator[SceneObject]:
     """Round storage tanks in rows: by the quay, and on a farm of their own inland."""
     inland = [(x, y + 0.08 * (x - 1130)) for y in (870, 918) for x in np.arange(1160, 1480, 50.0)]
     for x, y in [*((x, y) for y in (2150, 2195) for x in (1808, 1848)), *inland]:
         radius, shade = rng.uniform(13, 19), rng.uniform(205, 240)
         pose = Pose(x + rng.uniform(-1, 1), y)
         colour = (shade, shade, shade - 6)
-        yield Thing("storage_tank", Point(pose.x, pose.y).buffer(radius, 16), pose, 2 * radius, 2 * radius, colour, 12)
+        yield SceneObject(
+            "storage_tank", Point(pose.x, pose.y).buffer(radius, 16), pose, 2 * radius, 2 * radius, colour, 12
+        )
 
 
-def harbour_things(zones: dict[str, BaseGeometry], rng: np.random.Generator) -> Iterator[Thing]:
+def harbour_objects(zones: dict[str, BaseGeometry], rng: np.random.Generator) -> Iterator[SceneObject]:
     """Everything countable at and on the water."""
     yield from warehouses(rng)
     yield from tanks(rng)

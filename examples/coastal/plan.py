@@ -89,8 +89,8 @@ def partition(claims: list[tuple[str, BaseGeometry]]) -> dict[str, BaseGeometry]
     """Give every bit of valid ground to the first claim on it; what nobody claims is meadow."""
     left: BaseGeometry = VALID
     zones: dict[str, BaseGeometry] = {}
-    for kind, shape in [*claims, ("meadow", box(0, 0, SIDE, SIDE))]:
-        zones[kind] = polygons_of(shapely.intersection(left, shape, grid_size=MILLIMETRE))
+    for zone, shape in [*claims, ("meadow", box(0, 0, SIDE, SIDE))]:
+        zones[zone] = polygons_of(shapely.intersection(left, shape, grid_size=MILLIMETRE))
         left = shapely.difference(left, shape, grid_size=MILLIMETRE)
     return zones
 

@@ -1,4 +1,4 @@
-"""The things themselves, seen from above: shadows, roofs, ships, airplanes, tanks, cars, trees."""
+"""The objects themselves, seen from above: shadows, roofs, ships, airplanes, tanks, cars, trees."""
 
 from collections.abc import Callable
 
@@ -7,9 +7,9 @@ import shapely
 from numpy.typing import NDArray
 
 from coastal.canvas import Layer, Plane, mix
-from coastal.marks import pitch
+from coastal.markings import pitch
 from coastal.outlines import fuselage, hull, rectangle, tailplane, wings
-from coastal.world import CARGO, Colour, Points, Pose, Thing, World
+from coastal.world import CARGO, Colour, Points, Pose, SceneObject, World
 
 SUN = np.array([0.6, 0.8])
 """Direction to the sun on the ground: south-east."""
@@ -21,20 +21,20 @@ SHADE = np.array([0.47, 0.51, 0.58], np.float32)
 """What is left of red, green and blue light in a shadow, under a blue sky."""
 
 
-def draw_things(picture: Plane, world: World, rng: np.random.Generator) -> None:
-    """Draw shadows, then things, then tree crowns, in place, over a picture (3, H, W)."""
-    size = picture.shape[1]
+def draw_objects(image: Plane, world: World, rng: np.random.Generator) -> None:
+    """Draw shadows, then objects, then tree crowns, in place, over an image (3, H, W)."""
+    size = image.shape[1]
     shade = Layer(size)
-    for thing in world.things:
-        cast(shade, thing)
+    for obj in world.objects:
+        cast(shade, obj)
     for x, y, radius in world.trees.tolist():
         shade.disc(x + SHADOW[0] * radius * 0.9, y + SHADOW[1] * radius * 0.9, radius, (0, 0, 0))
-    mix(picture, picture * SHADE[:, None, None], shade.share())
+    mix(image, image * SHADE[:, None, None], shade.share())
     layer = Layer(size)
-    for thing in world.things:
-        DRAW[thing.kind](layer, thing, rng)
+    for obj in world.objects:
+        DRAW[obj.label](layer, obj, rng)
     crowns(layer, world.trees, rng)
-    layer.lay_on(picture)
+    layer.lay_on(image)
 
 
 def tint(colour: Points | Colour, factor: float) -> Colour:
@@ -43,12 +43,12 @@ def tint(colour: Points | Colour, factor: float) -> Colour:
     return float(red), float(green), float(blue)
 
 
-def cast(layer: Layer, thing: Thing) -> None:
-    """The shadow of a thing. Airplane and bridge are off the ground: theirs is shifted, and none falls on the deck."""
-    dx, dy = SHADOW * thing.height
-    moved = shapely.transform(thing.shape, lambda points: points + np.array([dx, dy]))
-    aloft = thing.kind in ("airplane", "bridge")
-    layer.area(moved - thing.shape if aloft else shapely.union(thing.shape, moved).convex_hull, (0, 0, 0))
+def cast(layer: Layer, obj: SceneObject) -> None:
+    """The shadow of an object. Airplanes and bridges are off the ground, so theirs is shifted, without a part below."""
+    dx, dy = SHADOW * obj.height
+    moved = shapely.transform(obj.shape, lambda points: points + np.array([dx, dy]))
+    aloft = obj.label in ("airplane", "bridge")
+    layer.area(moved - obj.shape if aloft else shapely.union(obj.shape, moved).convex_hull, (0, 0, 0))
 
 
 def facet(layer: Layer, pose: Pose, points: Points, downhill: tuple[float, float], colour: Colour) -> None:
@@ -57,16 +57,16 @@ def facet(layer: Layer, pose: Pose, points: Points, downhill: tuple[float, float
     layer.polygon(pose.ground(points), tint(colour, 1 + 0.24 * float(slope @ SUN)))
 
 
-def roofed(layer: Layer, thing: Thing, rng: np.random.Generator) -> None:
+def roofed(layer: Layer, obj: SceneObject, rng: np.random.Generator) -> None:
     """A house or another building, by the style of its roof."""
-    u, v, pose, colour = thing.length / 2, thing.width / 2, thing.pose, thing.colour
-    if thing.style in ("flat", "shed"):
-        flat_roof(layer, thing, rng)
+    u, v, pose, colour = obj.length / 2, obj.width / 2, obj.pose, obj.colour
+    if obj.style in ("flat", "shed"):
+        flat_roof(layer, obj, rng)
         return
-    ridge = u - (0.9 * min(u, v) if thing.style == "hip" else 0)
+    ridge = u - (0.9 * min(u, v) if obj.style == "hip" else 0)
     facet(layer, pose, [(-u, -v), (u, -v), (ridge, 0), (-ridge, 0)], (0, -1), colour)
     facet(layer, pose, [(-u, v), (u, v), (ridge, 0), (-ridge, 0)], (0, 1), colour)
-    if thing.style == "hip":
+    if obj.style == "hip":
         facet(layer, pose, [(-u, -v), (-u, v), (-ridge, 0)], (-1, 0), colour)
         facet(layer, pose, [(u, -v), (u, v), (ridge, 0)], (1, 0), colour)
     layer.stroke(pose.ground([(-ridge, 0), (ridge, 0)]), 0.5, tint(colour, 1.16))
@@ -77,41 +77,41 @@ def roofed(layer: Layer, thing: Thing, rng: np.random.Generator) -> None:
         )
 
 
-def flat_roof(layer: Layer, thing: Thing, rng: np.random.Generator) -> None:
+def flat_roof(layer: Layer, obj: SceneObject, rng: np.random.Generator) -> None:
     """A flat roof with a parapet and machines, or a shed's with ribs along it."""
-    layer.polygon(thing.pose.ground(rectangle(thing.length, thing.width)), tint(thing.colour, 1.12))
-    layer.polygon(thing.pose.ground(rectangle(thing.length - 1.6, thing.width - 1.6)), tint(thing.colour, 0.94))
-    u, v = thing.length / 2 - 3, thing.width / 2 - 2.5
-    if thing.style == "shed":
+    layer.polygon(obj.pose.ground(rectangle(obj.length, obj.width)), tint(obj.colour, 1.12))
+    layer.polygon(obj.pose.ground(rectangle(obj.length - 1.6, obj.width - 1.6)), tint(obj.colour, 0.94))
+    u, v = obj.length / 2 - 3, obj.width / 2 - 2.5
+    if obj.style == "shed":
         for along in np.arange(-u, u, 6.0):
-            layer.stroke(thing.pose.ground([(along, -v), (along, v)]), 0.7, tint(thing.colour, rng.uniform(0.82, 1.02)))
-        layer.stroke(thing.pose.ground([(-u, 0), (u, 0)]), 1.4, tint(thing.colour, 1.2))
+            layer.stroke(obj.pose.ground([(along, -v), (along, v)]), 0.7, tint(obj.colour, rng.uniform(0.82, 1.02)))
+        layer.stroke(obj.pose.ground([(-u, 0), (u, 0)]), 1.4, tint(obj.colour, 1.2))
         return
-    for _ in range(int(thing.length * thing.width / 90)):
-        place = thing.pose.inner(rng.uniform(-u, u) * 0.9, rng.uniform(-v, v) * 0.85)
+    for _ in range(int(obj.length * obj.width / 90)):
+        place = obj.pose.inner(rng.uniform(-u, u) * 0.9, rng.uniform(-v, v) * 0.85)
         grey = rng.uniform(120, 236)
         layer.polygon(place.inner(-0.9, -0.9).ground(rectangle(2.4, 2.4)), (70, 70, 72))
         layer.polygon(place.ground(rectangle(rng.uniform(1.6, 4), 2)), (grey, grey, grey))
 
 
-def ship(layer: Layer, thing: Thing, rng: np.random.Generator) -> None:
+def ship(layer: Layer, obj: SceneObject, rng: np.random.Generator) -> None:
     """A ship: rim and deck, then what it carries, then the bridge at the stern."""
-    length, beam, pose = thing.length, thing.width, thing.pose
+    length, beam, pose = obj.length, obj.width, obj.pose
     deck: Colour = {
         "cargo": (120, 98, 88),
         "tanker": (146, 76, 60),
         "ferry": (226, 226, 222),
         "trawler": (150, 140, 124),
-    }[thing.style]
-    layer.polygon(pose.ground(hull(length, beam)), thing.colour if thing.style != "ferry" else (240, 240, 238))
+    }[obj.style]
+    layer.polygon(pose.ground(hull(length, beam)), obj.colour if obj.style != "ferry" else (240, 240, 238))
     layer.polygon(pose.ground(hull(length - 3, beam - 2.4)), deck)
-    if thing.style == "cargo":
-        stacks(layer, thing, rng)
-    elif thing.style == "tanker":
+    if obj.style == "cargo":
+        stacks(layer, obj, rng)
+    elif obj.style == "tanker":
         layer.stroke(pose.ground([(-0.22 * length, 0), (0.4 * length, 0)]), 1.6, (196, 180, 168))
         for u in np.linspace(-0.16, 0.34, 6) * length:
             layer.stroke(pose.ground([(u, -0.4 * beam), (u, 0.4 * beam)]), 0.8, (112, 58, 48))
-    elif thing.style == "ferry":
+    elif obj.style == "ferry":
         layer.polygon(pose.ground(rectangle(0.62 * length, 0.66 * beam)), (206, 210, 212))
         layer.polygon(pose.inner(0.1 * length, 0).ground(rectangle(0.2 * length, 0.5 * beam)), (244, 244, 244))
         layer.polygon(pose.inner(-0.2 * length, 0).ground(rectangle(0.07 * length, 0.28 * beam)), (52, 74, 120))
@@ -122,28 +122,26 @@ def ship(layer: Layer, thing: Thing, rng: np.random.Generator) -> None:
     layer.polygon(bridge.inner(-0.03 * length, 0).ground(rectangle(0.04 * length, 0.3 * beam)), (88, 84, 84))
 
 
-def stacks(layer: Layer, thing: Thing, rng: np.random.Generator) -> None:
+def stacks(layer: Layer, obj: SceneObject, rng: np.random.Generator) -> None:
     """Bays of containers across a cargo ship's deck."""
-    across = 0.78 * thing.width / 5
-    for u in np.arange(-0.25, 0.3, 0.095) * thing.length:
+    across = 0.78 * obj.width / 5
+    for u in np.arange(-0.25, 0.3, 0.095) * obj.length:
         for row in range(5):
-            place = thing.pose.inner(float(u), (row - 2) * across)
-            layer.polygon(place.ground(rectangle(0.082 * thing.length, across)), CARGO[rng.integers(len(CARGO))])
+            place = obj.pose.inner(float(u), (row - 2) * across)
+            layer.polygon(place.ground(rectangle(0.082 * obj.length, across)), CARGO[rng.integers(len(CARGO))])
 
 
-def boat(layer: Layer, thing: Thing, rng: np.random.Generator) -> None:
+def boat(layer: Layer, obj: SceneObject, rng: np.random.Generator) -> None:
     """A pleasure boat: hull, cockpit, cabin."""
-    layer.polygon(thing.pose.ground(hull(thing.length, thing.width)), thing.colour)
-    layer.polygon(thing.pose.inner(-0.22 * thing.length, 0).ground(rectangle(0.3 * thing.length, 2)), (128, 120, 108))
+    layer.polygon(obj.pose.ground(hull(obj.length, obj.width)), obj.colour)
+    layer.polygon(obj.pose.inner(-0.22 * obj.length, 0).ground(rectangle(0.3 * obj.length, 2)), (128, 120, 108))
     if rng.random() < 0.4:
-        layer.polygon(
-            thing.pose.inner(0.05 * thing.length, 0).ground(rectangle(0.25 * thing.length, 2.2)), (70, 92, 132)
-        )
+        layer.polygon(obj.pose.inner(0.05 * obj.length, 0).ground(rectangle(0.25 * obj.length, 2.2)), (70, 92, 132))
 
 
-def airplane(layer: Layer, thing: Thing, rng: np.random.Generator) -> None:
+def airplane(layer: Layer, obj: SceneObject, rng: np.random.Generator) -> None:
     """An airliner: wings with engines, body, fin in the colour of its line."""
-    length, pose = thing.length, thing.pose
+    length, pose = obj.length, obj.pose
     for part in (wings, tailplane):
         layer.polygon(pose.ground(part(length)), (204, 208, 212))
     layer.stroke(pose.ground([(-0.12 * length, 0.44 * length), (-0.05 * length, 0.1 * length)]), 0.6, (160, 164, 170))
@@ -155,52 +153,52 @@ def airplane(layer: Layer, thing: Thing, rng: np.random.Generator) -> None:
         )
     layer.polygon(pose.ground(fuselage(length)), (242, 243, 244))
     layer.stroke(pose.ground([(0.46 * length, 0), (-0.3 * length, 0)]), 0.028 * length, (255, 255, 255))
-    layer.stroke(pose.ground([(-0.34 * length, 0), (-0.49 * length, 0)]), 0.024 * length, thing.colour)
+    layer.stroke(pose.ground([(-0.34 * length, 0), (-0.49 * length, 0)]), 0.024 * length, obj.colour)
 
 
-def storage_tank(layer: Layer, thing: Thing, rng: np.random.Generator) -> None:
+def storage_tank(layer: Layer, obj: SceneObject, rng: np.random.Generator) -> None:
     """A round tank: bright rim, slightly darker lid, stairs."""
-    pose, radius = thing.pose, thing.length / 2
-    layer.disc(pose.x, pose.y, radius, tint(thing.colour, 1.04))
-    layer.disc(pose.x - 0.4, pose.y - 0.4, radius - 1.2, tint(thing.colour, 0.9))
-    layer.disc(pose.x + 0.6, pose.y + 0.8, radius - 2.2, tint(thing.colour, 0.97))
+    pose, radius = obj.pose, obj.length / 2
+    layer.disc(pose.x, pose.y, radius, tint(obj.colour, 1.04))
+    layer.disc(pose.x - 0.4, pose.y - 0.4, radius - 1.2, tint(obj.colour, 0.9))
+    layer.disc(pose.x + 0.6, pose.y + 0.8, radius - 2.2, tint(obj.colour, 0.97))
     layer.stroke([(pose.x, pose.y), (pose.x + 0.5 * radius, pose.y - 0.7 * radius)], 0.9, (150, 150, 146))
 
 
-def car(layer: Layer, thing: Thing, rng: np.random.Generator) -> None:
+def car(layer: Layer, obj: SceneObject, rng: np.random.Generator) -> None:
     """A car with its glass."""
-    layer.polygon(thing.pose.ground(rectangle(thing.length, thing.width)), thing.colour)
-    layer.polygon(thing.pose.inner(-0.2, 0).ground(rectangle(0.5 * thing.length, 1.5)), tint(thing.colour, 0.72))
+    layer.polygon(obj.pose.ground(rectangle(obj.length, obj.width)), obj.colour)
+    layer.polygon(obj.pose.inner(-0.2, 0).ground(rectangle(0.5 * obj.length, 1.5)), tint(obj.colour, 0.72))
 
 
-def bridge(layer: Layer, thing: Thing, rng: np.random.Generator) -> None:
+def bridge(layer: Layer, obj: SceneObject, rng: np.random.Generator) -> None:
     """Parapets on both sides of the deck; the carriageway between them is road like any other."""
     for side in (-0.47, 0.47):
-        ends = [(-0.5 * thing.length, side * thing.width), (0.5 * thing.length, side * thing.width)]
-        layer.stroke(thing.pose.ground(ends), 1.6, (206, 204, 198))
+        ends = [(-0.5 * obj.length, side * obj.width), (0.5 * obj.length, side * obj.width)]
+        layer.stroke(obj.pose.ground(ends), 1.6, (206, 204, 198))
 
 
-def stadium(layer: Layer, thing: Thing, rng: np.random.Generator) -> None:
+def stadium(layer: Layer, obj: SceneObject, rng: np.random.Generator) -> None:
     """Stands in tiers, a running track, a pitch."""
-    core = shapely.Polygon(thing.pose.ground(rectangle(84, 24)))
+    core = shapely.Polygon(obj.pose.ground(rectangle(84, 24)))
     for radius in np.arange(66, 36, -1.5):
         shade = 198 if radius > 52 else rng.uniform(138, 176)
         layer.area(core.buffer(radius), (shade, shade + 2, shade + 6))
     for angle in np.arange(0, 360, 7.5):
         spoke = np.array([np.cos(np.radians(angle)), np.sin(np.radians(angle))])
-        ray = shapely.LineString([(thing.pose.x, thing.pose.y), (thing.pose.x, thing.pose.y) + spoke * 150])
+        ray = shapely.LineString([(obj.pose.x, obj.pose.y), (obj.pose.x, obj.pose.y) + spoke * 150])
         layer.stroke(np.asarray((ray & (core.buffer(66) - core.buffer(52))).coords), 0.7, (160, 162, 168))
     layer.area(core.buffer(37), (166, 88, 66))
     layer.area(core.buffer(28), (92, 132, 70))
-    pitch(layer, thing.pose, 104, 62)
+    pitch(layer, obj.pose, 104, 62)
 
 
 def crowns(layer: Layer, trees: NDArray[np.float64], rng: np.random.Generator) -> None:
-    """Tree crowns (n, 3): dark discs with lighter clumps towards the sun; neighbours are of like kinds."""
-    kind = np.sin(trees[:, 0] / 71 + 2 * np.sin(trees[:, 1] / 97)) * np.sin(
+    """Tree crowns (n, 3): dark discs with lighter clumps towards the sun; neighbours are of similar species."""
+    species = np.sin(trees[:, 0] / 71 + 2 * np.sin(trees[:, 1] / 97)) * np.sin(
         trees[:, 1] / 53 + 1.5 * np.sin(trees[:, 0] / 83)
     )
-    base = np.array([60, 80, 46]) * (1 + 0.14 * kind + rng.normal(0, 0.1, len(trees)))[:, None] + rng.normal(
+    base = np.array([60, 80, 46]) * (1 + 0.14 * species + rng.normal(0, 0.1, len(trees)))[:, None] + rng.normal(
         0, 3.5, (len(trees), 3)
     )
     radii = trees[:, None, 2]
@@ -215,7 +213,7 @@ def crowns(layer: Layer, trees: NDArray[np.float64], rng: np.random.Generator) -
         layer.disc(x, y, radius, (red, green, blue))
 
 
-DRAW: dict[str, Callable[[Layer, Thing, np.random.Generator], None]] = {
+DRAW: dict[str, Callable[[Layer, SceneObject, np.random.Generator], None]] = {
     "airplane": airplane,
     "boat": boat,
     "bridge": bridge,

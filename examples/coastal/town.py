@@ -11,7 +11,7 @@ from shapely.geometry.base import BaseGeometry
 from coastal.country import scatter
 from coastal.outlines import rectangle
 from coastal.plan import AIRFIELD, COAST_ROAD, HIGHWAY, SUBURB, TOWN, WEST_ROAD, smooth
-from coastal.world import Colour, Pose, Thing
+from coastal.world import Colour, Pose, SceneObject
 
 ROOFS: tuple[Colour, ...] = (
     (168, 98, 74),
@@ -34,16 +34,18 @@ PAINTS: tuple[Colour, ...] = (
 )
 
 
-def house(pose: Pose, length: float, width: float, rng: np.random.Generator) -> Thing:
+def house(pose: Pose, length: float, width: float, rng: np.random.Generator) -> SceneObject:
     """A house with a roof of some colour and shape."""
     colour = tuple(np.array(ROOFS[rng.integers(len(ROOFS))]) + rng.normal(0, 7, 3))
     style = str(rng.choice(["gable", "hip", "flat"], p=[0.5, 0.35, 0.15]))
-    return Thing(
+    return SceneObject(
         "house", Polygon(pose.ground(rectangle(length, width))), pose, length, width, colour, rng.uniform(5, 8), style
     )
 
 
-def terrace(frame: Pose, u0: float, u1: float, v: float, facing: float, rng: np.random.Generator) -> Iterator[Thing]:
+def terrace(
+    frame: Pose, u0: float, u1: float, v: float, facing: float, rng: np.random.Generator
+) -> Iterator[SceneObject]:
     """A row of houses along a street; `v` is the street's edge and `facing` the side (+1, -1) on which they stand."""
     u = u0 + 3
     while u < u1 - 15:
@@ -53,7 +55,9 @@ def terrace(frame: Pose, u0: float, u1: float, v: float, facing: float, rng: np.
         u += plot
 
 
-def courtyard(frame: Pose, u0: float, v0: float, u1: float, v1: float, rng: np.random.Generator) -> Iterator[Thing]:
+def courtyard(
+    frame: Pose, u0: float, v0: float, u1: float, v1: float, rng: np.random.Generator
+) -> Iterator[SceneObject]:
     """Apartment buildings around the four sides of a block."""
     depth, gap = 13.0, 3.0
     colour = tuple(np.array(ROOFS[rng.integers(len(ROOFS))]) + rng.normal(0, 6, 3))
@@ -68,10 +72,10 @@ def courtyard(frame: Pose, u0: float, v0: float, u1: float, v1: float, rng: np.r
     for u, v, du, dv in sides:
         pose, style = frame.inner(u, v, 0 if du > dv else 90), "gable" if rng.random() < 0.6 else "flat"
         shape = Polygon(pose.ground(rectangle(max(du, dv), min(du, dv))))
-        yield Thing("building", shape, pose, max(du, dv), min(du, dv), colour, 13, style)
+        yield SceneObject("building", shape, pose, max(du, dv), min(du, dv), colour, 13, style)
 
 
-def town_blocks(us: NDArray[np.float64], vs: NDArray[np.float64], rng: np.random.Generator) -> Iterator[Thing]:
+def town_blocks(us: NDArray[np.float64], vs: NDArray[np.float64], rng: np.random.Generator) -> Iterator[SceneObject]:
     """Fill the town's blocks: apartments in the middle, houses around, here and there a green square."""
     for u0, u1 in zip(us[:-1] + 7, us[1:] - 7, strict=True):
         for v0, v1 in zip(vs[:-1] + 6, vs[1:] - 6, strict=True):
@@ -85,7 +89,7 @@ def town_blocks(us: NDArray[np.float64], vs: NDArray[np.float64], rng: np.random
                 yield from terrace(TOWN, u0, u1, v1, -1, rng)
 
 
-def suburb_blocks(rng: np.random.Generator) -> Iterator[Thing]:
+def suburb_blocks(rng: np.random.Generator) -> Iterator[SceneObject]:
     """Houses with wider gardens along the suburb's lanes."""
     for v in np.arange(-360, 361, 80.0):
         for facing in (-1, 1):
@@ -94,17 +98,17 @@ def suburb_blocks(rng: np.random.Generator) -> Iterator[Thing]:
                 yield house(pose, rng.uniform(13, 18), rng.uniform(10, 13), rng)
 
 
-def lone_houses(zone: BaseGeometry, rng: np.random.Generator) -> Iterator[Thing]:
+def lone_houses(zone: BaseGeometry, rng: np.random.Generator) -> Iterator[SceneObject]:
     """Scattered houses, well apart."""
     for x, y in scatter(zone.buffer(-22), 104, rng):
         if rng.random() < 0.85:
             yield house(Pose(x, y, rng.uniform(0, 180)), rng.uniform(15, 21), rng.uniform(10, 14), rng)
 
 
-def car(pose: Pose, rng: np.random.Generator) -> Thing:
+def car(pose: Pose, rng: np.random.Generator) -> SceneObject:
     """A car, or now and then a van."""
     length = 4.5 if rng.random() < 0.9 else 6.5
-    return Thing(
+    return SceneObject(
         "car", Polygon(pose.ground(rectangle(length, 2))), pose, length, 2, PAINTS[rng.integers(len(PAINTS))], 1.5
     )
 
@@ -134,7 +138,7 @@ def car_rows() -> list[tuple[Pose, float, float]]:
     return rows + [(Pose(706, y), 218.0, facing) for y, facing in ((2097, 90.0), (2115, -90.0), (2121, 90.0))]
 
 
-def parked(rng: np.random.Generator) -> Iterator[Thing]:
+def parked(rng: np.random.Generator) -> Iterator[SceneObject]:
     """Cars in their bays; about a third of the bays are free."""
     for start, length, facing in car_rows():
         for u in np.arange(2, length, 2.9):
@@ -142,7 +146,7 @@ def parked(rng: np.random.Generator) -> Iterator[Thing]:
                 yield car(start.inner(u, rng.uniform(-0.3, 0.3), facing), rng)
 
 
-def driving(rng: np.random.Generator) -> Iterator[Thing]:
+def driving(rng: np.random.Generator) -> Iterator[SceneObject]:
     """Cars on the long roads, on the right-hand side."""
     for line, lane, gap in ((HIGHWAY, 5.0, 46), (COAST_ROAD, 3.4, 60), (WEST_ROAD, 2.4, 140)):
         road = smooth(line)
@@ -155,14 +159,14 @@ def driving(rng: np.random.Generator) -> Iterator[Thing]:
                 along += rng.uniform(0.3, 1.9) * gap
 
 
-def stadium() -> Thing:
+def stadium() -> SceneObject:
     """The bowl of stands around pitch and track."""
     pose = Pose(1215, 1130, 0)
     bowl = Polygon(pose.ground(rectangle(84, 24))).buffer(66, 24)
-    return Thing("stadium", bowl, pose, 216, 156, (198, 200, 204), 9)
+    return SceneObject("stadium", bowl, pose, 216, 156, (198, 200, 204), 9)
 
 
-def bridges(roads: BaseGeometry, river: BaseGeometry) -> list[Thing]:
+def bridges(roads: BaseGeometry, river: BaseGeometry) -> list[SceneObject]:
     """The stretches of road that lead over the river."""
     spans = []
     for line in (HIGHWAY, COAST_ROAD):
@@ -172,13 +176,13 @@ def bridges(roads: BaseGeometry, river: BaseGeometry) -> list[Thing]:
         middle, (a, b) = axis.interpolate(0.5, normalized=True), (axis.coords[0], axis.coords[-1])
         pose = Pose(middle.x, middle.y, float(np.degrees(np.arctan2(b[1] - a[1], b[0] - a[0]))))
         width = shape.area / axis.length
-        spans.append(Thing("bridge", shape, pose, axis.length, width, (176, 174, 168), 9))
+        spans.append(SceneObject("bridge", shape, pose, axis.length, width, (176, 174, 168), 9))
     return spans
 
 
-def town_things(
+def town_objects(
     zones: dict[str, BaseGeometry], us: NDArray[np.float64], vs: NDArray[np.float64], rng: np.random.Generator
-) -> Iterator[Thing]:
+) -> Iterator[SceneObject]:
     """Everything countable in town, suburb and countryside."""
     yield stadium()
     yield from town_blocks(us, vs, rng)

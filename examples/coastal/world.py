@@ -1,4 +1,4 @@
-"""The vocabulary of the scene: poses, things and the world they make up.
+"""The vocabulary of the scene: poses, objects and the world they make up.
 
 One frame serves layout and drawing: metres east (x) and south (y) of the scene's north-west corner, so that a ground
 coordinate divided by the pixel size is a pixel coordinate. Angles are in degrees, from east towards south.
@@ -37,7 +37,7 @@ Points = Sequence[tuple[float, float]] | NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Pose:
-    """A place and a heading on the ground: the frame in which one thing or one quarter is laid out."""
+    """A place and a heading on the ground: the frame in which one object or one quarter is laid out."""
 
     x: float
     y: float
@@ -61,10 +61,11 @@ class Pose:
 
 
 @dataclass(frozen=True)
-class Thing:
+class SceneObject:
     """One countable object: its exact outline, and what drawing needs to know."""
 
-    kind: str
+    label: str
+    """What it is, such as `ship`."""
     shape: Polygon
     pose: Pose
     length: float
@@ -97,18 +98,18 @@ class World:
     """Everything that is in the scene, before a single pixel is drawn."""
 
     zones: dict[str, BaseGeometry]
-    """A partition of the valid ground by kind of land use."""
+    """A partition of the valid ground by land use: name → area."""
     surfaces: dict[str, BaseGeometry]
     """Ground to draw that is no zone of its own: quays, runways, jetties."""
     coast: NDArray[np.float64]
     """The natural waterline (n, 2), from west to east."""
-    things: list[Thing] = field(default_factory=list)
+    objects: list[SceneObject] = field(default_factory=list)
     fields: list[Field] = field(default_factory=list)
     trees: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 3)))
     """Crowns as x, y and radius in metres (n, 3)."""
 
 
-HOMES = {
+ALLOWED_ZONES = {
     "airplane": ("airfield",),
     "boat": ("harbour",),
     "bridge": ("road",),
@@ -119,19 +120,19 @@ HOMES = {
     "stadium": ("sports",),
     "storage_tank": ("industrial",),
 }
-"""Kind of thing → the zones that it may lie in."""
+"""Label → the zones that it may lie in."""
 
 
-def settle(candidates: Iterable[Thing], zones: dict[str, BaseGeometry]) -> list[Thing]:
-    """Keep the candidates that lie wholly in a zone that may hold them and touch no earlier one."""
-    things = list(candidates)
-    homes = {kind: shapely.union_all([zones[name] for name in names]) for kind, names in HOMES.items()}
-    for home in homes.values():
-        shapely.prepare(home)
-    housed = [thing for thing in things if homes[thing.kind].covers(thing.shape)]
-    shapes = [thing.shape for thing in housed]
+def without_conflicts(candidates: Iterable[SceneObject], zones: dict[str, BaseGeometry]) -> list[SceneObject]:
+    """The candidates that lie wholly in the zones allowed for them and touch no earlier one."""
+    objects = list(candidates)
+    allowed = {label: shapely.union_all([zones[name] for name in names]) for label, names in ALLOWED_ZONES.items()}
+    for area in allowed.values():
+        shapely.prepare(area)
+    inside = [obj for obj in objects if allowed[obj.label].covers(obj.shape)]
+    shapes = [obj.shape for obj in inside]
     dropped: set[int] = set()
     for first, second in sorted(STRtree(shapes).query(shapes, predicate="intersects").T.tolist()):
         if first < second and first not in dropped:
             dropped.add(second)
-    return [thing for index, thing in enumerate(housed) if index not in dropped]
+    return [obj for index, obj in enumerate(inside) if index not in dropped]

@@ -1,4 +1,4 @@
-"""The files: a georeferenced picture, and the truth about it as map layers and as numbers."""
+"""The files: a georeferenced image, and the truth about it as map layers and as numbers."""
 
 import json
 from collections import Counter
@@ -27,7 +27,7 @@ WEST, NORTH = 578_000.0, 4_101_500.0
 NODATA = 0
 
 
-def write_picture(path: Path, pixels: NDArray[np.uint8], seed: int) -> None:
+def write_image(path: Path, pixels: NDArray[np.uint8], seed: int) -> None:
     """Save pixels (3, size, size) as a tiled, compressed GeoTIFF with overviews and declared nodata."""
     bands, height, width = pixels.shape
     profile = {
@@ -53,28 +53,28 @@ def write_picture(path: Path, pixels: NDArray[np.uint8], seed: int) -> None:
         scene.build_overviews([factor for factor in (2, 4, 8, 16) if width // factor >= 64], Resampling.average)
 
 
-def on_the_map(shape: BaseGeometry) -> BaseGeometry:
+def to_map(shape: BaseGeometry) -> BaseGeometry:
     """A geometry of the scene's frame in the coordinates of `CRS`."""
     return shapely.transform(shape, lambda xy: np.array([WEST, NORTH]) + xy * (1, -1))
 
 
 def write_layers(path: Path, world: World) -> None:
-    """Save the outlines of all things and the zones as two layers of one GeoPackage."""
+    """Save the outlines of all objects and the zones as two layers of one GeoPackage."""
     objects = geopandas.GeoDataFrame(
         {
-            "kind": [thing.kind for thing in world.things],
-            "style": [thing.style or None for thing in world.things],
-            "length_m": [round(thing.length, 2) for thing in world.things],
-            "width_m": [round(thing.width, 2) for thing in world.things],
+            "label": [obj.label for obj in world.objects],
+            "style": [obj.style or None for obj in world.objects],
+            "length_m": [round(obj.length, 2) for obj in world.objects],
+            "width_m": [round(obj.width, 2) for obj in world.objects],
             # Ours turns from east towards south; a compass starts a quarter turn earlier.
-            "heading": [round((thing.pose.angle + 90) % 360, 2) for thing in world.things],
+            "heading": [round((obj.pose.angle + 90) % 360, 2) for obj in world.objects],
         },
-        geometry=[on_the_map(thing.shape) for thing in world.things],
+        geometry=[to_map(obj.shape) for obj in world.objects],
         crs=CRS,
     )
     zones = geopandas.GeoDataFrame(
-        {"kind": list(world.zones), "area_m2": [round(zone.area, 1) for zone in world.zones.values()]},
-        geometry=[MultiPolygon(list(shapely.get_parts(on_the_map(zone)))) for zone in world.zones.values()],
+        {"zone": list(world.zones), "area_m2": [round(zone.area, 1) for zone in world.zones.values()]},
+        geometry=[MultiPolygon(list(shapely.get_parts(to_map(zone)))) for zone in world.zones.values()],
         crs=CRS,
     )
     # A GeoPackage notes when it was last changed; one seed shall give one file, byte for byte.
@@ -88,14 +88,14 @@ def write_layers(path: Path, world: World) -> None:
 
 
 def write_numbers(path: Path, world: World, seed: int, size: int) -> None:
-    """Save counts per kind and areas per zone as JSON."""
+    """Save counts per label and areas per zone as JSON."""
     numbers: dict[str, Any] = {
         "seed": seed,
         "size": size,
         "pixel_size_m": SIDE / size,
         "crs": CRS,
         "valid_fraction": round(VALID.area / SIDE**2, 6),
-        "counts": dict(sorted(Counter(thing.kind for thing in world.things).items())),
-        "areas_m2": {kind: round(zone.area, 1) for kind, zone in sorted(world.zones.items())},
+        "counts": dict(sorted(Counter(obj.label for obj in world.objects).items())),
+        "areas_m2": {name: round(zone.area, 1) for name, zone in sorted(world.zones.items())},
     }
     path.write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")

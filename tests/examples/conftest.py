@@ -14,6 +14,6 @@ def town(coastal_town: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> 
     return SimpleNamespace(
         paths=paths,
         objects=geopandas.read_file(paths.truth, layer="objects"),
-        zones=geopandas.read_file(paths.truth, layer="zones").set_index("kind"),
+        zones=geopandas.read_file(paths.truth, layer="zones").set_index("zone"),
         numbers=json.loads(paths.numbers.read_text(encoding="utf-8")),
     )

@@ -9,21 +9,21 @@ from coastal.canvas import Layer, Plane
 from coastal.outlines import rectangle
 from coastal.plan import AIRFIELD, COAST_ROAD, HIGHWAY, QUAY, smooth
 from coastal.town import car_rows
-from coastal.world import CARGO, Pose, Thing, World
+from coastal.world import CARGO, Pose, SceneObject, World
 
 WHITE = (226, 226, 222)
 LAWNS = ((88, 116, 58), (104, 122, 70), (78, 104, 56), (124, 122, 84), (146, 136, 108), (150, 146, 138))
 
 
-def draw_marks(picture: Plane, world: World, rng: np.random.Generator) -> None:
-    """Draw everything flat that lies on the ground, in place, over a picture (3, H, W)."""
-    size = picture.shape[1]
+def draw_markings(image: Plane, world: World, rng: np.random.Generator) -> None:
+    """Draw everything flat that lies on the ground, in place, over an image (3, H, W)."""
+    size = image.shape[1]
     gardens = Layer(size)
-    for thing in world.things:
-        if thing.kind == "house":
-            garden(gardens, thing, rng)
+    for obj in world.objects:
+        if obj.label == "house":
+            garden(gardens, obj, rng)
     gardens.area(world.zones["road"].buffer(2.2) & world.zones["residential"], (156, 152, 144))
-    gardens.lay_on(picture, 0.85)
+    gardens.lay_on(image, 0.85)
     lines = Layer(size)
     roads(lines)
     runway(lines)
@@ -32,15 +32,15 @@ def draw_marks(picture: Plane, world: World, rng: np.random.Generator) -> None:
         pitch(lines, pose, 108, 68)
     containers(lines, rng)
     lines.area(world.surfaces["jetty"], (176, 168, 150))
-    lines.lay_on(picture, 0.8)
+    lines.lay_on(image, 0.8)
     wakes = Layer(size)
-    for thing in world.things:
-        if thing.kind == "ship" and world.zones["sea"].contains(thing.shape) and rng.random() < 0.65:
-            wake(wakes, thing, world.zones["sea"], rng)
-    wakes.lay_on(picture, 0.4)
+    for obj in world.objects:
+        if obj.label == "ship" and world.zones["sea"].contains(obj.shape) and rng.random() < 0.65:
+            wake(wakes, obj, world.zones["sea"], rng)
+    wakes.lay_on(image, 0.4)
 
 
-def garden(layer: Layer, house: Thing, rng: np.random.Generator) -> None:
+def garden(layer: Layer, house: SceneObject, rng: np.random.Generator) -> None:
     """A lawn or yard around a house, a path, and now and then a pool."""
     shade = np.array(LAWNS[rng.integers(len(LAWNS))]) + rng.normal(0, 6, 3)
     layer.polygon(house.pose.ground(rectangle(house.length + 5, house.width + 15)), tuple(shade))
@@ -129,7 +129,7 @@ def containers(layer: Layer, rng: np.random.Generator) -> None:
         layer.stroke([(1290, y), (1776, y)], 0.6, (96, 90, 84))
 
 
-def wake(layer: Layer, ship: Thing, sea: BaseGeometry, rng: np.random.Generator) -> None:
+def wake(layer: Layer, ship: SceneObject, sea: BaseGeometry, rng: np.random.Generator) -> None:
     """The churned water behind a moving ship and the two waves from its bow, both fading with distance."""
     reach = 2 * ship.length
     churn = ship.length / 2 + rng.exponential(reach / 3, int(4 * reach))
