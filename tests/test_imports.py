@@ -34,26 +34,25 @@ def executed(tree: ast.AST) -> Iterator[ast.AST]:
 
 
 @cache
-def imports(path: Path, type_checking: bool = False) -> frozenset[str]:
-    """All that a file imports, wherever in it: `a.b` for `import a.b`, `a.b` and `a.b.c` for `from a.b import c`.
+def imports(path: Path, type_checking: bool = False) -> frozenset[tuple[str, str]]:
+    """The imports of a file, wherever in it: `("a.b", "")` for `import a.b`, `("a.b", "c")` for `from a.b import c`.
 
     `type_checking` includes what only type checkers see.
     """
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    names: set[str] = set()
+    found: set[tuple[str, str]] = set()
     for node in ast.walk(tree) if type_checking else executed(tree):
         if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
+            found |= {(alias.name, "") for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert node.module, f"{path}: imports are absolute"
             assert node.level == 0, f"{path}: imports are absolute"
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return frozenset(names)
+            found |= {(node.module or "", alias.name) for alias in node.names}
+    return frozenset(found)
 
 
 def top_level(path: Path) -> set[str]:
     """The libraries and packages that a file imports anything of."""
-    return {name.split(".")[0] for name in imports(path, type_checking=True)}
+    return {module.split(".")[0] for module, _ in imports(path, type_checking=True)}
 
 
 def sources(package: str) -> list[Path]:
@@ -66,23 +65,14 @@ def module_name(path: Path) -> str:
 
 @cache
 def graph() -> dict[str, set[str]]:
-    """Module → the project's modules that it imports. A package counts where something in its `__init__` is imported."""
+    """Module → the project's modules that it imports."""
     modules = {module_name(path): path for package in PACKAGES for path in sources(package)}
-    found = {}
-    for name, path in modules.items():
-        wanted = imports(path) & modules.keys()
-        # `from a.b import c` needs c alone where c is a module.
-        packages = {one for one in wanted if any(other.startswith(f"{one}.") for other in wanted)}
-        found[name] = wanted - {one for one in packages if not takes_from(path, one, modules)}
-    return found
+    return {name: {target(*one, modules) for one in imports(path)} & modules.keys() for name, path in modules.items()}
 
 
-def takes_from(path: Path, package: str, modules: dict[str, Path]) -> bool:
-    """Whether a file imports anything of a package's `__init__`, rather than one of its modules."""
-    return any(
-        name.startswith(f"{package}.") and name.count(".") == package.count(".") + 1 and name not in modules
-        for name in imports(path)
-    )
+def target(module: str, name: str, modules: dict[str, Path]) -> str:
+    """The module that an import needs: of `from a.b import c`, `a.b.c` where that is a module."""
+    return f"{module}.{name}" if f"{module}.{name}" in modules else module
 
 
 def circle(modules: dict[str, set[str]]) -> str:
@@ -124,10 +114,10 @@ def test_packages_are_layers(package: str, forbidden: tuple[str, ...]) -> None:
     paths = [path for path in sources("rsmoe_core") if is_in(module_name(path), (package,))]
     assert paths
     found = {
-        f"{module_name(path)} imports {name}"
+        f"{module_name(path)} imports {name} of {module}"
         for path in paths
-        for name in imports(path, type_checking=True)
-        if is_in(name, forbidden)
+        for module, name in imports(path, type_checking=True)
+        if is_in(f"{module}.{name}", forbidden)
     }
     assert not found
 

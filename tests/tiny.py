@@ -74,10 +74,11 @@ def language_models(model: RSMoE) -> dict[str, nn.Module]:
 
     if not model.has_experts:
         return {BASE: model.language}
-    return {BASE: deepcopy(model.language).unload(), **{role: lora.merged(model.language, role) for role in model.roles}}
+    by_role = {role: lora.merged(model.language, role) for role in model.roles}
+    return {BASE: deepcopy(model.language).unload(), **by_role}
 
 
-def wake(encoder: EfficientNetLite) -> EfficientNetLite:
+def fit_batch_norms(encoder: EfficientNetLite) -> EfficientNetLite:
     """Fit the batch norms of a random image encoder to noise; before, all of its features are nearly zero."""
     import torch
 

@@ -10,9 +10,7 @@ import pytest
 from rsmoe_core.checkpoint.load import save_model
 from rsmoe_core.engine import Engine, load
 from rsmoe_core.model.rsmoe import RSMoE
-from tests.tiny import SENTENCES, make_tiny
-
-__all__ = ["SENTENCES", "make_tiny"]
+from tests.tiny import make_tiny
 
 
 @pytest.fixture(scope="session")

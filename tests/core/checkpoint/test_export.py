@@ -16,7 +16,7 @@ from rsmoe_core.inference.ablations import ablations
 from rsmoe_core.model import lora
 from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.types import Description, Request
-from tests.tiny import make_tiny, wake
+from tests.tiny import fit_batch_norms, make_tiny
 
 
 def texts(descriptions: list[Description]) -> list[tuple[object, ...]]:
@@ -28,7 +28,7 @@ def texts(descriptions: list[Description]) -> list[tuple[object, ...]]:
 
 def test_both_forms_generate_the_same_texts_in_every_role(tmp_path: Path, images: list[np.ndarray]) -> None:
     model, source, target = make_tiny(), tmp_path / "model", tmp_path / "merged"
-    wake(model.vision)
+    fit_batch_norms(model.vision)
     save_model(model, source)
     described = export_merged(source, target)
     assert len(described) == IMAGES

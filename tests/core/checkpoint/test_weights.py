@@ -14,7 +14,7 @@ from rsmoe_core.checkpoint.load import base_state
 from rsmoe_core.checkpoint.weights import expected_adapter, expected_language, read_weights, shapes_of
 from rsmoe_core.errors import ModelError
 from rsmoe_core.model.rsmoe import RSMoE, build_on_meta
-from tests.core.conftest import make_tiny
+from tests.tiny import make_tiny
 
 EXPECTED = {"a": torch.empty(2, 3, device="meta"), "n": torch.empty((), dtype=torch.int64, device="meta")}
 TENSORS = {"a": torch.ones(2, 3), "n": torch.tensor(7)}

@@ -6,7 +6,7 @@ import torch
 from rsmoe_core.model.detector import CELL, DETECTOR_CLASSES, DETECTORS, Detector, detector_of, peaks
 from rsmoe_core.model.vision.efficientnet_lite import EfficientNetLite, folded_copy
 from rsmoe_core.presets import tiny
-from tests.tiny import wake
+from tests.tiny import fit_batch_norms
 
 CLASSES = ("airplane", "ship")
 
@@ -18,7 +18,7 @@ def make(classes: tuple[str, ...] = CLASSES) -> Detector:
 @pytest.fixture(scope="module")
 def detector() -> Detector:
     torch.manual_seed(0)
-    return wake(make())
+    return fit_batch_norms(make())
 
 
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (32, 80)])

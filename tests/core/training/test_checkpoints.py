@@ -14,8 +14,8 @@ from rsmoe_core.training.loop import run_phase
 from rsmoe_core.training.objectives.base import RunOptions, TrainingData
 from rsmoe_core.training.objectives.text import TextObjective
 from rsmoe_core.training.phases import Phase
-from tests.core.conftest import make_tiny
 from tests.core.training.conftest import ALIGN
+from tests.tiny import make_tiny
 
 SCORES = [0.1, 0.3, 0.2, 0.25, 0.9, 0.9]
 PHASE = dataclasses.replace(ALIGN, epochs=len(SCORES), images_per_step=15, patience=2)

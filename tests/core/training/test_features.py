@@ -18,7 +18,7 @@ from rsmoe_core.preprocess import normalise, resize
 from rsmoe_core.presets import tiny
 from rsmoe_core.training import features as module
 from rsmoe_core.training.features import FeatureBank, ViewOptions, cached_features, make_views
-from tests.tiny import wake
+from tests.tiny import fit_batch_norms
 
 OPTIONS = ViewOptions(views=2, image_size=64, normalisation=NORMALISATION)
 
@@ -43,7 +43,7 @@ def samples(karpathy_folder: Path) -> Sequence[Sample]:
 
 def encoder(seed: int = 0) -> CountingEncoder:
     torch.manual_seed(seed)
-    model = wake(CountingEncoder(tiny().vision))
+    model = fit_batch_norms(CountingEncoder(tiny().vision))
     model.seen = 0
     return model
 

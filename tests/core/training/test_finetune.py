@@ -33,7 +33,7 @@ from rsmoe_core.training.phases import Phase, TextSettings
 from rsmoe_core.training.run import TrainConfig, run_stage
 from rsmoe_core.training.stages import find_stage
 from tests.core.training.conftest import training_sample
-from tests.tiny import make_tiny, wake
+from tests.tiny import fit_batch_norms, make_tiny
 
 COLOURS = {
     "pond": (20, 60, 160),
@@ -98,7 +98,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     decoding = dataclasses.replace(config.decoding, draft_tokens=24, caption_tokens=24)
     lora = LoraSettings(rank=16, alpha=32, dropout=0.0)
     model = build(dataclasses.replace(config, language=language, decoding=decoding, lora=lora), tokenizer)
-    wake(model.vision)
+    fit_batch_norms(model.vision)
     encoder, options = folded_copy(model.vision), ViewOptions(views=2, image_size=64, normalisation=NORMALISATION)
     features = cached_features(encoder, [one.sample for one in samples], root / "cache", options)
     data = TrainingData(samples, FeatureBank.of([features]))

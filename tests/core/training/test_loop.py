@@ -16,8 +16,8 @@ from rsmoe_core.training.loop import run_phase
 from rsmoe_core.training.objectives.base import RunOptions, TrainingData
 from rsmoe_core.training.objectives.text import TextObjective
 from rsmoe_core.training.phases import Phase
-from tests.core.conftest import make_tiny
 from tests.core.training.conftest import ALIGN, ALIKE, EXPERTS, changed, log_without_times, state
+from tests.tiny import make_tiny
 
 AVERAGED = dataclasses.replace(ALIGN, ema_decay=0.9)
 both = pytest.mark.parametrize("phase", [ALIGN, AVERAGED], ids=["last step", "ema"])

@@ -8,7 +8,7 @@ from rsmoe_core.checkpoint.load import load_model
 from rsmoe_core.errors import TrainingError
 from rsmoe_core.training.run_folder import RunFolder, check_settings, save_model_atomically, write_text_atomically
 from rsmoe_core.training.stages import find_stage
-from tests.core.conftest import make_tiny
+from tests.tiny import make_tiny
 
 
 def test_stages_of_a_run_share_a_cache_and_a_standalone_stage_has_its_own(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from rsmoe_core.config import VisionConfig
 from rsmoe_core.errors import ModelError
 from rsmoe_core.model.vision.efficientnet_lite import EfficientNetLite, SameConv, folded_copy, load_imagenet_weights
 from rsmoe_core.presets import tiny
-from tests.tiny import wake
+from tests.tiny import fit_batch_norms
 
 LITE0, LITE2 = VisionConfig(width=1.0, depth=1.0), VisionConfig(width=1.1, depth=1.2)
 
@@ -77,7 +77,7 @@ def test_one_patch_for_every_32_pixels(size: int) -> None:
 
 def test_patches_run_row_by_row_from_the_top_left() -> None:
     torch.manual_seed(0)
-    encoder = wake(EfficientNetLite(tiny().vision))
+    encoder = fit_batch_norms(EfficientNetLite(tiny().vision))
     blank = torch.zeros(1, 3, 512, 512)
     boxed = blank.clone()
     boxed[:, :, :128, 384:] = torch.randn(3, 128, 128)  # the corner at the top right
