@@ -93,7 +93,7 @@ def test_the_log_of_an_unfinished_run_is_drawn(tmp_path: Path) -> None:
         assert image.height > image.width, "four panels"
 
 
-def test_nothing_is_drawn_of_an_empty_log_or_without_matplotlib(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_log_is_not_drawn_and_none_without_matplotlib(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not draw_curves(tmp_path)
     write_rows(tmp_path)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)

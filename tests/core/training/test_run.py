@@ -51,7 +51,7 @@ def weights(folder: Path) -> dict[str, Tensor]:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run with stages 1 and 2, made once for all tests."""
     root = tmp_path_factory.mktemp("trained")
-    data = write_karpathy(root / "pictures")
+    data = write_karpathy(root / "images")
     train_2(data, root / "run", train_1(data, root / "run"))
     return root / "run"
 
@@ -280,7 +280,7 @@ def test_folders_of_one_name_have_caches_of_their_own(karpathy_folder: Path, tmp
     options = config(karpathy_folder, tmp_path / "run", max_steps=1)
     options = dataclasses.replace(options, data=(karpathy_folder, other))
     run_stage(STAGE_1, options, preset=tiny(), report=silent)
-    assert sorted(p.name for p in (tmp_path / "run/cache").iterdir()) == ["pictures", "pictures-2"]
+    assert sorted(p.name for p in (tmp_path / "run/cache").iterdir()) == [other.name, f"{other.name}-2"]
 
 
 def test_stage_2_needs_a_stage_1_model(karpathy_folder: Path, trained: Path, tmp_path: Path) -> None:

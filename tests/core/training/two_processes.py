@@ -1,7 +1,7 @@
-"""One of two real processes, started by test_processes.py with the variables that a launcher sets.
+"""One of two real processes, started by test_distributed.py with the variables that a launcher sets.
 
-All of them are refused what the first is. Then they train where their number should make no difference, and every
-phase of both stages for two steps, and write down what the model is after each.
+Both get the error that rank 0 raises. Then they train where the number of processes should make no difference, and
+every phase of both stages for two steps, and write down a digest of the model after each.
 """
 
 from __future__ import annotations
@@ -19,16 +19,18 @@ from rsmoe_core.training import distributed, run
 from rsmoe_core.training.loop import run_phase
 from rsmoe_core.training.objectives.base import Objective, RunOptions
 from rsmoe_core.training.objectives.text import TextObjective
+from rsmoe_core.training.phases import Phase
 from rsmoe_core.training.run import TrainConfig, run_stage
-from rsmoe_core.training.stages import Phase, stage
+from rsmoe_core.training.stages import find_stage
 from tests.core.training.conftest import ALIKE, make_alike
 from tests.tiny import make_tiny
 
 
 def train_alike(out: Path, accumulate: int = 1) -> TextObjective:
-    material, session = make_alike(), RunOptions(out, bf16=False, accumulate=accumulate)
-    objective = TextObjective(make_tiny(experts=False, dropout=False), ALIKE, material, material, session)
-    run_phase(objective, ALIKE, session, lambda epoch: {})
+    data, options = make_alike(), RunOptions(out, bf16=False, accumulate=accumulate)
+    model = make_tiny(experts=False, dropout=False)
+    objective = TextObjective(model, ALIKE, ALIKE.objective, data, data, options)
+    run_phase(objective, ALIKE, options, lambda epoch: {})
     return objective
 
 
@@ -37,17 +39,17 @@ def refuse() -> None:
 
 
 def digest(objective: Objective) -> str:
-    values = [*objective.trained, *((name, v) for name, v in objective.statistics if v.is_floating_point())]
+    values = [*objective.trained, *((name, v) for name, v in objective.buffers if v.is_floating_point())]
     return hashlib.sha256(b"".join(value.detach().numpy().tobytes() for _, value in values)).hexdigest()
 
 
 def main(out: Path, data: Path) -> None:
     digests: dict[str, str] = {}
-    said: list[str] = []
+    reported: list[str] = []
 
     def recorded(objective: Objective, phase: Phase, *rest: object) -> bool:
         ended = run_phase(objective, phase, *rest)
-        digests[f"{phase.name} of {phase.objective}"] = digest(objective)
+        digests[phase.name] = digest(objective)
         return ended
 
     with distributed.initialised("cpu"), pytest.MonkeyPatch.context() as patch:
@@ -55,11 +57,10 @@ def main(out: Path, data: Path) -> None:
             distributed.from_rank0(refuse)
         digests["alike"] = digest(train_alike(out / "alike"))
         patch.setattr(run, "run_phase", recorded)
-        chosen = TrainConfig((data,), out, holdout=0.2, bf16=False, max_steps=2)
-        start = run_stage(stage("1"), chosen, config=tiny(), say=said.append)
-        run_stage(stage("2").with_epochs(2), chosen, start=start, say=said.append)
-        result = {"digests": digests, "said": said}
-        (out / f"{distributed.number()}.json").write_text(json.dumps(result))
+        config = TrainConfig((data,), out, validation_split=0.2, bf16=False, max_steps=2)
+        start = run_stage(find_stage("1"), config, preset=tiny(), report=reported.append)
+        run_stage(find_stage("2").with_limits(epochs=2), config, start=start, report=reported.append)
+        (out / f"{distributed.rank()}.json").write_text(json.dumps({"digests": digests, "reported": reported}))
 
 
 if __name__ == "__main__":
