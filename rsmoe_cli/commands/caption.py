@@ -61,5 +61,5 @@ def caption(
         console.print_note(str(summary))
         if json:
             typer.echo(json_format.dumps(dataclasses.asdict(summary)))
-        if session.finish("the column 'error' of their rows says why"):
+        if session.finish("their rows say why in the column 'error'"):
             raise typer.Exit(console.SOME_FAILED)
