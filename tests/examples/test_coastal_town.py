@@ -111,7 +111,7 @@ def test_objects_stand_out_from_what_is_around_them(town: SimpleNamespace, label
             labels = rasterio.features.rasterize(
                 zip(shapes, range(1, len(shapes) + 1), strict=True), scene.shape, transform=scene.transform
             )
-            return np.array([pixels[:, labels == label].mean(axis=1) for label in range(1, len(shapes) + 1)])
+            return np.array([pixels[:, labels == number].mean(axis=1) for number in range(1, len(shapes) + 1)])
 
         contrast = np.abs(means(outlines) - means(around)).max(axis=1)
     assert (contrast > 12).all(), contrast
