@@ -1,9 +1,9 @@
-"""What the parts of the model take of a tile's time, on one core.
+"""The time of each part of the model for a tile, on one core.
 
     python -m benchmarks.parts [--model nano] [--tiles 32]
 
-Describes tiles of a drawn scene with all parts timed, a few times, and takes the fastest; then looks again with torch's
-profiler. Prints a Markdown table, and the operations that took most of the language model's time.
+Describes tiles of a drawn scene a few times with all parts timed, and takes the fastest; then runs torch's profiler.
+Prints a Markdown table, and the operations that took most of the language model's time.
 """
 
 from __future__ import annotations
@@ -26,13 +26,16 @@ from rsmoe_cli.bench.drawing import big_scene
 from rsmoe_cli.raster.scene import open_scene
 from rsmoe_core.engine import Engine, load
 from rsmoe_core.inference.ablations import FULL_MODEL
+from rsmoe_core.inference.captions import describe
+from rsmoe_core.model.language.native import NativeBackend
+from rsmoe_core.roles import all_roles
 from rsmoe_core.types import Request
 
-_TILE, _REPEATS, _MOST_OPERATIONS = 224, 4, 4
+_TILE, _REPEATS, _MAX_OPERATIONS = 224, 4, 4
 
 
 def main() -> None:
-    """Time, look and print."""
+    """Time, profile and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="nano")
     parser.add_argument("--tiles", type=int, default=32)
@@ -51,38 +54,41 @@ def main() -> None:
 
 
 def fastest(engine: Engine, requests: list[Request]) -> dict[str, float]:
-    """Seconds of each part in the fastest of a few runs."""
+    """Part → its seconds in the fastest of a few runs."""
     runs = []
     for _ in range(_REPEATS):
-        spent: dict[str, float] = defaultdict(float)
-        with timed(engine, spent):
-            began = time.perf_counter()
+        seconds: dict[str, float] = defaultdict(float)
+        with timed(engine, seconds):
+            start = time.perf_counter()
             engine.describe(requests, batch_size=len(requests))
-            spent["all"] = time.perf_counter() - began
-        runs.append(spent)
-    return min(runs, key=lambda spent: spent["all"])
+            seconds["all"] = time.perf_counter() - start
+        runs.append(seconds)
+    return min(runs, key=lambda seconds: seconds["all"])
 
 
 @contextmanager
-def timed(engine: Engine, spent: dict[str, float]) -> Iterator[None]:
-    """Adds up the seconds in each part while the block runs."""
-    model: Any = engine._model
-    decoders = {role: model.language.decoders[role] for role in model.roles}
-    parts = {"image encoder": (model.vision, "forward"), "Q-Former": (model, "encode")}
-    parts |= {role: (decoder, "write") for role, decoder in decoders.items()}
+def timed(engine: Engine, seconds: dict[str, float]) -> Iterator[None]:
+    """Add up the seconds of each part while the block runs."""
+    backend = engine.backend
+    assert isinstance(backend, NativeBackend), "only the parts of a native model are known"
+    parts: dict[str, tuple[Any, str]] = {
+        "image encoder": (backend.model.vision, "forward"),
+        "Q-Former": (backend.model, "encode"),
+        **{role: (backend.decoders.decoders[role], "generate") for role in all_roles(engine.experts)},
+    }
 
-    def watching(name: str, compute: Callable[..., Any]) -> Callable[..., Any]:
-        def watched(*inputs: Any, **named: Any) -> Any:
-            began = time.perf_counter()
+    def timed_method(name: str, compute: Callable[..., Any]) -> Callable[..., Any]:
+        def method(*arguments: Any, **named: Any) -> Any:
+            start = time.perf_counter()
             try:
-                return compute(*inputs, **named)
+                return compute(*arguments, **named)
             finally:
-                spent[name] += time.perf_counter() - began
+                seconds[name] += time.perf_counter() - start
 
-        return watched
+        return method
 
     for name, (owner, method) in parts.items():
-        setattr(owner, method, watching(name, getattr(owner, method)))
+        setattr(owner, method, timed_method(name, getattr(owner, method)))
     try:
         yield
     finally:
@@ -93,12 +99,12 @@ def timed(engine: Engine, spent: dict[str, float]) -> Iterator[None]:
 @torch.inference_mode()
 def operations(engine: Engine, requests: list[Request]) -> list[tuple[str, float]]:
     """The operations that take most of the language model's time, and their shares of it."""
-    tokens_BQH = engine._look(requests)
+    encoded = engine.backend.encode(requests)
     with profile(activities=[ProfilerActivity.CPU]) as profiler:
-        engine._describe_tokens(tokens_BQH, [FULL_MODEL])
-    own = {event.key: event.self_cpu_time_total for event in profiler.key_averages()}
-    most = sorted(own, key=lambda name: -own[name])[:_MOST_OPERATIONS]
-    return [(name, own[name] / sum(own.values())) for name in most]
+        describe(engine.backend, encoded, range(len(requests)), engine.experts, engine.limits, [FULL_MODEL])
+    seconds = {event.key: event.self_cpu_time_total for event in profiler.key_averages()}
+    slowest = sorted(seconds, key=lambda name: -seconds[name])[:_MAX_OPERATIONS]
+    return [(name, seconds[name] / sum(seconds.values())) for name in slowest]
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""How people score against each other: each sentence in turn, against the other sentences of its picture.
+"""How human captions score against each other: each caption in turn, against the other captions of its image.
 
-    rsmoe evaluate --data RSICD --split test --predictions said.jsonl
-    python -m benchmarks.people RSICD --split test --captions said.jsonl
+    rsmoe evaluate captions --data RSICD --split test --save-predictions captions.jsonl
+    python -m benchmarks.people RSICD --split test --captions captions.jsonl
 
-The references are the sentences of the picture without any copy of the one whose turn it is, since many were written
-down several times; pictures of which one thing was said are left out. What a model said is scored against the same
+The references are the captions of the image without any copy of the one that is scored, since many captions are
+repeated; images with only one different caption are left out. The captions of a model are scored against the same
 references. Prints a Markdown table with intervals.
 """
 
@@ -28,25 +28,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--split", default="test")
-    parser.add_argument("--captions", type=Path, help="what `rsmoe evaluate --predictions` wrote for the split")
+    parser.add_argument("--captions", type=Path, help="what `rsmoe evaluate captions --save-predictions` wrote")
     arguments = parser.parse_args()
     dataset = read_dataset(arguments.folder)
-    samples = [sample for sample in dataset.captioned(arguments.split) if len(set(sample.captions)) > 1]
-    print(f"{len(samples)} pictures\n\n| who | CIDEr, 95 % interval | BLEU-4 |\n|---|---|---|")
+    samples = [sample for sample in dataset.captioned(arguments.split) if len(sample.unique_captions) > 1]
+    print(f"{len(samples)} images\n\n| captions by | CIDEr, 95 % interval | BLEU-4 |\n|---|---|---|")
     print(row("people", samples, {}), flush=True)
     if arguments.captions:
-        said = read_captions(arguments.captions, dataset, arguments.split).said
-        print(row(arguments.captions.name, samples, {image: one.caption for image, one in said.items()}))
+        descriptions = read_captions(arguments.captions, dataset, arguments.split).values
+        captions = {image: description.caption for image, description in descriptions.items()}
+        print(row(arguments.captions.name, samples, captions))
 
 
-def row(who: str, samples: Sequence[Sample], said: Mapping[Path, str]) -> str:
-    """A line of the table; of a picture of which nothing is `said`, the sentence left out is scored."""
-    turns = [(sample, out) for sample in samples for out in dict.fromkeys(sample.captions)]
-    others = [[text for text in sample.captions if text != out] for sample, out in turns]
-    scores = score_captions([said.get(sample.image, out) for sample, out in turns], others, meteor=False)
-    each = scores.per_image["CIDEr"]
-    low, high = interval_95(each, [str(sample.image) for sample, _ in turns])
-    return f"| {who} | {np.mean(each):.3f} ({low:.3f} - {high:.3f}) | {scores.corpus['BLEU-4']:.3f} |"
+def row(author: str, samples: Sequence[Sample], captions: Mapping[Path, str]) -> str:
+    """A row of the table; for an image without one of the `captions`, the reference that is left out is scored."""
+    pairs = [(sample, left_out) for sample in samples for left_out in sample.unique_captions]
+    references = [[text for text in sample.captions if text != left_out] for sample, left_out in pairs]
+    candidates = [captions.get(sample.image, left_out) for sample, left_out in pairs]
+    scores = score_captions(candidates, references, meteor=False)
+    per_image = scores.per_image["CIDEr"]
+    low, high = interval_95(per_image, [str(sample.image) for sample, _ in pairs])
+    return f"| {author} | {np.mean(per_image):.3f} ({low:.3f} - {high:.3f}) | {scores.corpus['BLEU-4']:.3f} |"
 
 
 if __name__ == "__main__":

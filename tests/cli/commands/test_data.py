@@ -30,17 +30,17 @@ def test_ports_reports_how_many_images_it_cut(rsmoe: Cli, tmp_path: Path) -> Non
 
 
 def test_prepare_converts_any_format_and_reports_what_is_left_out(rsmoe: Cli, tmp_path: Path) -> None:
-    root = write_karpathy(tmp_path / "pictures")
+    root = write_karpathy(tmp_path / "images")
     path = root / "dataset_small.json"
     content = json.loads(path.read_text())
     content["images"] += content["images"][:12]
     path.write_text(json.dumps(content))
-    result = rsmoe("data", "prepare", "karpathy", "pictures", "-o", "plain")
+    result = rsmoe("data", "prepare", "karpathy", "images", "-o", "plain")
     assert result.exit_code == 0
     assert result.stdout == ""
     lines = result.stderr.splitlines()
     assert len(lines) == 12
-    assert lines[0].startswith("left out: pictures/dataset_small.json: entry 40: pond_1.jpg is a duplicate")
+    assert lines[0].startswith("left out: images/dataset_small.json: entry 40: pond_1.jpg is a duplicate")
     assert lines[10:] == ["left out: 2 more", "40 images in plain"]
     assert read_dataset(tmp_path / "plain").problems == ()
 
@@ -121,7 +121,7 @@ def test_help_and_messages_list_the_formats(rsmoe: Cli) -> None:
 @pytest.fixture
 def plain_folder(tmp_path: Path) -> Path:
     """Forty images with captions, one of them with a question too, and a broken line."""
-    root = write_karpathy(tmp_path / "pictures")
+    root = write_karpathy(tmp_path / "images")
     rows = [
         {"image": f"{entry['filepath']}/{entry['filename']}", "split": entry["split"], "captions": ["a road ."]}
         for entry in json.loads((root / "dataset_small.json").read_text())["images"]
@@ -132,11 +132,11 @@ def plain_folder(tmp_path: Path) -> Path:
 
 
 def test_inspect_prints_counts_samples_and_problems(rsmoe: Cli, plain_folder: Path) -> None:
-    result = rsmoe("data", "inspect", "pictures")
+    result = rsmoe("data", "inspect", "images")
     assert result.exit_code == 0
     assert result.stderr == ""
     words = result.stdout.split()
-    assert words[:2] == ["pictures:", "plain"]
+    assert words[:2] == ["images:", "plain"]
     for row in (["train", "36", "36", "1"], ["test", "4", "4", "0"]):
         assert row in [[word for word in line.split() if word != "│"] for line in result.stdout.splitlines()]
     for text in (
@@ -144,16 +144,16 @@ def test_inspect_prints_counts_samples_and_problems(rsmoe: Cli, plain_folder: Pa
         "questions: presence 1",
         "train: train/pond_1.jpg (pond)\n    a road .\n    presence: is it a pond? yes",
         "problems: 1",
-        "problem: pictures/annotations.jsonl:41: ",
+        "problem: images/annotations.jsonl:41: ",
     ):
         assert text in result.stdout
 
 
 def test_inspect_prints_one_json_object(rsmoe: Cli, plain_folder: Path) -> None:
-    result = rsmoe("data", "inspect", "pictures", "--json", "--samples", "2")
+    result = rsmoe("data", "inspect", "images", "--json", "--samples", "2")
     assert result.exit_code == 0
     content = json.loads(result.stdout)
-    assert (content["folder"], content["format"], content["sides"]) == ("pictures", "plain", [64, 64])
+    assert (content["folder"], content["format"], content["sides"]) == ("images", "plain", [64, 64])
     assert content["splits"]["test"] == {"images": 4, "captions": 4, "questions": 0}
     assert [row["split"] for row in content["samples"]] == ["train", "train", "test", "test"]
     assert content["samples"][0]["questions"] == [{"text": "is it a pond?", "answer": "yes", "type": "presence"}]

@@ -236,7 +236,7 @@ def test_the_markdown_has_its_provenance(evaluate: Cli, karpathy_folder: Path) -
     result = evaluate("--limit", "3", "--ablate", "--markdown", "results.md")
     assert result.exit_code == 0, result.stderr
     text = Path("results.md").read_text(encoding="utf-8")
-    assert text.startswith("# model on pictures, test: 3 images\n")
+    assert text.startswith("# model on images, test: 3 images\n")
     command = f"--data {karpathy_folder} --model model --limit 3 --ablate --markdown results.md"
     assert f"```console\nrsmoe evaluate captions {command}\n```" in text
     revision = json.loads(evaluate("--json").stdout)["revision"]
