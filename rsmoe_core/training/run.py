@@ -71,17 +71,17 @@ class TrainConfig:
     """Views of each image: itself and random augmentations."""
     validation_split: float = 0.06
     """Share of the image groups that are held out to choose the best epoch by."""
-    device: str = "cpu"
-    """Where to compute."""
-    bf16: bool = True
-    """Run forward passes in bfloat16."""
+    accumulate: int = 1
+    """Parts of each step's images, of which one is in memory at a time."""
     max_steps: int | None = None
     """Stop each phase after this many steps and use the model as it is then, to try things out. A later run without it,
     or with more steps, resumes from there."""
     max_images: int | None = None
     """Use the first so many images of each folder only, to try things out."""
-    accumulate: int = 1
-    """Parts of each step's images, of which one is in memory at a time."""
+    device: str = "cpu"
+    """Where to compute."""
+    bf16: bool = True
+    """Run forward passes in bfloat16."""
 
 
 def run_stage(

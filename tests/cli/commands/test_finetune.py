@@ -10,7 +10,7 @@ from typer.testing import Result
 from rsmoe_core.checkpoint.catalogue import fingerprint
 from rsmoe_core.checkpoint.load import save_model
 from rsmoe_core.data.formats.registry import read_dataset
-from tests.cli.test_chips import on_ground, write_columns, write_layer, write_scene
+from tests.cli.prepare.test_chips import on_ground, write_columns, write_layer, write_scene
 from tests.tiny import make_tiny
 
 Cli = Callable[..., Result]
@@ -47,17 +47,17 @@ def test_a_data_folder_makes_a_model_that_captions(rsmoe: Cli, model: Path, karp
     result = rsmoe("caption", write_scene(Path("scene.tif")), "-o", "captions.geojson", "--model", "mine")
     assert result.exit_code == 0, result.stderr
 
-    assert rsmoe(*command).exit_code == 0, "what is finished is found finished"
+    assert rsmoe(*command).exit_code == 0, "finished phases are not trained again"
     assert fingerprint(Path("mine")) == revision
     result = rsmoe(*command, "--seed", "1")
     assert result.exit_code == 1
-    assert "begun with other seed" in result.stderr
+    assert "started with other seed" in result.stderr
 
 
 def test_a_labelled_scene_is_enough(rsmoe: Cli, model: Path, labelled: tuple[str, ...]) -> None:
     result = rsmoe("finetune", model, *labelled, "-o", "mine", *QUICK)
     assert result.exit_code == 0, result.stderr
-    assert result.stderr.startswith("left out: feature 13: no text in caption\n12 pictures cut from ")
+    assert result.stderr.startswith("left out: feature 13: no text in caption\n12 images cut from ")
     assert {path.name for path in Path().iterdir()} == {"labels.gpkg", "mine", "mine-work", "model", "scene.tif"}
 
     assert rsmoe("finetune", model, *labelled, "-o", "other", "--chips", "chips", *QUICK).exit_code == 0
@@ -81,7 +81,7 @@ def test_answers_in_a_column_are_learned(rsmoe: Cli, model: Path) -> None:
     assert fingerprint(Path("mine")) != fingerprint(model)
 
 
-def test_what_cannot_be_meant_is_refused_in_one_line(
+def test_contradictory_options_are_refused_in_one_line(
     rsmoe: Cli, model: Path, labelled: tuple[str, ...], karpathy_folder: Path
 ) -> None:
     save_model(make_tiny(experts=False), Path("stage1"))
@@ -97,7 +97,7 @@ def test_what_cannot_be_meant_is_refused_in_one_line(
         (2, "learn from it with --data", (model, "-o", "new", *labelled, "--chips", "mine")),
         (2, "no column 'name'", (model, "-o", "new", *labelled[:5], "name")),
         (2, "no model 'nowhere'", ("nowhere", "-o", "new", *data)),
-        (1, "there already", (model, "-o", "mine", *data)),
+        (1, "exists already", (model, "-o", "mine", *data)),
         (1, "train stage 2", ("stage1", "-o", "new", *data)),
         (1, "no such folder", (model, "-o", "new", "--data", "nothing")),
     ]:
