@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,10 +14,11 @@ from PIL import Image
 from rsmoe_core.roles import BASE, CAPTION_INSTRUCTION, DEFAULT_EXPERTS, EXPERTS
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from rsmoe_core.model.rsmoe import RSMoE
     from rsmoe_core.model.vision.efficientnet_lite import EfficientNetLite
+    from rsmoe_core.types import Description
 
 SENTENCES = (
     "many green trees are near a pond .",
@@ -76,6 +77,21 @@ def language_models(model: RSMoE) -> dict[str, nn.Module]:
         return {BASE: model.language}
     by_role = {role: lora.merged(model.language, role) for role in model.roles}
     return {BASE: deepcopy(model.language).unload(), **by_role}
+
+
+def random_patches(count: int = 5) -> Tensor:
+    """patches_BPD of so many images for the `tiny` preset, always the same."""
+    import torch
+
+    return torch.randn(count, 4, 32, generator=torch.Generator().manual_seed(0))
+
+
+def texts_of(descriptions: Iterable[Description]) -> list[tuple[str, dict[str, str], dict[str, str]]]:
+    """Caption, drafts and prompts of each description, without confidences."""
+    return [
+        (one.caption, {name: draft.text for name, draft in one.drafts.items()}, dict(one.prompts))
+        for one in descriptions
+    ]
 
 
 def fit_batch_norms(encoder: EfficientNetLite) -> EfficientNetLite:

@@ -17,15 +17,9 @@ from rsmoe_core.model.language.base import Backend
 from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.questions.parser import parse_question
 from rsmoe_core.roles import CAPTION_INSTRUCTION, DEFAULT_EXPERTS, FUSION, ROUTER, default_prompts
-from rsmoe_core.types import Description, Generation, Request
-from tests.core.fakes import FakeBackend
-
-
-def texts(descriptions: list[Description]) -> list[tuple[object, ...]]:
-    return [
-        (one.caption, {name: draft.text for name, draft in one.drafts.items()}, dict(one.prompts))
-        for one in descriptions
-    ]
+from rsmoe_core.types import Generation, Request
+from tests.core.fakes import FakeBackend, Text
+from tests.tiny import texts_of
 
 
 def test_every_image_gets_a_description(tiny_engine: Engine, images: list[np.ndarray]) -> None:
@@ -47,7 +41,7 @@ def test_batch_size_does_not_change_the_texts(tiny_engine: Engine, images: list[
     requests = [Request(image) for image in images]
     alone = [tiny_engine.describe([request])[0] for request in requests]
     together = tiny_engine.describe(requests, batch_size=size)
-    assert texts(together) == texts(alone)
+    assert texts_of(together) == texts_of(alone)
     assert np.allclose([one.confidence for one in together], [one.confidence for one in alone], atol=1e-4)
 
 
@@ -65,7 +59,7 @@ def test_threads_do_not_change_the_texts(tiny_folder, images: list[np.ndarray]) 
     assert engine.threads.count == 2
     shared = engine.caption(images * 4)
     engine.threads = ThreadPool(1)
-    assert texts(shared) == texts(engine.caption(images * 4))
+    assert texts_of(shared) == texts_of(engine.caption(images * 4))
 
 
 def test_pixels_that_were_not_observed_do_not_matter(tiny_engine: Engine, images: list[np.ndarray]) -> None:
@@ -213,7 +207,7 @@ def test_one_image_too_large_for_memory_is_an_error(tiny_folder, images: list[np
 
 # An engine on a backend from outside.
 
-CANNED = {
+CANNED: dict[str, Text] = {
     ROUTER: lambda image, turn: "<objects> count the ships" if turn.prompt == CAPTION_INSTRUCTION else "<objects> any?",
     "theme": "port",
     "objects": lambda image, turn: "no" if turn.prompt == "any?" else f"{image} ships",

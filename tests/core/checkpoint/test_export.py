@@ -15,15 +15,8 @@ from rsmoe_core.errors import ModelError
 from rsmoe_core.inference.ablations import ablations
 from rsmoe_core.model import lora
 from rsmoe_core.model.rsmoe import RSMoE
-from rsmoe_core.types import Description, Request
-from tests.tiny import fit_batch_norms, make_tiny
-
-
-def texts(descriptions: list[Description]) -> list[tuple[object, ...]]:
-    return [
-        (one.caption, {name: draft.text for name, draft in one.drafts.items()}, dict(one.prompts))
-        for one in descriptions
-    ]
+from rsmoe_core.types import Request
+from tests.tiny import fit_batch_norms, make_tiny, texts_of
 
 
 def test_both_forms_generate_the_same_texts_in_every_role(tmp_path: Path, images: list[np.ndarray]) -> None:
@@ -37,7 +30,7 @@ def test_both_forms_generate_the_same_texts_in_every_role(tmp_path: Path, images
     compared = ablations(model.config.experts)
     before, after = (load(folder, device="cpu").compare(requests, compared) for folder in (source, target))
     for ablation, by_adapters, by_copies in zip(compared, before, after, strict=True):
-        assert texts(by_adapters) == texts(by_copies), ablation.name
+        assert texts_of(by_adapters) == texts_of(by_copies), ablation.name
 
 
 def test_the_model_card_is_copied(tmp_path: Path, tiny_model: RSMoE) -> None:

@@ -20,31 +20,23 @@ from rsmoe_core.model.language.native import NativeBackend, RoleDecoders
 from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.roles import BASE, CAPTION_INSTRUCTION
 from rsmoe_core.types import Generation
-from tests.tiny import language_models, make_tiny, randomise_adapters
+from tests.tiny import language_models, make_tiny, random_patches, randomise_adapters, texts_of
 
 PROMPTS = ["describe the picture", "name the kind of place"]
 
 
-def patches(count: int = 5) -> torch.Tensor:
-    return torch.randn(count, 4, 32, generator=torch.Generator().manual_seed(0))
-
-
-def describe_all(model: RSMoE) -> list[object]:
+def describe_all(model: RSMoE) -> list[tuple[str, dict[str, str], dict[str, str]]]:
     """All texts about five images, by the full model and by every ablation of it."""
     backend, config = NativeBackend(model), model.config
-    encoded = backend.encode_patches(patches())
+    encoded = backend.encode_patches(random_patches())
     described = describe(backend, encoded, range(5), config.experts, config.decoding, ablations(config.experts))
-    return [
-        (one.caption, {name: draft.text for name, draft in one.drafts.items()}, dict(one.prompts))
-        for of_image in described
-        for one in of_image
-    ]
+    return texts_of(one for of_image in described for one in of_image)
 
 
 def generate_base(model: RSMoE) -> list[Generation]:
     """What the language model without adapters generates about five images."""
     backend = NativeBackend(model)
-    encoded = backend.encode_patches(patches())
+    encoded = backend.encode_patches(random_patches())
     return backend.generate(encoded, [Turn(image, BASE, CAPTION_INSTRUCTION) for image in range(5)], 10)
 
 
@@ -118,7 +110,7 @@ def test_a_loaded_model_generates_what_the_trained_one_generates(
     texts = {role: [text.text for text in generate(loaded, role)] for role in (*trained.roles, BASE)}
     assert texts == {role: [text.text for text in generate(trained, role)] for role in texts}
     assert len(set(map(tuple, texts.values()))) > 2, "roles generate different texts"
-    assert torch.equal(loaded.encode(patches(2), PROMPTS), tiny_model.encode(patches(2), PROMPTS))
+    assert torch.equal(loaded.encode(random_patches(2), PROMPTS), tiny_model.encode(random_patches(2), PROMPTS))
     assert not any(p.requires_grad for p in loaded.parameters())
 
 

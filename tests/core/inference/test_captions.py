@@ -8,13 +8,14 @@ from rsmoe_core.checkpoint.inference import for_inference
 from rsmoe_core.config import DecodingConfig
 from rsmoe_core.inference.ablations import FULL_MODEL
 from rsmoe_core.inference.captions import as_sentence, caption_without_experts, describe, draft_captions
+from rsmoe_core.model.fusion import fuse
 from rsmoe_core.model.language.base import Turn
 from rsmoe_core.model.language.native import NativeBackend
 from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.roles import BASE, CAPTION_INSTRUCTION, DEFAULT_EXPERTS, FUSION, ROUTER, default_prompts
 from rsmoe_core.types import Description, Generation
-from tests.core.checkpoint.test_inference import patches
 from tests.core.fakes import FakeBackend, Text
+from tests.tiny import random_patches
 
 LIMITS = DecodingConfig(prompt_tokens=16, draft_tokens=8, caption_tokens=10)
 TEXTS: dict[str, Text] = {
@@ -81,12 +82,16 @@ def test_the_language_model_alone_captions_without_experts() -> None:
 def test_lengths_keep_to_the_configuration(tiny_model: RSMoE) -> None:
     """Also for a router, experts and fusion that were never trained."""
     backend, limits = NativeBackend(for_inference(tiny_model)), tiny_model.config.decoding
-    experts = tiny_model.config.experts
-    for (one,) in describe(backend, backend.encode_patches(patches()), range(5), experts, limits, [FULL_MODEL]):
-        assert list(one.prompts) == list(one.drafts) == list(experts)
-        assert all(one.prompts.values())
-        assert all(draft.tokens <= limits.draft_tokens for draft in one.drafts.values())
-        assert 0 < one.confidence <= 1
+    encoded = backend.encode_patches(random_patches())
+    experts, images = tiny_model.config.experts, range(len(encoded))
+    prompts, drafts = draft_captions(backend, encoded, images, experts, limits)
+    for of_prompts, of_drafts in zip(prompts, drafts, strict=True):
+        assert list(of_prompts) == list(of_drafts) == list(experts)
+        assert all(of_prompts.values())
+        assert all(draft.tokens <= limits.draft_tokens for draft in of_drafts.values())
+    for caption in fuse(backend, encoded, images, [CAPTION_INSTRUCTION] * len(images), drafts, limits.caption_tokens):
+        assert 0 < caption.tokens <= limits.caption_tokens
+        assert 0 < caption.confidence <= 1
 
 
 @pytest.mark.parametrize(

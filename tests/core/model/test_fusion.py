@@ -23,6 +23,15 @@ def test_fusion_reads_instruction_and_drafts() -> None:
     assert backend.max_tokens == [12]
 
 
+def test_images_are_fused_independently(tiny_engine: Engine, images: list[np.ndarray]) -> None:
+    encoded = tiny_engine.backend.encode([Request(image) for image in images[:2]])
+    drafts = [DRAFTS, {"objects": Generation("many buildings and some green trees")}]
+    together = fuse(tiny_engine.backend, encoded, [0, 1], ["describe the picture"] * 2, drafts, 8)
+    for image in range(2):
+        (alone,) = fuse(tiny_engine.backend, encoded, [image], ["describe the picture"], [drafts[image]], 8)
+        assert together[image].text == alone.text
+
+
 def test_drafts_change_what_the_native_model_generates(tiny_engine: Engine, images: list[np.ndarray]) -> None:
     encoded = tiny_engine.backend.encode([Request(images[0])])
     drafts = [DRAFTS, {"objects": Generation("many airplanes")}]
