@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import kills, soak
 from benchmarks.leave_one_port_out import table
-from benchmarks.neighbours import agreeing, best_expected, nearest
+from benchmarks.neighbours import best_expected, most_agreeing, nearest
 from benchmarks.people import row
 from rsmoe_core.data.base import Sample
 from rsmoe_core.metrics.counting import Calibration, ImageDetections
@@ -22,21 +22,21 @@ def port(ships: int, found: int) -> ImageDetections:
     return ImageDetections(tuple((10.0 * n, 10.0, 0.9) for n in range(found)), boxes)
 
 
-def test_ports_are_listed_with_their_errors_beside_the_usual_number() -> None:
-    searched = {"a": port(10, 12), "b": port(20, 20), "c": port(30, 15)}
-    rows = table(searched, dict.fromkeys(searched, Calibration(0.5, 1.0, 0.0, 0.0))).splitlines()
+def test_ports_are_listed_with_their_errors_beside_those_of_a_constant_guess() -> None:
+    detections = {"a": port(10, 12), "b": port(20, 20), "c": port(30, 15)}
+    rows = table(detections, dict.fromkeys(detections, Calibration(0.5, 1.0, 0.0, 0.0))).splitlines()
     assert rows[2:5] == ["| a | 10 | 12 | 0.20 |", "| b | 20 | 20 | 0.00 |", "| c | 30 | 15 | 0.50 |"]
     assert "**0.23**" in rows[5]
-    usual = (15 / 10 + 0 / 20 + 15 / 30) / 3  # always the median of the two others: 25, 20, 15
-    assert float(rows[6].split("|")[-2]) == pytest.approx(usual, abs=0.005)
+    baseline = (15 / 10 + 0 / 20 + 15 / 30) / 3  # always the median of the two others: 25, 20, 15
+    assert float(rows[6].split("|")[-2]) == pytest.approx(baseline, abs=0.005)
 
 
-def test_the_regression_tells_pictures_from_those_in_their_direction() -> None:
+def test_the_regression_follows_images_with_similar_features() -> None:
     angles = np.radians([0, 10, 20, 180, 190, 200, 5, 195])
     means = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
     pond, lake, plane = "a pond is near a road .", "there is a lake .", "two planes are in an airport ."
-    said = [[pond, lake], [pond], [pond], [plane], [plane], [lake, plane]]
-    assert best_expected(means[6:], means[:6], said) == [pond, plane]
+    captions = [[pond, lake], [pond], [pond], [plane], [plane], [lake, plane]]
+    assert best_expected(means[6:], means[:6], captions) == [pond, plane]
 
 
 def test_a_killed_run_loses_no_row(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_a_soak_notices_open_files(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert not figures["one large scene"]["steady"]
 
 
-def test_people_are_scored_against_what_others_said() -> None:
+def test_human_captions_are_scored_against_the_others_of_their_image() -> None:
     pictures = (("a pond", ("a pond", "a pond", "some water")), ("a road", ("a road", "a road lies here")))
     samples = [Sample(Path(name), "test", sentences) for name, sentences in pictures]
     alone = row("people", samples, {})
@@ -83,14 +83,14 @@ def test_people_are_scored_against_what_others_said() -> None:
     assert float(alone.split("|")[2].split()[0]) < float(usual.split("|")[2].split()[0])
 
 
-def test_the_likes_of_a_picture_are_nearest_first() -> None:
+def test_neighbours_are_nearest_first() -> None:
     known = np.array([[0.0, 1.0], [1.0, 0.0], [0.6, 0.8]], np.float32)
     assert nearest(np.array([[0.8, 0.6]], np.float32), known, 2).tolist() == [[2, 1]]
 
 
-def test_what_agrees_with_most_is_said_of_each_picture() -> None:
+def test_the_caption_that_agrees_with_most_others_is_chosen() -> None:
     beaches = ["waves break on a beach .", "white waves break on a beach .", "two cars are parked ."]
     forests = ["a dense forest .", "a dense green forest .", "a river ."]
-    said = agreeing([beaches, forests])
-    assert said[0] in beaches[:2]
-    assert said[1] in forests[:2]
+    captions = most_agreeing([beaches, forests])
+    assert captions[0] in beaches[:2]
+    assert captions[1] in forests[:2]
