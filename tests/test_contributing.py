@@ -28,7 +28,9 @@ REGISTRIES = {
 
 @pytest.fixture(autouse=True)
 def registries() -> Iterator[None]:
-    """Removes what a test registers."""
+    """Removes what a test registers. The encoders of the package register themselves once, on import."""
+    for encoder in ("efficientnet_lite", "huggingface"):
+        importlib.import_module(f"rsmoe_core.model.vision.{encoder}")
     found = [getattr(importlib.import_module(module), name) for module, name in REGISTRIES.items()]
     before = [registry.copy() for registry in found]
     yield
