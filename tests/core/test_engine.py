@@ -172,7 +172,7 @@ def test_there_is_a_question_for_every_image(tiny_engine: Engine, images: list[n
 
 
 class LittleMemory:
-    """Takes the place of the threads on a machine that has memory for so many images at a time."""
+    """Replaces the threads: a machine with memory for only so many images at a time."""
 
     def __init__(self, images: int) -> None:
         self.images, self.tried = images, []

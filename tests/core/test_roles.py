@@ -132,9 +132,9 @@ def test_a_fourth_expert_is_asked_its_default_prompt_or_what_the_router_writes(
     engine: Engine, images: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     generate = engine.backend.generate
-    for written, prompt in (("", "name the hazards"), ("<hazards> is there a fire", "is there a fire")):
+    for generated, prompt in (("", "name the hazards"), ("<hazards> is there a fire", "is there a fire")):
 
-        def routed(encoded: object, turns: list[Turn], limit: int, text: str = written) -> list[Generation]:
+        def routed(encoded: object, turns: list[Turn], limit: int, text: str = generated) -> list[Generation]:
             if turns[0].role == ROUTER:
                 return [Generation(text)] * len(turns)
             return generate(encoded, turns, limit)

@@ -46,7 +46,7 @@ def generate(model: RSMoE, role: str) -> list[Generation]:
 
 
 def with_transformers(model: RSMoE) -> RSMoE:
-    """A model in training form, with transformers' `generate` in the place of the decoders."""
+    """A model in training form, with transformers' `generate` instead of the decoders."""
     decoders = TransformersDecoders(language_models(model), model.tokenizer.pad)
     config, detectors, has_experts = model.config, model.detectors, model.has_experts
     return RSMoE(

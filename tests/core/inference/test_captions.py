@@ -57,9 +57,9 @@ def test_an_unknown_confidence_stays_unknown() -> None:
     assert {draft.confidence for draft in description.drafts.values()} == {None}
 
 
-@pytest.mark.parametrize("written", ["", "no marker", "<theme> <objects>"])
-def test_experts_without_a_prompt_get_the_default_one(written: str) -> None:
-    backend = FakeBackend(TEXTS | {ROUTER: written})
+@pytest.mark.parametrize("generated", ["", "no marker", "<theme> <objects>"])
+def test_experts_without_a_prompt_get_the_default_one(generated: str) -> None:
+    backend = FakeBackend(TEXTS | {ROUTER: generated})
     prompts, _ = draft_captions(backend, [70], [0], DEFAULT_EXPERTS, LIMITS)
     assert prompts == [default_prompts(DEFAULT_EXPERTS)]
 

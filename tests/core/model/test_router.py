@@ -9,7 +9,7 @@ from tests.core.fakes import FakeBackend
 
 
 @pytest.mark.parametrize(
-    ("written", "prompts"),
+    ("generated", "prompts"),
     [
         (
             "<theme> name the port <objects> count the ships <relations> what is near the pier",
@@ -22,8 +22,8 @@ from tests.core.fakes import FakeBackend
     ],
     ids=["all", "one", "empty part", "no marker", "nothing"],
 )
-def test_experts_that_the_router_left_out_have_no_prompt(written: str, prompts: dict[str, str]) -> None:
-    backend = FakeBackend({ROUTER: written})
+def test_experts_that_the_router_left_out_have_no_prompt(generated: str, prompts: dict[str, str]) -> None:
+    backend = FakeBackend({ROUTER: generated})
     assert route(backend, [0, 1], [1, 0], ["describe", "any ships?"], DEFAULT_EXPERTS, 16) == [prompts] * 2
     assert backend.turns == [Turn(1, ROUTER, "describe"), Turn(0, ROUTER, "any ships?")]
     assert backend.max_tokens == [16]

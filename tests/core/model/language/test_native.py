@@ -115,7 +115,7 @@ def test_turns_are_about_their_own_images(backend: NativeBackend) -> None:
 
 
 class Canned(nn.Module):
-    """Takes the place of the decoders: generates the same ids for every prompt, and records the prompts."""
+    """Replaces the decoders: generates the same ids for every prompt, and records the prompts."""
 
     def __init__(self, ids: list[int]) -> None:
         super().__init__()
