@@ -1,4 +1,4 @@
-"""Refusals that concern files and maps; they extend the tree in `rsmoe_core.errors`.
+"""Errors about scenes and outputs; they extend the tree in `rsmoe_core.errors`.
 
 RsmoeError                  exit code 1
 ├── UsageError              exit code 2 (from the core)
@@ -10,8 +10,8 @@ from rsmoe_core.errors import RsmoeError
 
 
 class SceneError(RsmoeError):
-    """A raster is missing, unreadable or has nothing that can be shown as a picture."""
+    """A raster is missing, unreadable or has nothing that can be shown as an image."""
 
 
 class OutputError(RsmoeError):
-    """An output exists already, or cannot be written where it was asked for."""
+    """An output exists already, or cannot be written."""

@@ -2,7 +2,7 @@
 
     Scene ──▶ ChunkGrid ──▶ rectangles ──▶ Chunk | FailedChunk, row by row ──▶ TileImage | TileFailure, row by row
 
-A chunk is kept until the last tile that needs it has been assembled: about one row of chunks is in memory.
+A chunk is buffered until the last tile that needs it has been assembled: about one row of chunks is in memory.
 """
 
 from __future__ import annotations
@@ -149,17 +149,17 @@ def assemble_tiles(
         results: The needed chunks in their order, each of them whole or in parts.
     """
     incoming = zip(needed_chunks(chunks, grid, wanted), results, strict=True)
-    kept: dict[ChunkIndex, Sequence[Chunk | FailedChunk]] = {}
+    buffered: dict[ChunkIndex, Sequence[Chunk | FailedChunk]] = {}
     for tile in grid:
         indexes = chunks.overlapping(tile.rect)
         if wanted is None or wanted(tile):
-            while indexes[-1] not in kept:
+            while indexes[-1] not in buffered:
                 index, parts = next(incoming)
-                kept[index] = parts
-            yield assemble_tile(tile, [part for index in indexes for part in kept[index]])
+                buffered[index] = parts
+            yield assemble_tile(tile, [part for index in indexes for part in buffered[index]])
         for index in indexes:
             if grid.is_last(tile, chunks.rect(index)):
-                kept.pop(index, None)
+                buffered.pop(index, None)
 
 
 def assemble_tile(tile: Tile, chunks: Iterable[Chunk | FailedChunk]) -> TileResult:

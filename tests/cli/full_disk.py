@@ -1,4 +1,4 @@
-"""A disk that is full, played by a limit to the size of files."""
+"""A full disk, simulated by a limit to the size of files."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def limited(size: int) -> Iterator[None]:
-    """Lets no file of this process grow beyond so many bytes; what writes more gets an error.
+    """No file of this process can grow beyond this many bytes; writing more is an error.
 
-    Only while a command runs: the report of the tests may itself go to a file that is larger.
+    Use it only while a command runs, since the report of the tests may itself go to a larger file.
     """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))

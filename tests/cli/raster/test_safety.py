@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from rasterio._env import get_gdal_config
 from rasterio.shutil import copy
 
 from rsmoe_cli.errors import SceneError
-from rsmoe_cli.raster.scene import open_scene
+from rsmoe_cli.raster.dataset import quiet_gdal
+from rsmoe_cli.raster.scene import checked_scene, open_scene
 from tests.cli.rasters import noise, rgb
 
 VRT = """<VRTDataset rasterXSize="70" rasterYSize="50"><VRTRasterBand dataType="Byte" band="1"{kind}>
@@ -195,3 +197,37 @@ def test_parts_of_one_raster_lie_together(tmp_path: Path) -> None:
         dataset.write_mask(np.ones((50, 70), np.uint8))
     shutil.copy(tmp_path / "b.tif", tmp_path / "c.tif")
     assert open_scene(str(tmp_path / "c.tif")).width == 70
+
+
+def test_a_scene_is_opened_again_by_the_drivers_that_were_checked(
+    folders: tuple[Path, Path], server: tuple[str, list[str]]
+) -> None:
+    home, secret = folders
+    address, requests = server
+    path = home / "parts" / "a.tif"
+    scene, mosaic = open_scene(str(path)), open_scene(vrt(home / "a.vrt", "parts/a.tif"))
+    assert scene.drivers is not None
+    assert "GTiff" in scene.drivers
+    assert not {"VRT", "WMS", "HTTP"} & set(scene.drivers)
+    assert mosaic.drivers == ("VRT",)
+    assert open_scene(str(path), allow_external=True).drivers is None
+    with scene.open() as dataset, mosaic.open() as other:
+        assert dataset.shape == other.shape == (50, 70)
+    for content in (VRT.format(name=secret, relative=0, kind="", more=""), f"WMS:{address}"):
+        path.write_text(content)
+        with pytest.raises(SceneError, match="cannot read"):
+            scene.open()
+    assert requests == []
+
+
+def test_the_network_is_off_only_while_a_scene_is_checked(tmp_path: Path) -> None:
+    def blocked() -> bool:
+        return get_gdal_config("CPL_VSIL_CURL_ALLOWED_FILENAME") is not None
+
+    with checked_scene(rgb(tmp_path / "a.tif")) as file:
+        assert not blocked()
+        file.scene()
+    assert not blocked()
+    with quiet_gdal(), quiet_gdal(offline=True):
+        assert blocked()
+    assert not blocked()
