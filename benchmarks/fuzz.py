@@ -88,18 +88,18 @@ def _keep(path: Path, keep: Path | None, target: str) -> None:
     if keep is not None:
         folder = keep / target
         folder.mkdir(parents=True, exist_ok=True)
-        whole = next((parent for parent in path.parents if parent.name == "model"), path)
-        if whole.is_dir():
-            shutil.copytree(whole, folder / f"{whole.parent.name}", dirs_exist_ok=True)
+        mutant_path = next((parent for parent in path.parents if parent.name == "model"), path)
+        if mutant_path.is_dir():
+            shutil.copytree(mutant_path, folder / mutant_path.parent.name, dirs_exist_ok=True)
         else:
             shutil.copy(path, folder)
 
 
 def _scenes(folder: Path, scenes: list[Path], chance: random.Random) -> Mutants:
     """One damaged raster after the other, beside the raster to which the VRT refers."""
-    whole = folder / "whole"
-    whole.mkdir()
-    originals = [*seeds.rasters(whole), *scenes]
+    undamaged = folder / "undamaged"
+    undamaged.mkdir()
+    originals = [*seeds.rasters(undamaged), *scenes]
     shutil.copy(originals[0], folder)
     for number, original in enumerate(itertools.cycle(originals)):
         path = folder / f"{number:05d}{original.suffix}"
@@ -110,12 +110,12 @@ def _scenes(folder: Path, scenes: list[Path], chance: random.Random) -> Mutants:
 
 def _models(folder: Path, _: list[Path], chance: random.Random) -> Mutants:
     """A model folder with one damaged file."""
-    whole = folder / "whole"
-    files = [path.relative_to(whole) for path in seeds.model(whole)]
+    undamaged = folder / "undamaged"
+    files = [path.relative_to(undamaged) for path in seeds.model(undamaged)]
     for number, file in enumerate(itertools.cycle(files)):
         copy = folder / f"{number:05d}" / "model"
-        shutil.copytree(whole, copy)
-        content = (whole / file).read_bytes()
+        shutil.copytree(undamaged, copy)
+        content = (undamaged / file).read_bytes()
         if file.suffix == ".json" and chance.random() < 0.6:
             changed = json.dumps(value_mutant(json.loads(content), chance)).encode()
         else:

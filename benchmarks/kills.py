@@ -3,7 +3,7 @@
     python -m benchmarks.kills [--kills 100] [--seed 0]
 
 Captions a small drawn scene with a tiny random model by the real command, and ends the process after random times,
-spread over its whole life: by SIGKILL mostly, sometimes by SIGINT or SIGTERM. The same command is then given again
+spread over its run time: by SIGKILL mostly, sometimes by SIGINT or SIGTERM. The same command is then given again
 until the output exists, in each of the formats in turn, and the output is compared with that of an uninterrupted run,
 row by row. Prints figures as JSON; the exit code is 1 if one of the faults is not zero.
 """
@@ -86,12 +86,12 @@ def kills(
     save_model(make_tiny(seed), folder / "model")
     start = time.monotonic()
     for suffix in suffixes:
-        subprocess.run(_command(f"whole{suffix}"), cwd=folder, check=True, capture_output=True)
+        subprocess.run(_command(f"uninterrupted{suffix}"), cwd=folder, check=True, capture_output=True)
     outcomes = Outcomes((time.monotonic() - start) / len(suffixes))
-    whole = {suffix: _rows(folder / f"whole{suffix}") for suffix in suffixes}
+    uninterrupted = {suffix: _rows(folder / f"uninterrupted{suffix}") for suffix in suffixes}
     while outcomes.kills.total() < wanted:
         suffix = suffixes[outcomes.outputs % len(suffixes)]
-        out, expected = folder / f"{outcomes.outputs}{suffix}", whole[suffix]
+        out, expected = folder / f"{outcomes.outputs}{suffix}", uninterrupted[suffix]
         while _is_killed(out, outcomes, generator, len(expected), wanted):
             if out.exists() and _rows(out) != expected:
                 outcomes.faults["half_files"] += 1
@@ -102,7 +102,7 @@ def kills(
         "kills": outcomes.kills.total(),
         "by_signal": dict(outcomes.kills),
         "seed": seed,
-        "rows": len(whole[suffixes[0]]),
+        "rows": len(uninterrupted[suffixes[0]]),
         "outputs": outcomes.outputs,
         "seconds_uninterrupted": round(outcomes.seconds, 2),
         "left_by_kills": dict(outcomes.states),

@@ -27,7 +27,7 @@ from rsmoe_cli.commands.train import train
 from rsmoe_core.errors import RsmoeError, UsageError
 
 _GRACE = 2.0
-"""Seconds from an interruption to a forced exit, in case something blocks: a reader waiting for the network, say."""
+"""Seconds from an interruption to a forced exit, in case something blocks, such as a reader that waits for a server."""
 _M_ARENA_MAX = -8
 """The option of mallopt for the number of arenas, from glibc's malloc.h."""
 _MAX_ARENAS = 2
