@@ -1,4 +1,4 @@
-"""The page on refusals names all of them, with the exit codes that they have."""
+"""The page on untrusted input lists every error class with its exit code."""
 
 from __future__ import annotations
 
@@ -9,35 +9,42 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-import rsmoe_cli.errors  # noqa: F401 - it adds to the tree
+import rsmoe_cli.errors  # noqa: F401 - defines more subclasses
 from rsmoe_cli.main import app
 from rsmoe_core.errors import RsmoeError
 
-PAGE = (Path(__file__).parents[1] / "docs/HOSTILE_INPUT.md").read_text(encoding="utf-8")
-TABLE = dict(re.findall(r"^\| `(\w+Error)` \|.*\| (\d+) \|$", PAGE, re.MULTILINE))
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs/HOSTILE_INPUT.md").read_text(encoding="utf-8")
+EXIT_CODES = dict(re.findall(r"^\| `(\w+Error)` \|.*\| (\d+) \|$", PAGE, re.MULTILINE))
 
 
-def tree(kind: type[RsmoeError]) -> Iterator[type[RsmoeError]]:
-    for below in kind.__subclasses__():
-        yield below
-        yield from tree(below)
+def subclasses(error: type[RsmoeError]) -> Iterator[type[RsmoeError]]:
+    for subclass in error.__subclasses__():
+        yield subclass
+        yield from subclasses(subclass)
 
 
-KINDS = sorted(set(tree(RsmoeError)), key=lambda kind: kind.__name__)
+ERRORS = sorted(set(subclasses(RsmoeError)), key=lambda error: error.__name__)
 
 
-def test_every_refusal_is_on_the_page() -> None:
-    assert set(TABLE) == {kind.__name__ for kind in KINDS}
+def test_every_error_is_on_the_page() -> None:
+    assert set(EXIT_CODES) == {error.__name__ for error in ERRORS}
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_its_exit_code_is_as_the_page_says(
-    kind: type[RsmoeError], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize("error", ERRORS)
+def test_exit_codes_are_those_of_the_page(
+    error: type[RsmoeError], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
-        raise kind("no; do this")
+        raise error("no; do this")
 
     monkeypatch.setattr("rsmoe_cli.pipeline.inputs.find_scenes", refuse)
     result = CliRunner().invoke(app, ["caption", "a.tif", "-o", str(tmp_path / "out.gpkg")])
-    assert result.exit_code == int(TABLE[kind.__name__])
+    assert result.exit_code == int(EXIT_CODES[error.__name__])
     assert result.stderr == "error: no; do this\n"
+
+
+@pytest.mark.parametrize("page", ["docs/HOSTILE_INPUT.md", "docs/RELIABILITY.md"])
+def test_the_tests_that_pages_name_exist(page: str) -> None:
+    for name in re.findall(r"`((?:tests|benchmarks)/[\w/]+\.py)`", (ROOT / page).read_text(encoding="utf-8")):
+        assert (ROOT / name).is_file(), name
