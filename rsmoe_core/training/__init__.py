@@ -1,1 +1,1 @@
-"""From annotated pictures to a model folder: stages as data, one loop."""
+"""From annotated images to a model folder: stages as data, one loop for all of them."""

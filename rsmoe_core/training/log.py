@@ -1,6 +1,8 @@
 """The log of a phase: `log.jsonl`, events for TensorBoard where that is installed, and `curves.png`.
 
-Log.write ─▶ log.jsonl ─read_log─▶ rows ─curves─▶ Curves ─draw_curves─▶ curves.png
+    Log.write ─▶ log.jsonl ─read_log─▶ rows ─curves─▶ Curves ─draw_curves─▶ curves.png
+
+Without TensorBoard or matplotlib there are no events and no curves; training runs all the same.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What a phase learns, one objective a file."""
+"""What phases learn: one objective in each file."""
