@@ -1,4 +1,4 @@
-"""The model that ships really answers: questions about real scenes by the user's command."""
+"""The shipped model answers questions about real scenes, through the command line."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from rsmoe_core.words.grammar import counted
 
 def ask(*arguments: str) -> list[dict]:
     """The JSON objects that `rsmoe ask` prints."""
-    done = CliRunner().invoke(app, ["ask", *arguments, "--json"])
-    assert done.exit_code == 0, done.output
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    result = CliRunner().invoke(app, ["ask", *arguments, "--json"])
+    assert result.exit_code == 0, result.output
+    return [json.loads(line) for line in result.stdout.splitlines()]
 
 
 @pytest.fixture(scope="module")
@@ -26,20 +26,20 @@ def algiers(shared: Path) -> str:
     return str(shared / "scenes" / "sentinel2_ports" / "algiers.tif")
 
 
-def test_ships_of_a_port_are_counted_and_shown(algiers: str, tmp_path: Path) -> None:
-    """The port was learned from; how well ports are counted that were not stands in docs/RESULTS.md."""
+def test_ships_of_a_port_are_counted_and_located(algiers: str, tmp_path: Path) -> None:
+    """The port is in the training data; for results on ports that are not, see docs/RESULTS.md."""
     out = tmp_path / "ships.gpkg"
     (answer,) = ask(algiers, "How many ships?", "-o", str(out))
-    assert answer["kind"] == "count"
+    assert answer["type"] == "count"
     low, high = answer["interval"]
     assert low <= int(answer["answer"]) <= high
     assert 13 <= int(answer["answer"]) <= 54  # 27 are labelled
-    found = geopandas.read_file(out, layer="found")
-    assert len(found) == int(answer["answer"])
-    assert found.within(geopandas.read_file(out, layer="answers").union_all()).all()
+    detections = geopandas.read_file(out, layer="detections")
+    assert len(detections) == int(answer["answer"])
+    assert detections.within(geopandas.read_file(out, layer="answers").union_all()).all()
 
 
-def test_other_words_and_another_grid_count_the_same(algiers: str, tmp_path: Path) -> None:
+def test_other_wordings_and_another_grid_give_the_same_count(algiers: str, tmp_path: Path) -> None:
     questions = tmp_path / "questions.txt"
     questions.write_text("How many ships?\nwhat is the number of vesels in the harbour\nCount the boats, please.\n")
     answers = [answer["answer"] for answer in ask(algiers, "--questions", str(questions))]
@@ -49,15 +49,15 @@ def test_other_words_and_another_grid_count_the_same(algiers: str, tmp_path: Pat
     assert abs(int(shifted["answer"]) - int(answers[0])) <= max(1, 0.1 * int(answers[0]))
 
 
-def test_captions_give_the_number_of_ships_that_is_answered(algiers: str, tmp_path: Path) -> None:
+def test_captions_and_answers_agree_on_the_number_of_ships(algiers: str, tmp_path: Path) -> None:
     captions, answers = tmp_path / "captions.gpkg", tmp_path / "answers.gpkg"
-    done = CliRunner().invoke(app, ["caption", algiers, "-o", str(captions), "--tile-size", "224", "--counts"])
-    assert done.exit_code == 0, done.output
+    result = CliRunner().invoke(app, ["caption", algiers, "-o", str(captions), "--tile-size", "224", "--counts"])
+    assert result.exit_code == 0, result.output
     ask(algiers, "How many ships?", "-o", str(answers), "--tile-size", "224", "--overlap", "0")
-    said = geopandas.read_file(captions).set_index("tile_id")
+    rows = geopandas.read_file(captions).set_index("tile_id")
     counts = geopandas.read_file(answers, layer="answers").set_index("tile_id")["answer"].astype(int)
-    told = [(text.lower(), counts[tile]) for tile, text in said["caption"].items() if counts[tile]]
-    named = [(text, count) for text, count in told if re.search(r"\b(ship|boat|vessel)s?\b", text)]
+    captioned = [(text.lower(), counts[tile]) for tile, text in rows["caption"].items() if counts[tile]]
+    named = [(text, count) for text, count in captioned if re.search(r"\b(ship|boat|vessel)s?\b", text)]
     assert len(named) >= 3
     for text, count in named:
         assert re.search(rf"\b{counted(count, '(ship|boat|vessel)')}\b", text), (text, count)
@@ -72,7 +72,7 @@ def test_every_scene_is_answered_or_refused_clearly(shared: Path, folder: str) -
         assert 0 <= answer["confidence"] <= 1
 
 
-def test_a_ship_of_300_metres_is_no_pixel_of_300_metres(shared: Path) -> None:
+def test_ships_are_not_counted_at_300_metres_per_pixel(shared: Path) -> None:
     (answer,) = ask(str(shared / "scenes" / "mixed" / "RGB.byte.tif"), "How many ships are there?")
     assert (answer["answer"], answer["interval"]) == ("unknown", None)
     assert "300 m per pixel" in answer["reason"]

@@ -129,7 +129,7 @@ def presence(evidence: Evidence) -> Aggregate | None:
     tiles = strongest_first(probabilities)
     supporting = [tile for tile in tiles if probabilities[tile] >= SURE]
     highest = probabilities[tiles[0]] if tiles else 1 - evidence.confidence
-    line = f"{evidence.share_of_tiles(supporting)} say yes"
+    line = f"yes in {evidence.share_of_tiles(supporting)}"
     if tiles:
         line += f"; most probable in {', '.join(f'{tile.id} ({probabilities[tile]:.2f})' for tile in tiles[:3])}"
     return Aggregate(

@@ -53,11 +53,12 @@ def description(evidence: Evidence) -> Aggregate | None:
     sentences = (f"{sentence} ({_area(voters) / _area(answers):.0%} of the area)" for sentence, voters in ranked)
     rest = 1 - _area(quoted) / _area(answers)
     tiles = [one.tile for one in quoted]
+    others = f"; other sentences describe {rest:.0%} of the area" if rest > 0 else ""
     return Aggregate(
         answer=" ".join(sentences),
         confidence=mean_confidence(quoted),
         tiles=tiles,
-        evidence=(f"describes {evidence.share_of_tiles(tiles)}; other sentences describe {rest:.0%} of the area",),
+        evidence=(f"describes {evidence.share_of_tiles(tiles)}{others}",),
     )
 
 

@@ -87,9 +87,7 @@ class Journal(Generic[Value]):
         changed = changes(json.loads(text), settings)
         if state is None or (overwrite and (changed or state != "replacing")):
             if retry_failed:
-                raise OutputError(
-                    f"nothing to retry: {self._output} has no journal; leave out --retry-failed"
-                )
+                raise OutputError(f"nothing to retry: {self._output} has no journal; leave out --retry-failed")
             if self._output_exists() and not overwrite:
                 raise OutputError(f"{self._output} exists already; choose another name or add --overwrite")
             self._start("replacing" if overwrite else "new", settings)

@@ -184,7 +184,7 @@ def test_presence_follows_the_most_confident_tile() -> None:
     assert answer.confidence == pytest.approx(0.6), "many weak answers are not a strong one"
     answer = aggregate(parsed("presence"), ROW, [*weak[:2], tile_answer(RIGHT, "yes", 0.8)])
     assert (answer.answer, answer.confidence, answer.supporting) == ("yes", 0.8, (RIGHT,))
-    assert answer.evidence[0].startswith("1 of 3 tiles say yes; most probable in r0000c0002 (0.80), ")
+    assert answer.evidence[0].startswith("yes in 1 of 3 tiles; most probable in r0000c0002 (0.80), ")
     answer = aggregate(parsed("presence"), ROW, [*weak[:2], tile_answer(RIGHT, "yes", 0.6, ships=[(5, 5, 0.97)])])
     assert (answer.answer, answer.confidence) == ("yes", 0.97)
     answer = aggregate(parsed("presence"), ROW, [tile_answer(LEFT, "no", 0.6, ships=[(5, 5, 0.2)])])
