@@ -24,8 +24,7 @@ import psutil
 from rsmoe_cli.bench.drawing import big_scene
 from rsmoe_cli.captioning.layer import DESCRIPTIONS
 from rsmoe_cli.captioning.run import CaptionJob, caption_scenes
-from rsmoe_cli.pipeline.inputs import TilingOptions
-from rsmoe_cli.pipeline.job import OutputOptions
+from rsmoe_cli.option_groups import TilingOptions
 from rsmoe_cli.pipeline.session import open_session
 from rsmoe_core.types import Answer, Description, Request
 
@@ -91,7 +90,7 @@ def run(scenes: Sequence[str], out: Path, engine: MeanColours) -> dict[str, obje
     """The figures of one run."""
     gc.collect()
     job = CaptionJob(scenes, TilingOptions(None, "auto", str(_TILE), 0))
-    with open_session(job, lambda: engine, OutputOptions(out), DESCRIPTIONS) as session:
+    with open_session(job, lambda: engine, DESCRIPTIONS, out) as session:
         summary = caption_scenes(session, job)
         session.finish("the column 'error' of their rows says why")
     warm, half = len(engine.memory) // 10, len(engine.memory) // 2

@@ -70,9 +70,7 @@ ModelName = Annotated[
     typer.Argument(metavar="MODEL", help="Built-in name, model folder, or hub id (owner/name).", show_default=False),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, ...")]
-AdaptiveBatchSize = Annotated[
-    int | None, typer.Option(min=1, help="Images per batch; by default chosen by speed and memory.")
-]
+BatchSize = Annotated[int | None, typer.Option(min=1, help="Images per batch; by default chosen by speed and memory.")]
 Bands = Annotated[
     str | None, typer.Option(metavar="R,G,B", help="Bands to use as red, green and blue, such as 3,2,1; or one band.")
 ]
@@ -108,7 +106,9 @@ Config = Annotated[
         help="TOML file of options, such as: epochs = 3; options on the command line take precedence.",
     ),
 ]
-Overlap = Annotated[int, typer.Option(min=0, help="Pixels that neighbouring tiles share.")]
+Overlap = Annotated[
+    int | None, typer.Option(min=0, help="Pixels that neighbouring tiles share; `ask` defaults to a quarter of a tile.")
+]
 DstCrs = Annotated[
     str | None, typer.Option(metavar="CRS", help="CRS of the footprints; GeoJSON is always in longitude and latitude.")
 ]

@@ -6,15 +6,19 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import TYPE_CHECKING
 
 from rsmoe_cli import console
 from rsmoe_core.devices import find_device, uses_bf16
 from rsmoe_core.training import distributed
 from rsmoe_core.training.run import TrainConfig
 
+if TYPE_CHECKING:
+    from rsmoe_cli.option_groups import TrainingOptions
+
 
 @contextmanager
-def distributed_session(device: str, precision: str) -> Iterator[Callable[..., TrainConfig]]:
+def distributed_session(training: TrainingOptions) -> Iterator[Callable[..., TrainConfig]]:
     """Join the other processes of the run, if there are any; all except rank 0 print errors only.
 
     Yields what makes a TrainConfig of the remaining settings, with the device and number format of this process.
@@ -22,8 +26,15 @@ def distributed_session(device: str, precision: str) -> Iterator[Callable[..., T
     Raises:
         UsageError: there is no such device or precision.
     """
-    with distributed.initialised(find_device(device)) as own_device:
+    with distributed.initialised(find_device(training.device)) as own_device:
         if not distributed.is_rank0():
             console.set_level(logging.ERROR)
-        bf16 = distributed.from_rank0(lambda: uses_bf16(precision, own_device))
-        yield partial(TrainConfig, device=own_device, bf16=bf16)
+        yield partial(
+            TrainConfig,
+            seed=training.seed,
+            views=training.views,
+            validation_split=training.validation_split,
+            accumulate=training.accumulate,
+            device=own_device,
+            bf16=distributed.from_rank0(lambda: uses_bf16(training.precision, own_device)),
+        )

@@ -22,8 +22,10 @@ BASE = "__base__"
 """The language model without any adapter, by peft's name."""
 CAPTION_INSTRUCTION = "describe the picture"
 """The instruction of the caption task; router and fusion read it."""
-RESERVED_NAMES = frozenset((ROUTER, FUSION, "base", "pad", "bos", "eos", "sep"))
-"""Names that no expert may have: other roles, and special tokens."""
+RESERVED_NAMES = frozenset(
+    (ROUTER, FUSION, "experts", "vision", "qformer", "language", "near", "far", "base", "pad", "bos", "eos", "sep")
+)
+"""Names that no expert may have: other roles and parts of a model, and special tokens."""
 
 
 @dataclass(frozen=True)

@@ -122,6 +122,21 @@ def test_packages_are_layers(package: str, forbidden: tuple[str, ...]) -> None:
     assert not found
 
 
+def test_a_tile_goes_forward_through_the_folders() -> None:
+    journey = ("raster", "tiles", "formats", "pipeline", "captioning", "asking", "commands")
+    assert all((ROOT / "rsmoe_cli" / folder).is_dir() for folder in journey)
+    later = {journey[at]: set(journey[at + 1 :]) for at in range(len(journey))} | {"asking": {"captioning", "commands"}}
+    found = {
+        f"{module} imports {imported}"
+        for module, all_imported in graph().items()
+        for imported in all_imported
+        if module.split(".")[1:]
+        and imported.startswith("rsmoe_cli.")
+        and imported.split(".")[1] in later.get(module.split(".")[1], set())
+    }
+    assert not found
+
+
 def test_one_module_imports_peft() -> None:
     paths = [path for package in PACKAGES for path in sources(package)]
     assert [module_name(path) for path in paths if "peft" in top_level(path)] == ["rsmoe_core.model.lora"]

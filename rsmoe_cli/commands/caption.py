@@ -7,23 +7,16 @@ from typing import Annotated
 import typer
 
 from rsmoe_cli import console, options
+from rsmoe_cli.option_groups import EngineOptions, MessageOptions, OutputOptions, TilingOptions, grouped
 
 
+@grouped
 def caption(
     scenes: options.Scenes,
     out: options.Out,
-    model: options.Model = "nano",
-    bands: options.Bands = None,
-    tile_size: options.TileSize = None,
-    overlap: options.Overlap = 0,
-    stretch: options.Stretch = "auto",
-    batch_size: options.AdaptiveBatchSize = None,
-    device: options.Device = "auto",
-    precision: options.Precision = "fp32",
-    dst_crs: options.DstCrs = None,
-    allow_external: options.AllowExternal = False,
-    overwrite: options.Overwrite = False,
-    retry_failed: options.RetryFailed = False,
+    engine: EngineOptions = EngineOptions(),
+    tiling: TilingOptions = TilingOptions(),
+    output: OutputOptions = OutputOptions(),
     prompts: Annotated[bool, typer.Option("--prompts", help="Add columns with the router's prompts.")] = False,
     counts: Annotated[
         bool,
@@ -33,9 +26,7 @@ def caption(
         ),
     ] = False,
     json: options.Json = False,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
-    debug: options.Debug = False,
+    messages: MessageOptions = MessageOptions(),
 ) -> None:
     """Caption every tile of whole scenes and write the captions with their footprints to one file.
 
@@ -46,17 +37,11 @@ def caption(
 
     from rsmoe_cli.captioning.layer import DESCRIPTIONS
     from rsmoe_cli.captioning.run import CaptionJob, caption_scenes
-    from rsmoe_cli.pipeline.inputs import TilingOptions, find_scenes
-    from rsmoe_cli.pipeline.job import EngineOptions, OutputOptions
+    from rsmoe_cli.pipeline.inputs import find_scenes
     from rsmoe_cli.pipeline.session import open_session
 
-    tiling = TilingOptions(bands, stretch, tile_size, overlap, allow_external)
     job = CaptionJob(find_scenes(scenes), tiling, prompts, counts)
-    engine_options = EngineOptions(model, device, precision, batch_size)
-    output_options = OutputOptions(out, dst_crs, overwrite, retry_failed)
-    with open_session(
-        job, engine_options.load, output_options, DESCRIPTIONS, progress=console.shows_progress()
-    ) as session:
+    with open_session(job, engine.load, DESCRIPTIONS, out, output, console.shows_progress()) as session:
         summary = caption_scenes(session, job)
         console.print_note(str(summary))
         if json:

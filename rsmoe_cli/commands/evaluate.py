@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rsmoe_cli import console, options
+from rsmoe_cli.option_groups import EngineOptions, grouped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,13 +17,10 @@ if TYPE_CHECKING:
     from rsmoe_cli.reports import Report
     from rsmoe_core.data.base import Dataset, Sample
     from rsmoe_core.engine import Engine
-    from rsmoe_core.inference.ablations import Ablation
     from rsmoe_core.types import Description
 
 app = typer.Typer(help="Score a model, or the predictions of any program, on annotated images.", no_args_is_help=True)
 
-Data = Annotated[Path, typer.Option(help="Folder of annotated images.", show_default=False)]
-Split = Annotated[str, typer.Option(help="Split of the data set.")]
 CaptionPredictions = Annotated[
     Path | None,
     typer.Option(
@@ -46,14 +45,22 @@ SavePredictions = Annotated[
         help="Write the caption, drafts and prompts of each image (JSON lines), which --predictions reads.",
     ),
 ]
-Limit = Annotated[int | None, typer.Option(min=2, help="Score only this many images, the first ones.")]
-Markdown = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", dir_okay=False, help="Write all tables to a .md, with how they were made."),
-]
-
 _MODEL_OPTIONS = ("model", "device", "precision", "batch_size", "ablate", "save_predictions")
 """Options without meaning where the predictions are given."""
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """What is scored, and where the scores go."""
+
+    data: Annotated[Path, typer.Option(help="Folder of annotated images.", show_default=False)]
+    split: Annotated[str, typer.Option(help="Split of the data set.")] = "test"
+    limit: Annotated[int | None, typer.Option(min=2, help="Score only this many images, the first ones.")] = None
+    markdown: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", dir_okay=False, help="Write all tables to a .md, with how they were made."),
+    ] = None
+    json: options.Json = False
 
 
 @app.callback()
@@ -62,17 +69,13 @@ def evaluate() -> None:
 
 
 @app.command()
+@grouped
 def captions(
     context: typer.Context,
-    data: Data,
-    split: Split = "test",
-    model: options.Model = "nano",
-    device: options.Device = "auto",
-    precision: options.Precision = "fp32",
-    batch_size: options.AdaptiveBatchSize = None,
+    evaluation: EvaluationOptions,
+    engine: EngineOptions = EngineOptions(),
     predictions: CaptionPredictions = None,
     save_predictions: SavePredictions = None,
-    limit: Limit = None,
     tokenizer: Annotated[
         str, typer.Option(help="How captions are split into words: simple, or ptb (needs Java).")
     ] = "simple",
@@ -86,28 +89,19 @@ def captions(
         Path | None,
         typer.Option(metavar="FILE", dir_okay=False, help="Draw the best and the worst images to a .png or .jpg."),
     ] = None,
-    markdown: Markdown = None,
-    json: options.Json = False,
 ) -> None:
     """Score captions against reference captions: BLEU, ROUGE-L, CIDEr, and METEOR where Java exists."""
     from rsmoe_cli.reports import caption_report
     from rsmoe_core.evaluation.captions import evaluate_captions
-    from rsmoe_core.inference.ablations import FULL_MODEL, ablations
+    from rsmoe_core.inference.ablations import FULL_MODEL
     from rsmoe_core.metrics.captions import check_metrics
 
     _check_options(context)
     _check_sheet(sheet)
     check_metrics(tokenizer, spice=spice)
-    dataset = _read_dataset(data)
-    samples = dataset.captioned(split)[:limit]
-    described: dict[str, list[Description]]
-    if predictions is not None:
-        source = {"predictions": str(predictions)}
-        described = {FULL_MODEL.name: _read_captions(predictions, dataset, split, samples)}
-    else:
-        engine = _load(model, device, precision, batch_size)
-        source = {"model": engine.name, "revision": engine.revision}
-        described = _describe(engine, samples, ablations(engine.experts) if ablate else (FULL_MODEL,))
+    dataset = _read_dataset(evaluation.data)
+    samples = dataset.captioned(evaluation.split)[: evaluation.limit]
+    described, source = _described(predictions, dataset, samples, evaluation, engine, ablate)
     _save(save_predictions, samples, described[FULL_MODEL.name])
     results = {
         name: evaluate_captions(dataset, samples, descriptions, tokenizer, spice)
@@ -122,18 +116,12 @@ def captions(
 
 
 @app.command()
+@grouped
 def answers(
     context: typer.Context,
-    data: Data,
-    split: Split = "test",
-    model: options.Model = "nano",
-    device: options.Device = "auto",
-    precision: options.Precision = "fp32",
-    batch_size: options.AdaptiveBatchSize = None,
+    evaluation: EvaluationOptions,
+    engine: EngineOptions = EngineOptions(),
     predictions: AnswerPredictions = None,
-    limit: Limit = None,
-    markdown: Markdown = None,
-    json: options.Json = False,
 ) -> None:
     """Score answers to the questions about the images: accuracy by question type, errors of counts, calibration."""
     from rsmoe_cli.reports import answer_report
@@ -142,37 +130,31 @@ def answers(
     from rsmoe_core.evaluation.run import ask_samples, samples_with
 
     _check_options(context)
-    dataset = _read_dataset(data)
-    samples = samples_with(dataset, split, "questions")[:limit]
+    dataset = _read_dataset(evaluation.data)
+    samples = samples_with(dataset, evaluation.split, "questions")[: evaluation.limit]
     problems: Sequence[str] = ()
     if predictions is not None:
         source = {"predictions": str(predictions)}
-        read = read_answers(predictions, dataset, split)
+        read = read_answers(predictions, dataset, evaluation.split)
         given, problems = read.values, read.problems
         _print_left_out(problems)
     else:
-        engine = _load(model, device, precision, batch_size)
-        source = {"model": engine.name, "revision": engine.revision}
+        loaded = engine.load()
+        source = _source(loaded)
         with console.progress_bar(sum(len(sample.questions) for sample in samples), "question") as advance:
-            given = ask_samples(engine, samples, advance)
+            given = ask_samples(loaded, samples, advance)
     report = answer_report(evaluate_answers(dataset, samples, given), _title(context), len(problems))
     _output(context, report, source)
 
 
 @app.command()
+@grouped
 def scenes(
     context: typer.Context,
-    data: Data,
-    split: Split = "test",
-    model: options.Model = "nano",
-    device: options.Device = "auto",
-    precision: options.Precision = "fp32",
-    batch_size: options.AdaptiveBatchSize = None,
+    evaluation: EvaluationOptions,
+    engine: EngineOptions = EngineOptions(),
     predictions: CaptionPredictions = None,
     save_predictions: SavePredictions = None,
-    limit: Limit = None,
-    markdown: Markdown = None,
-    json: options.Json = False,
 ) -> None:
     """Score how often themes and captions name the scene class of an image; needs no reference captions."""
     from rsmoe_cli.reports import scene_report
@@ -181,15 +163,10 @@ def scenes(
     from rsmoe_core.inference.ablations import FULL_MODEL
 
     _check_options(context)
-    dataset = _read_dataset(data)
-    samples = samples_with(dataset, split, "scene_class")[:limit]
-    if predictions is not None:
-        source = {"predictions": str(predictions)}
-        descriptions = _read_captions(predictions, dataset, split, samples)
-    else:
-        engine = _load(model, device, precision, batch_size)
-        source = {"model": engine.name, "revision": engine.revision}
-        descriptions = _describe(engine, samples, (FULL_MODEL,))[FULL_MODEL.name]
+    dataset = _read_dataset(evaluation.data)
+    samples = samples_with(dataset, evaluation.split, "scene_class")[: evaluation.limit]
+    described, source = _described(predictions, dataset, samples, evaluation, engine)
+    descriptions = described[FULL_MODEL.name]
     _save(save_predictions, samples, descriptions)
     _output(context, scene_report(evaluate_scenes(dataset, samples, descriptions), _title(context)), source)
 
@@ -236,37 +213,37 @@ def _read_dataset(folder: Path) -> Dataset:
     return dataset
 
 
-def _read_captions(path: Path, dataset: Dataset, split: str, samples: Sequence[Sample]) -> list[Description]:
+def _described(
+    predictions: Path | None,
+    dataset: Dataset,
+    samples: Sequence[Sample],
+    evaluation: EvaluationOptions,
+    engine_options: EngineOptions,
+    ablate: bool = False,
+) -> tuple[dict[str, list[Description]], dict[str, str]]:
+    """Name of each ablation → its description of each image; and what they come from, as entries of the report."""
     from rsmoe_core.evaluation.predictions import descriptions_of, read_captions
+    from rsmoe_core.evaluation.run import describe_samples
+    from rsmoe_core.inference.ablations import FULL_MODEL, ablations
 
-    predictions = read_captions(path, dataset, split)
-    _print_left_out(predictions.problems)
-    return descriptions_of(samples, predictions, path)
+    if predictions is not None:
+        read = read_captions(predictions, dataset, evaluation.split)
+        _print_left_out(read.problems)
+        return {FULL_MODEL.name: descriptions_of(samples, read, predictions)}, {"predictions": str(predictions)}
+    engine = engine_options.load()
+    chosen = ablations(engine.experts) if ablate else (FULL_MODEL,)
+    with console.progress_bar(len(samples), "image") as advance:
+        described = describe_samples(engine, samples, chosen, advance)
+    return {ablation.name: texts for ablation, texts in zip(chosen, described, strict=True)}, _source(engine)
+
+
+def _source(engine: Engine) -> dict[str, str]:
+    return {"model": engine.name, "revision": engine.revision}
 
 
 def _print_left_out(problems: Sequence[str]) -> None:
     for problem in console.shortened(problems):
         console.print_note(f"left out: {problem}")
-
-
-def _load(model: str, device: str, precision: str, batch_size: int | None) -> Engine:
-    from rsmoe_core.engine import load
-
-    engine = load(model, device=device, precision=precision)
-    if batch_size is not None:
-        engine.batch_size = batch_size
-    return engine
-
-
-def _describe(
-    engine: Engine, samples: Sequence[Sample], ablation_list: Sequence[Ablation]
-) -> dict[str, list[Description]]:
-    """Name of the ablation → its description of each image."""
-    from rsmoe_core.evaluation.run import describe_samples
-
-    with console.progress_bar(len(samples), "image") as advance:
-        described = describe_samples(engine, samples, ablation_list, advance)
-    return {ablation.name: descriptions for ablation, descriptions in zip(ablation_list, described, strict=True)}
 
 
 def _save(path: Path | None, samples: Sequence[Sample], descriptions: Sequence[Description]) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rsmoe_cli import console, options
+from rsmoe_cli.option_groups import TrainingOptions, grouped
 
 if TYPE_CHECKING:
     from rsmoe_cli.prepare.chips import Columns
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+@grouped
 def finetune(
     model: options.ModelName,
     out: Annotated[
@@ -45,15 +47,8 @@ def finetune(
     bands: options.Bands = None,
     stretch: options.Stretch = "auto",
     allow_external: options.AllowExternal = False,
-    epochs: options.Epochs = None,
-    patience: options.Patience = None,
-    accumulate: options.Accumulate = 1,
-    views: options.Views = 4,
-    validation_split: options.ValidationSplit = 0.15,
-    seed: options.Seed = 0,
+    training: TrainingOptions = TrainingOptions(views=4, validation_split=0.15),
     config: options.Config = None,
-    device: options.Device = "auto",
-    precision: options.Precision = "auto",
 ) -> None:
     """Train the experts and the fusion of a finished model on your own captions or questions.
 
@@ -77,7 +72,7 @@ def finetune(
     from rsmoe_core.training.stages import find_stage
 
     start = find_model(model)
-    with distributed_session(device, precision) as train_config, TemporaryDirectory() as temporary:
+    with distributed_session(training) as train_config, TemporaryDirectory() as temporary:
         folders = list(data or ())
         if scene is not None and labels is not None:
             from rsmoe_cli.prepare.chips import Columns
@@ -89,16 +84,8 @@ def finetune(
             columns = Columns(column, answers, question or "")
             target = chips or Path(temporary) / "chips"
             folders.append(from_rank0(lambda: _cut_chips(source, labels, columns, start, target)))
-        settings = train_config(
-            data=tuple(folders),
-            out=out,
-            seed=seed,
-            views=views,
-            validation_split=validation_split,
-            accumulate=accumulate,
-        )
-        stage = find_stage("finetune").with_limits(epochs, patience)
-        run_stage(stage, settings, start=start, report=console.print_note)
+        stage = find_stage("finetune").with_limits(training.epochs, training.patience)
+        run_stage(stage, train_config(data=tuple(folders), out=out), start=start, report=console.print_note)
     console.print_note(f"the model is in {out}")
 
 

@@ -8,8 +8,10 @@ from typing import Annotated
 import typer
 
 from rsmoe_cli import console, options
+from rsmoe_cli.option_groups import TrainingOptions, grouped
 
 
+@grouped
 def train(
     stage: Annotated[
         str,
@@ -37,17 +39,10 @@ def train(
             "default the ImageNet weights that are installed with the extra 'train'."
         ),
     ] = None,
-    epochs: options.Epochs = None,
-    patience: options.Patience = None,
-    accumulate: options.Accumulate = 1,
     max_steps: Annotated[int | None, typer.Option(min=1, help="Stop each phase after this many steps.")] = None,
     max_images: Annotated[int | None, typer.Option(min=2, help="Use the first images of each folder only.")] = None,
-    views: options.Views = 2,
-    validation_split: options.ValidationSplit = 0.06,
-    seed: options.Seed = 0,
+    training: TrainingOptions = TrainingOptions(),
     config: options.Config = None,
-    device: options.Device = "auto",
-    precision: options.Precision = "auto",
 ) -> None:
     """Train one stage and write its model folder into OUT, beside logs and curves.
 
@@ -55,7 +50,7 @@ def train(
     """
     from rsmoe_core.training.stages import find_stage
 
-    chosen = find_stage(stage).with_limits(epochs, patience)
+    chosen = find_stage(stage).with_limits(training.epochs, training.patience)
 
     from rsmoe_cli.training_session import distributed_session
     from rsmoe_core.presets import preset as find_preset
@@ -64,17 +59,8 @@ def train(
     builds = chosen.starts_from is None
     model = find_preset(preset) if builds else None
     weights = (backbone or _installed_backbone(preset)) if builds else None
-    with distributed_session(device, precision) as train_config:
-        settings = train_config(
-            data=tuple(data),
-            out=out,
-            seed=seed,
-            views=views,
-            validation_split=validation_split,
-            accumulate=accumulate,
-            max_steps=max_steps,
-            max_images=max_images,
-        )
+    with distributed_session(training) as train_config:
+        settings = train_config(data=tuple(data), out=out, max_steps=max_steps, max_images=max_images)
         folder = run_stage(chosen, settings, preset=model, backbone=weights, start=start, report=console.print_note)
     console.print_note(f"stage {stage} is in {folder}")
 

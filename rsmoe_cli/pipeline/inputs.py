@@ -1,16 +1,16 @@
 """Arguments of the command line → names of scenes → each of them opened and cut into tiles, one at a time.
 
-arguments ──find_scenes──▶ paths;   path ──TilingOptions.open──▶ Scene ──TilingOptions.grid──▶ Grid
+arguments ──find_scenes──▶ paths;   path ──open_input──▶ Scene ──cut──▶ Grid
 """
 
 from __future__ import annotations
 
 import glob
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from rsmoe_cli.errors import SceneError
+from rsmoe_cli.option_groups import TilingOptions
 from rsmoe_cli.raster.bands import parse_bands
 from rsmoe_cli.raster.scene import Scene, SceneFile, checked_scene
 from rsmoe_cli.tiles.grid import Grid, fitting_tile_size, parse_tile_size
@@ -50,48 +50,36 @@ def _is_pattern(argument: str) -> bool:
     return glob.has_magic(argument) and not is_remote and not Path(argument).exists()
 
 
-@dataclass(frozen=True)
-class TilingOptions:
-    """How scenes are read and cut into tiles, as the user asked for it; the same for all scenes of a run."""
+def open_input(path: str, tiling: TilingOptions) -> Scene:
+    """Open a scene and check everything that can be checked without the model.
 
-    bands: str | None
-    """Such as `3,2,1`; None to choose by what the files say."""
-    stretch: str
-    """`auto`, `none` or two percentages."""
-    tile_size: str | None
-    """Pixels or metres; None for tiles that fit the scene."""
-    overlap: int | None
-    """Pixels that neighbouring tiles share; None for a quarter of a tile."""
-    allow_external: bool = False
-    """Whether scenes may refer to files outside of their own folders, and to the network."""
+    Raises:
+        SceneError: it cannot be read.
+        UsageError: it has no such bands, or cannot be cut into such tiles.
+    """
+    with checked_scene(path, tiling.allow_external) as file:
+        return read_input(file, tiling)
 
-    def open(self, path: str) -> Scene:
-        """Open a scene and check everything that can be checked without the model.
 
-        Raises:
-            SceneError: it cannot be read.
-            UsageError: it has no such bands, or cannot be cut into such tiles.
-        """
-        with checked_scene(path, self.allow_external) as file:
-            return self.read(file)
+def read_input(file: SceneFile, tiling: TilingOptions) -> Scene:
+    """A scene whose file is open already; raises the same errors as `open_input`."""
+    scene = file.scene(parse_bands(tiling.bands) if tiling.bands is not None else None, tiling.stretch)
+    _tile_size(scene, tiling)
+    return scene
 
-    def read(self, file: SceneFile) -> Scene:
-        """A scene whose file is open already; raises the same errors as `open`."""
-        scene = file.scene(parse_bands(self.bands) if self.bands is not None else None, self.stretch)
-        self._tile_size(scene)
-        return scene
 
-    def grid(self, scene: Scene, image_size: int) -> Grid:
-        """The tiles of a scene, for an engine with images of `image_size` pixels a side.
+def cut(scene: Scene, tiling: TilingOptions, image_size: int) -> Grid:
+    """The tiles of a scene, for an engine with images of `image_size` pixels a side.
 
-        Raises:
-            UsageError: the overlap does not fit the tiles.
-        """
-        size = self._tile_size(scene)
-        overlap = (size or image_size) // 4 if self.overlap is None else self.overlap
-        size = size or fitting_tile_size(scene.width, scene.height, image_size, overlap)
-        return Grid(scene.width, scene.height, size, overlap)
+    Raises:
+        UsageError: the overlap does not fit the tiles.
+    """
+    size = _tile_size(scene, tiling)
+    overlap = (size or image_size) // 4 if tiling.overlap is None else tiling.overlap
+    size = size or fitting_tile_size(scene.width, scene.height, image_size, overlap)
+    return Grid(scene.width, scene.height, size, overlap)
 
-    def _tile_size(self, scene: Scene) -> int | None:
-        """Side of a tile in pixels; None where tiles are to fit the scene."""
-        return parse_tile_size(self.tile_size, scene.metres_per_pixel) if self.tile_size is not None else None
+
+def _tile_size(scene: Scene, tiling: TilingOptions) -> int | None:
+    """Side of a tile in pixels; None where tiles are to fit the scene."""
+    return parse_tile_size(tiling.tile_size, scene.metres_per_pixel) if tiling.tile_size is not None else None

@@ -4,45 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
-from rsmoe_cli.pipeline.inputs import TilingOptions
+from rsmoe_cli.option_groups import TilingOptions
 from rsmoe_cli.pipeline.run import Engine
-
-
-@dataclass(frozen=True)
-class EngineOptions:
-    """The model, and how it is to compute."""
-
-    model: str
-    device: str = "auto"
-    precision: str = "fp32"
-    batch_size: int | None = None
-    """None to adapt it while running."""
-
-    def load(self) -> Engine:
-        """The engine; imports torch, which takes a while."""
-        from rsmoe_core import load
-
-        engine: Engine = load(self.model, device=self.device, precision=self.precision)
-        if self.batch_size is not None:
-            engine.batch_size = self.batch_size
-        return engine
-
-
-@dataclass(frozen=True)
-class OutputOptions:
-    """The file to write, as the user asked for it."""
-
-    path: Path | None
-    """None to write no file."""
-    dst_crs: str | None = None
-    """Reference system of the geometries; None for the scene's own."""
-    overwrite: bool = False
-    """Whether to replace a file that exists, and the journal of an earlier run."""
-    retry_failed: bool = False
-    """Whether to run again what failed in an output, and nothing else."""
 
 
 @dataclass(frozen=True)

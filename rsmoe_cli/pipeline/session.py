@@ -1,6 +1,6 @@
 """One run of captioning or asking, from the arguments to the output.
 
-with open_session(job, load_engine, output_options, codec) as session:
+with open_session(job, load_engine, codec, out, options) as session:
     for number, opened in session.scenes(is_done):     # each scene is opened once; what is recorded is skipped
         session.run_scene(number, opened, ...)         # every batch is recorded
     with session.open_output(...) as output: ...
@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Generic
 
 from pyproj import CRS
@@ -22,14 +23,15 @@ from rsmoe_cli.atomic import clean_stale
 from rsmoe_cli.errors import OutputError, SceneError
 from rsmoe_cli.formats.base import Layer, Row, Writer, tile_layer
 from rsmoe_cli.formats.output import Output, check_output, warn_unplaced
+from rsmoe_cli.option_groups import OutputOptions
 from rsmoe_cli.pipeline import provenance
-from rsmoe_cli.pipeline.inputs import checked_scene
-from rsmoe_cli.pipeline.job import OutputOptions, SceneJob
+from rsmoe_cli.pipeline.inputs import cut, open_input, read_input
+from rsmoe_cli.pipeline.job import SceneJob
 from rsmoe_cli.pipeline.journal import Journal, journal_path, open_journal
 from rsmoe_cli.pipeline.records import Codec, SceneRecord, TileRecord
 from rsmoe_cli.pipeline.run import Engine, TileJob, Value, run_tiles
 from rsmoe_cli.raster.georeference import Footprints
-from rsmoe_cli.raster.scene import Scene
+from rsmoe_cli.raster.scene import Scene, checked_scene
 from rsmoe_cli.tiles.grid import Grid
 from rsmoe_cli.tiles.prefetch import ReadingLog
 from rsmoe_core.errors import RsmoeError, UsageError
@@ -72,14 +74,15 @@ class RunTimer:
 def open_session(
     job: SceneJob,
     load_engine: Callable[[], Engine] | None,
-    options: OutputOptions,
     codec: Codec[Value],
+    out: Path | None,
+    options: OutputOptions = OutputOptions(),
     progress: bool = False,
 ) -> Iterator[Session[Value]]:
     """Check the output, open the journal and the first scene, and only then load the engine, which takes longest.
 
-    `load_engine` is None where no engine is needed. The first scene that cannot be opened is no error yet if there are
-    others.
+    `load_engine` is None where no engine is needed, and `out` where no file is to be written. The first scene that
+    cannot be opened is no error yet if there are others.
 
     Raises:
         SceneError: the only scene cannot be opened.
@@ -88,13 +91,13 @@ def open_session(
     """
     if options.retry_failed and options.overwrite:
         raise UsageError("--overwrite discards what --retry-failed keeps; choose one of them")
-    if options.retry_failed and options.path is None:
+    if options.retry_failed and out is None:
         raise UsageError("--retry-failed needs the output of an earlier run; name it with --out")
     output = None
-    if options.path is not None:
-        may_exist = options.overwrite or options.retry_failed or journal_path(options.path).exists()
-        output = check_output(options.path, *job.scenes, overwrite=may_exist, dst_crs=options.dst_crs)
-    with open_journal(options.path, codec) as journal:
+    if out is not None:
+        may_exist = options.overwrite or options.retry_failed or journal_path(out).exists()
+        output = check_output(out, *job.scenes, overwrite=may_exist, dst_crs=options.dst_crs)
+    with open_journal(out, codec) as journal:
         first = _open_first(job, output)
         engine = load_engine() if load_engine is not None else None
         journal.begin(job.settings(engine, options.dst_crs), options.overwrite, options.retry_failed)
@@ -104,7 +107,7 @@ def open_session(
 def _open_first(job: SceneJob, output: Output | None) -> Scene | RsmoeError:
     """The first scene; or the error, if there are other scenes and the options are not to blame."""
     try:
-        scene = job.tiling.open(job.scenes[0])
+        scene = open_input(job.scenes[0], job.tiling)
         if output is not None:
             output.target(scene.georeference.crs, scene.path)
     except RsmoeError as error:
@@ -240,10 +243,10 @@ class Session(Generic[Value]):
             with checked_scene(path, self.job.tiling.allow_external) as file:
                 if is_done(number, file.signature):
                     return None
-                scene = self.job.tiling.read(file)
+                scene = read_input(file, self.job.tiling)
         crs, output = scene.georeference.crs, self.output
         footprints = None if output is None else Footprints(scene.georeference, output.target(crs, path))
-        grid = None if self.engine is None else self.job.tiling.grid(scene, self.engine.image_size)
+        grid = None if self.engine is None else cut(scene, self.job.tiling, self.engine.image_size)
         for note in (*scene.notes, *(output.notes(crs) if output is not None else ())):
             log.warning("%s%s", f"{path}: " if len(self.job.scenes) > 1 else "", note)
         return OpenedScene(scene, grid, footprints)

@@ -11,6 +11,7 @@ from peft import LoraConfig, LoraModel, PeftModel, get_peft_model, set_peft_mode
 from torch import Tensor, nn
 
 from rsmoe_core.config import LoraSettings
+from rsmoe_core.roles import BASE
 
 _LORA = "lora_"
 """What peft has in the names of an adapter's parameters."""
@@ -31,13 +32,13 @@ def add_adapters(language: nn.Module, names: Sequence[str], settings: LoraSettin
     return model
 
 
-def activate(language: PeftModel, role: str | None) -> None:
+def activate(language: PeftModel, role: str) -> None:
     """Switch the language model to one role for training; only that role's adapter then takes gradients.
 
-    A role of None is the language model without adapters.
+    `BASE` is the language model without adapters.
     """
     layers = cast(LoraModel, language.base_model)
-    if role is None:
+    if role == BASE:
         layers.disable_adapter_layers()
     else:
         layers.enable_adapter_layers()

@@ -22,7 +22,7 @@ from rsmoe_core.model.fusion import fuse
 from rsmoe_core.model.language.llama import answer_loss
 from rsmoe_core.model.language.native import NativeBackend
 from rsmoe_core.model.rsmoe import RSMoE
-from rsmoe_core.roles import BASE, CAPTION_INSTRUCTION
+from rsmoe_core.roles import CAPTION_INSTRUCTION
 from rsmoe_core.training.examples import TASKS, TrainingExample, pack
 from rsmoe_core.training.objectives.base import RunOptions, TrainingData, select_parameters
 from rsmoe_core.training.phases import Phase, TextSettings
@@ -107,7 +107,7 @@ class TextObjective:
                     shared_BQH = mix_tokens(shared_BQH, self._settings.mixup, rng)
             for role, by_image in by_role.items():
                 if model.has_experts:
-                    lora.activate(model.language, None if role == BASE else role)
+                    lora.activate(model.language, role)
                 rows = [row for row, examples in enumerate(by_image) if examples]
                 packed = pack(model.tokenizer, [by_image[row] for row in rows]).to(device)
                 if shared_BQH is not None:

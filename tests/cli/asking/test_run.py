@@ -16,8 +16,7 @@ from rasterio.control import GroundControlPoint
 from rsmoe_cli.asking.layer import ANSWERS
 from rsmoe_cli.asking.run import AskJob, SceneReply, ask_scenes
 from rsmoe_cli.asking.scene_answer import SceneAnswer
-from rsmoe_cli.pipeline.inputs import TilingOptions
-from rsmoe_cli.pipeline.job import OutputOptions
+from rsmoe_cli.option_groups import TilingOptions
 from rsmoe_cli.pipeline.session import open_session
 from rsmoe_core.questions.parser import parse_question
 from tests.cli.fakes import FakeEngine
@@ -39,7 +38,7 @@ def ask(
 ) -> list[SceneReply]:
     job = AskJob(paths, TilingOptions(None, "auto", str(size), overlap), tuple(map(parse_question, questions)))
     load = (lambda: engine or FakeEngine()) if job.asked else None
-    with open_session(job, load, OutputOptions(out), ANSWERS) as session:
+    with open_session(job, load, ANSWERS, out) as session:
         replies = list(ask_scenes(session, job))
         session.finish("")
         return replies

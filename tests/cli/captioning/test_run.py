@@ -10,8 +10,7 @@ from affine import Affine
 
 from rsmoe_cli.captioning.layer import DESCRIPTIONS
 from rsmoe_cli.captioning.run import CaptionJob, caption_scenes
-from rsmoe_cli.pipeline.inputs import TilingOptions
-from rsmoe_cli.pipeline.job import OutputOptions
+from rsmoe_cli.option_groups import TilingOptions
 from rsmoe_cli.pipeline.session import open_session
 from rsmoe_cli.pipeline.stats import RunSummary
 from rsmoe_cli.tiles.grid import Grid
@@ -29,7 +28,7 @@ def run(
     counts: bool = False,
 ) -> RunSummary:
     job = CaptionJob([path], TilingOptions(None, "auto", str(size), overlap), prompts=prompts, counts=counts)
-    with open_session(job, lambda: engine, OutputOptions(out), DESCRIPTIONS) as session:
+    with open_session(job, lambda: engine, DESCRIPTIONS, out) as session:
         summary = caption_scenes(session, job)
         session.finish("")
         return summary

@@ -237,7 +237,7 @@ def test_the_markdown_has_its_provenance(evaluate: Cli, karpathy_folder: Path) -
     assert result.exit_code == 0, result.stderr
     text = Path("results.md").read_text(encoding="utf-8")
     assert text.startswith("# model on images, test: 3 images\n")
-    command = f"--data {karpathy_folder} --model model --limit 3 --ablate --markdown results.md"
+    command = f"--data {karpathy_folder} --limit 3 --markdown results.md --model model --ablate"
     assert f"```console\nrsmoe evaluate captions {command}\n```" in text
     revision = json.loads(evaluate("--json").stdout)["revision"]
     assert f"model model; revision {revision}; rsmoe " in text

@@ -8,8 +8,9 @@ import pytest
 from typer.testing import Result
 
 from rsmoe_cli.errors import SceneError
+from rsmoe_cli.option_groups import TilingOptions
 from rsmoe_cli.pipeline import inputs, session
-from rsmoe_cli.pipeline.inputs import TilingOptions, find_scenes
+from rsmoe_cli.pipeline.inputs import cut, find_scenes, open_input
 from rsmoe_cli.raster.scene import Scene, SceneFile
 from rsmoe_core.errors import UsageError
 from tests.cli.fakes import FakeEngine
@@ -44,15 +45,15 @@ def test_tiles_have_the_size_and_overlap_that_are_asked_for(tmp_path: Path) -> N
 
     def grid(tile_size: str | None, overlap: int | None) -> tuple[int, int]:
         tiling = TilingOptions(None, "auto", tile_size, overlap)
-        cut = tiling.grid(tiling.open(path), 32)
-        return cut.size, cut.overlap
+        tiles = cut(open_input(path, tiling), tiling, 32)
+        return tiles.size, tiles.overlap
 
     assert grid("400m", 0) == (40, 0)
     assert grid("40", None) == (40, 10), "a quarter of a tile"
     assert grid(None, None)[1] == 8, "a quarter of a tile of the wanted size"
     assert grid(None, 0) == (25, 0), "tiles that fit 70 x 50 pixels"
     with pytest.raises(UsageError, match="tile size"):
-        TilingOptions(None, "auto", "huge", 0).open(path)
+        open_input(path, TilingOptions(None, "auto", "huge", 0))
 
 
 @pytest.mark.parametrize("command", [("caption",), ("ask", "How many ships are there?")])

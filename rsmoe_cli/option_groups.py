@@ -1,0 +1,123 @@
+"""Options that come in groups, listed once for all commands that have them.
+
+    @grouped
+    def caption(scenes: options.Scenes, engine: EngineOptions = EngineOptions()) -> None: ...
+
+A parameter that is a group becomes one option for each of its fields on the command line, and arrives as one value in
+the command. A command gives other defaults by another instance: `TrainingOptions(views=4)`; without one, the
+fields have their own defaults.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+from rsmoe_cli import options
+
+if TYPE_CHECKING:
+    from rsmoe_core.engine import Engine
+
+
+def grouped(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with a parameter for each option of its groups, as typer wants it."""
+    hints = get_type_hints(command, include_extras=True)
+    groups: dict[str, type[Any]] = {}
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in inspect.signature(command).parameters.items():
+        if not dataclasses.is_dataclass(hints[name]):
+            parameters.append(parameter.replace(annotation=hints[name]))
+            continue
+        groups[name] = hints[name]
+        defaults = hints[name] if parameter.default is parameter.empty else parameter.default
+        parameters += [
+            parameter.replace(name=field, default=getattr(defaults, field, parameter.empty), annotation=hint)
+            for field, hint in get_type_hints(hints[name], include_extras=True).items()
+        ]
+
+    @functools.wraps(command)
+    def with_groups(**values: Any) -> None:
+        packed = {
+            name: group(**{field.name: values.pop(field.name) for field in dataclasses.fields(group)})
+            for name, group in groups.items()
+        }
+        command(**values, **packed)
+
+    with_groups.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    with_groups.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return with_groups
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """The model, and how it computes."""
+
+    model: options.Model = "nano"
+    device: options.Device = "auto"
+    precision: options.Precision = "fp32"
+    batch_size: options.BatchSize = None
+
+    def load(self) -> Engine:
+        """The engine; imports torch, which takes a while.
+
+        Raises:
+            UsageError: there is no such model, device or precision.
+            ModelError: the model is damaged, or cannot be downloaded.
+        """
+        from rsmoe_core import load
+
+        engine = load(self.model, device=self.device, precision=self.precision)
+        if self.batch_size is not None:
+            engine.batch_size = self.batch_size
+        return engine
+
+
+@dataclass(frozen=True)
+class TilingOptions:
+    """How scenes are read and cut into tiles; the same for all scenes of a run."""
+
+    bands: options.Bands = None
+    """None to choose by what the files say."""
+    stretch: options.Stretch = "auto"
+    tile_size: options.TileSize = None
+    """Pixels or metres; None for tiles that fit the scene."""
+    overlap: options.Overlap = 0
+    """Pixels that neighbouring tiles share; None for a quarter of a tile."""
+    allow_external: options.AllowExternal = False
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """How the output is written."""
+
+    dst_crs: options.DstCrs = None
+    """Reference system of the geometries; None for the scene's own."""
+    overwrite: options.Overwrite = False
+    retry_failed: options.RetryFailed = False
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How a stage is trained."""
+
+    epochs: options.Epochs = None
+    patience: options.Patience = None
+    accumulate: options.Accumulate = 1
+    views: options.Views = 2
+    validation_split: options.ValidationSplit = 0.06
+    seed: options.Seed = 0
+    device: options.Device = "auto"
+    precision: options.Precision = "auto"
+
+
+@dataclass(frozen=True)
+class MessageOptions:
+    """What is printed; these options act when they are parsed."""
+
+    quiet: options.Quiet = False
+    verbose: options.Verbose = False
+    debug: options.Debug = False
