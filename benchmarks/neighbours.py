@@ -26,7 +26,7 @@ from rsmoe_core.data.base import Sample
 from rsmoe_core.data.formats.registry import read_dataset
 from rsmoe_core.metrics.captions import score_captions
 from rsmoe_core.metrics.cider import ImageCider
-from rsmoe_core.metrics.intervals import interval_95
+from rsmoe_core.metrics.uncertainty import interval_95
 from rsmoe_core.model.vision.base import find_encoder
 from rsmoe_core.training.consensus import best_sentences, neighbour_weights
 from rsmoe_core.training.features import ViewOptions, cached_features

@@ -20,7 +20,7 @@ from rsmoe_core.data.base import Sample
 from rsmoe_core.data.formats.registry import read_dataset
 from rsmoe_core.evaluation.predictions import read_captions
 from rsmoe_core.metrics.captions import score_captions
-from rsmoe_core.metrics.intervals import interval_95
+from rsmoe_core.metrics.uncertainty import interval_95
 
 
 def main() -> None:

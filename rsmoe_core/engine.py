@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from rsmoe_core.checkpoint.catalogue import find_model, fingerprint
-from rsmoe_core.checkpoint.inference import load_for_inference
+from rsmoe_core.checkpoint.load import load_for_inference
 from rsmoe_core.config import DecodingConfig, DetectionConfig
 from rsmoe_core.devices import find_device, is_out_of_memory, release_memory, uses_bf16
 from rsmoe_core.errors import ModelError, UsageError

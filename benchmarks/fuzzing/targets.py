@@ -77,8 +77,7 @@ def load_folder(path: Path) -> Outcome:
     """Load a model folder for inference and for training, and describe an image; `path` is the damaged file in it."""
     import numpy as np
 
-    from rsmoe_core.checkpoint.inference import load_for_inference
-    from rsmoe_core.checkpoint.load import load_model
+    from rsmoe_core.checkpoint.load import load_for_inference, load_model
     from rsmoe_core.engine import load
 
     folder = next(parent for parent in path.parents if parent.name == "model")
@@ -102,9 +101,8 @@ def _refusal(read: Callable[[Path], object], folder: Path) -> str | None:
 
 def read_data(path: Path) -> Outcome:
     """Read a folder of annotated images with all images, summarise it, and derive training targets."""
-    from rsmoe_core.data.base import read_image
+    from rsmoe_core.data.base import read_image, summarise
     from rsmoe_core.data.formats.registry import read_dataset
-    from rsmoe_core.data.summary import summarise
     from rsmoe_core.roles import expert_targets_of
     from rsmoe_core.words.expert_targets import AnnotationFacts
 

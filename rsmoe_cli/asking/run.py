@@ -19,7 +19,7 @@ from rsmoe_cli.asking.evidence import TileAnswer
 from rsmoe_cli.asking.layer import recorded_answers, scene_result, write_layers
 from rsmoe_cli.asking.scene_answer import SceneAnswer, scene_answer
 from rsmoe_cli.formats.output import LONGITUDE_LATITUDE
-from rsmoe_cli.pipeline.job import SceneJob
+from rsmoe_cli.pipeline.inputs import SceneJob
 from rsmoe_cli.pipeline.records import TileRecord
 from rsmoe_cli.pipeline.session import OpenedScene, Session
 from rsmoe_cli.pipeline.stats import TileStats

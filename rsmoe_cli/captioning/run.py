@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from rsmoe_cli.captioning.layer import write_layer
-from rsmoe_cli.pipeline.job import SceneJob
+from rsmoe_cli.pipeline.inputs import SceneJob
 from rsmoe_cli.pipeline.session import Session
 from rsmoe_cli.pipeline.stats import RunSummary
 from rsmoe_core.types import Description, Request

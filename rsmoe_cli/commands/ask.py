@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,10 +11,13 @@ import typer
 
 from rsmoe_cli import console, options
 from rsmoe_cli.option_groups import EngineOptions, MessageOptions, OutputOptions, TilingOptions, grouped
+from rsmoe_core.errors import UsageError
 
 if TYPE_CHECKING:
     from rsmoe_cli.asking.run import SceneReply
     from rsmoe_cli.pipeline.run import Engine
+
+_EXAMPLE = 'such as: rsmoe ask scene.tif "How many ships are there?"'
 
 
 @grouped
@@ -41,7 +46,6 @@ def ask(
     To continue a run with --out that was interrupted or killed, run the same command again.
     """
     from rsmoe_cli.asking.layer import ANSWERS
-    from rsmoe_cli.asking.questions import split_arguments
     from rsmoe_cli.asking.run import AskJob, ask_scenes
     from rsmoe_cli.pipeline.inputs import find_scenes
     from rsmoe_cli.pipeline.session import open_session
@@ -74,3 +78,35 @@ def _print_json(reply: SceneReply, engine: Engine | None) -> None:
     for answer in reply.answers:
         line = {"scene": reply.scene, **answer.facts(), **model, "seconds": reply.seconds}
         typer.echo(json.dumps(line, ensure_ascii=False, allow_nan=False))
+
+
+def split_arguments(arguments: Sequence[str], file: Path | None) -> tuple[list[str], list[str]]:
+    """Scenes and questions: the last argument is the question, unless there is a file of questions.
+
+    Raises:
+        UsageError: there is no question.
+    """
+    if file is not None:
+        return list(arguments), read_questions(file)
+    *scenes, question = arguments
+    if not scenes:
+        raise UsageError(f"give a question after the scene, or --questions FILE, {_EXAMPLE}")
+    if os.path.exists(question):  # Path.exists fails for questions that are longer than a file name may be
+        raise UsageError(f"{question} looks like a scene; put the question last, in quotes, {_EXAMPLE}")
+    return scenes, [question]
+
+
+def read_questions(file: Path) -> list[str]:
+    """The questions in a text file, one a line, without blank lines and those that begin with #.
+
+    Raises:
+        UsageError: the file cannot be read, or has no question.
+    """
+    try:
+        lines = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read questions from {file} ({error}); name a text file in UTF-8") from error
+    questions = [line for line in lines if line and not line.startswith("#")]
+    if not questions:
+        raise UsageError(f"{file} has no question; write one a line")
+    return questions

@@ -12,8 +12,7 @@ from rsmoe_cli import console, options
 from rsmoe_core.data.formats.registry import format_names
 
 if TYPE_CHECKING:
-    from rsmoe_core.data.base import Dataset, Sample
-    from rsmoe_core.data.summary import DatasetSummary
+    from rsmoe_core.data.base import Dataset, DatasetSummary, Sample
 
 app = typer.Typer(help="Prepare annotated images for training, and inspect them.", no_args_is_help=True)
 
@@ -102,9 +101,9 @@ def inspect(
     import dataclasses
     import json as json_format
 
+    from rsmoe_core.data.base import summarise
     from rsmoe_core.data.formats import plain
     from rsmoe_core.data.formats.registry import find_format, read_dataset
-    from rsmoe_core.data.summary import summarise
 
     name, _ = find_format(folder)
     dataset = read_dataset(folder, name)

@@ -108,7 +108,7 @@ def captions(
         for name, descriptions in described.items()
     }
     if sheet is not None:
-        from rsmoe_core.evaluation.contact_sheet import contact_sheet
+        from rsmoe_core.evaluation.captions import contact_sheet
 
         texts = [description.caption for description in described[FULL_MODEL.name]]
         contact_sheet(samples, texts, results[FULL_MODEL.name].cider).save(sheet)
@@ -126,8 +126,7 @@ def answers(
     """Score answers to the questions about the images: accuracy by question type, errors of counts, calibration."""
     from rsmoe_cli.reports import answer_report
     from rsmoe_core.evaluation.answers import evaluate_answers
-    from rsmoe_core.evaluation.predictions import read_answers
-    from rsmoe_core.evaluation.run import ask_samples, samples_with
+    from rsmoe_core.evaluation.predictions import ask_samples, read_answers, samples_with
 
     _check_options(context)
     dataset = _read_dataset(evaluation.data)
@@ -158,7 +157,7 @@ def scenes(
 ) -> None:
     """Score how often themes and captions name the scene class of an image; needs no reference captions."""
     from rsmoe_cli.reports import scene_report
-    from rsmoe_core.evaluation.run import samples_with
+    from rsmoe_core.evaluation.predictions import samples_with
     from rsmoe_core.evaluation.scenes import evaluate_scenes
     from rsmoe_core.inference.ablations import FULL_MODEL
 
@@ -222,8 +221,7 @@ def _described(
     ablate: bool = False,
 ) -> tuple[dict[str, list[Description]], dict[str, str]]:
     """Name of each ablation → its description of each image; and what they come from, as entries of the report."""
-    from rsmoe_core.evaluation.predictions import descriptions_of, read_captions
-    from rsmoe_core.evaluation.run import describe_samples
+    from rsmoe_core.evaluation.predictions import describe_samples, descriptions_of, read_captions
     from rsmoe_core.inference.ablations import FULL_MODEL, ablations
 
     if predictions is not None:

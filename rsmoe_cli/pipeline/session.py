@@ -25,8 +25,7 @@ from rsmoe_cli.formats.base import Layer, Row, Writer, tile_layer
 from rsmoe_cli.formats.output import Output, check_output, warn_unplaced
 from rsmoe_cli.option_groups import OutputOptions
 from rsmoe_cli.pipeline import provenance
-from rsmoe_cli.pipeline.inputs import cut, open_input, read_input
-from rsmoe_cli.pipeline.job import SceneJob
+from rsmoe_cli.pipeline.inputs import SceneJob, cut, open_input, read_input
 from rsmoe_cli.pipeline.journal import Journal, journal_path, open_journal
 from rsmoe_cli.pipeline.records import Codec, SceneRecord, TileRecord
 from rsmoe_cli.pipeline.run import Engine, TileJob, Value, run_tiles

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsmoe_core.data.base import Dataset, Sample
-from rsmoe_core.metrics.intervals import interval_95
+from rsmoe_core.metrics.uncertainty import interval_95
 from rsmoe_core.types import Description
 from rsmoe_core.words.scene_classes import accepted_names, mentions_scene_class, same_scene_class
 

@@ -18,9 +18,8 @@ from types import MappingProxyType
 from rsmoe_core.config import DecodingConfig
 from rsmoe_core.inference import count_distribution
 from rsmoe_core.inference.detection import Detectors
-from rsmoe_core.model.experts import draft
 from rsmoe_core.model.language.base import Backend, Encoded
-from rsmoe_core.model.router import RoutedPrompts, route
+from rsmoe_core.model.moe import RoutedPrompts, draft, route
 from rsmoe_core.questions.types import QUESTION_TYPES, UNPARSED, ParsedQuestion
 from rsmoe_core.types import SURE, UNKNOWN, Answer, Detection, Generation, Request
 from rsmoe_core.words import locations

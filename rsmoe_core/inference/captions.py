@@ -11,10 +11,8 @@ from types import MappingProxyType
 
 from rsmoe_core.config import DecodingConfig
 from rsmoe_core.inference.ablations import Ablation
-from rsmoe_core.model.experts import ExpertDrafts, draft, without_repeats
-from rsmoe_core.model.fusion import fuse
 from rsmoe_core.model.language.base import Backend, Encoded, Turn
-from rsmoe_core.model.router import RoutedPrompts, route
+from rsmoe_core.model.moe import ExpertDrafts, RoutedPrompts, draft, fuse, route, without_repeats
 from rsmoe_core.roles import BASE, CAPTION_INSTRUCTION, default_prompts
 from rsmoe_core.types import Description, Generation
 

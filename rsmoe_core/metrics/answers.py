@@ -1,7 +1,14 @@
 """Scores of answers to questions about images, as RSVQA defines them (Lobry et al. 2020, arXiv 2003.07333).
 
 OA, overall accuracy, is the share of right answers; AA, average accuracy, is the plain mean of the accuracies of the
-question types. `answer_text` defines when an answer is right.
+question types. An answer is right despite another spelling:
+
+    any type    equal in the canonical spelling of `rsmoe_core.words.numbers`: "The Center." is "center"
+    counts      the same number: "There are 12 ships." is "12"
+    ranges      a number is right if it lies in the true range, which includes its upper limit but not its lower one
+    themes      equal names of scene classes: `rsmoe_core.words.scene_classes`
+
+In all other question types a plural or a synonym is a different answer, as in RSVQA's own scores.
 """
 
 from __future__ import annotations
@@ -14,10 +21,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rsmoe_core.metrics.answer_text import is_correct
-from rsmoe_core.metrics.calibration import expected_calibration_error
-from rsmoe_core.metrics.intervals import interval_95
-from rsmoe_core.words.numbers import normalised, number
+from rsmoe_core.metrics.uncertainty import expected_calibration_error, interval_95
+from rsmoe_core.words.numbers import RANGE, normalised, number
+from rsmoe_core.words.scene_classes import same_scene_class
+
+
+def is_correct(question_type: str, truth: str, prediction: str) -> bool:
+    """Whether the predicted answer to a question of this type is right."""
+    if question_type == "count" and (count := number(truth)) is not None:
+        return number(prediction) == count
+    right, answer = normalised(truth), normalised(prediction)
+    if right == answer:
+        return True
+    if (limits := RANGE.fullmatch(right)) and (value := number(prediction)) is not None:
+        low, high, least = limits.groups()
+        return int(low) < value <= int(high) if low else value > int(least)
+    return question_type == "theme" and same_scene_class(right, answer)
 
 
 @dataclass(frozen=True)

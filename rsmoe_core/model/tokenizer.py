@@ -13,7 +13,7 @@ import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 
 from rsmoe_core.errors import ModelError
-from rsmoe_core.model.prompts import marker
+from rsmoe_core.model.moe import marker
 from rsmoe_core.strict_json import read_json
 
 PAD, BOS, EOS, SEP = "<pad>", "<bos>", "<eos>", "<sep>"

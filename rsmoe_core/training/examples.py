@@ -22,7 +22,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from rsmoe_core.data.base import Question, Sample
 from rsmoe_core.model.language.llama import PackedRows
-from rsmoe_core.model.prompts import fusion_prompt, join_parts
+from rsmoe_core.model.moe import fusion_prompt, join_parts
 from rsmoe_core.model.tokenizer import Tokenizer
 from rsmoe_core.questions.types import answering_experts
 from rsmoe_core.roles import BASE, CAPTION_INSTRUCTION, EXPERTS, FUSION, ROUTER, ExpertTargets

@@ -48,8 +48,13 @@ from rsmoe_core.training.run_folder import (
     save_model_atomically,
     write_text_atomically,
 )
-from rsmoe_core.training.samples import make_training_samples, with_consensus, with_drafts
-from rsmoe_core.training.split import split_description, validation_split
+from rsmoe_core.training.samples import (
+    make_training_samples,
+    split_description,
+    validation_split,
+    with_consensus,
+    with_drafts,
+)
 from rsmoe_core.training.start import check_start, starting_model
 
 _MAX_VALIDATION_IMAGES = 400

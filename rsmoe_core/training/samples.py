@@ -1,5 +1,8 @@
 """Annotated images → TrainingSamples: targets and questions first, drafts and consensus captions for later phases.
 
+Which of them are the validation split is decided here, too: whole groups of images, by their names, so that it is the
+same in every run.
+
     Samples ─make_training_samples─▶ TrainingSamples ─with_drafts, with_consensus─▶ TrainingSamples
 
 Shapes: N images, D features.
@@ -8,13 +11,14 @@ Shapes: N images, D features.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from rsmoe_core.checkpoint.inference import for_inference
+from rsmoe_core.checkpoint.load import for_inference
 from rsmoe_core.data.base import Question, Sample
 from rsmoe_core.data.qa import annotated_questions, questions_of
 from rsmoe_core.errors import TrainingError
@@ -26,7 +30,6 @@ from rsmoe_core.training.consensus import consensus_captions
 from rsmoe_core.training.examples import TrainingSample
 from rsmoe_core.training.features import FeatureBank
 from rsmoe_core.training.phases import Stage
-from rsmoe_core.training.split import group_of
 from rsmoe_core.words.expert_targets import AnnotationFacts
 
 _GENERATION_BATCH = 64
@@ -106,3 +109,47 @@ def with_consensus(
 
 def _is_captioned_by_people(sample: Sample) -> bool:
     return bool(sample.captions) and not sample.synthetic
+
+
+_MIN_IMAGES = 2
+"""Images in the validation split at least."""
+
+
+def validation_split(samples: Sequence[Sample], share: float) -> NDArray[np.bool_]:
+    """True for the images that are held out: about this share of the groups, chosen by a hash of their names.
+
+    With few groups the share can come to next to nothing or to everything. Then the groups with the smallest hashes are
+    held out; where all images are of one group, single images are.
+
+    Raises:
+        TrainingError: there are too few images, or `share` is not between 0 and 1.
+    """
+    groups = np.array([_hash(group_of(sample)) for sample in samples])
+    images = np.array([_hash(sample.image.name) for sample in samples])
+    for chosen in (groups < share, groups <= _smallest(groups), images <= max(_smallest(images), share)):
+        if 0 < share < 1 and _MIN_IMAGES <= chosen.sum() < len(samples):
+            return chosen
+    raise TrainingError("too few images for a validation split; add images or give another --validation-split")
+
+
+def split_description(samples: Sequence[Sample], held_out: NDArray[np.bool_]) -> str:
+    """How images were held out, for people."""
+    validation, training = (
+        {group_of(samples[i]) for i in np.flatnonzero(held_out == side).tolist()} for side in (True, False)
+    )
+    return "one by one, since all are of one group" if validation & training else "by group"
+
+
+def group_of(sample: Sample) -> str:
+    """The group of an image; an image that belongs to none is a group of its own."""
+    return sample.group or sample.image.stem
+
+
+def _hash(name: str) -> float:
+    """A number from 0 to 1, spread evenly over names and always the same for a name."""
+    return int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) / 0xFFFFFFFF
+
+
+def _smallest(hashes: NDArray[np.float64]) -> float:
+    """The hash up to which just enough images are held out."""
+    return float(np.sort(hashes)[:_MIN_IMAGES][-1])

@@ -2,7 +2,7 @@
 
     requests ─encode─▶ Encoded, each image once ─generate(turns)─▶ Generations, one for each turn
 
-Router, experts and fusion are written once, above this seam (`rsmoe_core.model.router`, `experts`, `fusion`). What is
+Router, experts and fusion are written once, above this seam (`rsmoe_core.model.moe`, `experts`, `fusion`). What is
 below it may be the native model, a vision-language model of transformers, or a server.
 """
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from rsmoe_core.model.language.base import Turn
 from rsmoe_core.model.language.decoder import DecodedSequence, Decoder, DecodingCounts
-from rsmoe_core.model.prompts import fusion_prompt
+from rsmoe_core.model.moe import fusion_prompt
 from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.preprocess import to_pixels
 from rsmoe_core.roles import CAPTION_INSTRUCTION, FUSION, ROUTER
@@ -67,7 +67,7 @@ class NativeBackend:
         device: str = "cpu",
         threads: int | None = None,
     ) -> None:
-        """`model` is in the form that `rsmoe_core.checkpoint.inference` gives it; its `language` are `RoleDecoders`.
+        """`model` is in the form that `rsmoe_core.checkpoint.load` gives it; its `language` are `RoleDecoders`.
 
         `threads` of None is one for each core; a GPU takes its batch whole.
         """

@@ -14,13 +14,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rsmoe_core.checkpoint.inference import for_inference
+from rsmoe_core.checkpoint.load import for_inference
 from rsmoe_core.inference.captions import caption_without_experts, draft_captions
 from rsmoe_core.metrics.cider import ImageCider
 from rsmoe_core.model import lora
-from rsmoe_core.model.fusion import fuse
 from rsmoe_core.model.language.llama import answer_loss
 from rsmoe_core.model.language.native import NativeBackend
+from rsmoe_core.model.moe import fuse
 from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.roles import CAPTION_INSTRUCTION
 from rsmoe_core.training.examples import TASKS, TrainingExample, pack

@@ -13,8 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from rsmoe_core.checkpoint.inference import load_for_inference
-from rsmoe_core.checkpoint.load import load_model
+from rsmoe_core.checkpoint.load import load_for_inference, load_model
 from rsmoe_core.checkpoint.validation import load_config
 from rsmoe_core.checkpoint.weights import ADAPTER_SETTINGS, ADAPTER_WEIGHTS, ADAPTERS, read_adapters
 from rsmoe_core.errors import ModelError

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from rsmoe_core.checkpoint.inference import for_inference
+from rsmoe_core.checkpoint.load import for_inference
 from rsmoe_core.model.language.base import Turn
 from rsmoe_core.model.language.native import NativeBackend
 from rsmoe_core.model.rsmoe import RSMoE, build

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rsmoe_core.errors import ModelError
-from rsmoe_core.model.prompts import join_parts, marker, split_parts
+from rsmoe_core.model.moe import join_parts, marker, split_parts
 from rsmoe_core.model.tokenizer import FILE_NAME, Tokenizer
 from tests.tiny import SENTENCES
 

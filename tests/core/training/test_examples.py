@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from rsmoe_core.data.base import Question, Sample
-from rsmoe_core.model.prompts import split_parts
+from rsmoe_core.model.moe import split_parts
 from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.roles import BASE, CAPTION_INSTRUCTION, EXPERTS, ExpertTargets
 from rsmoe_core.training.consensus import ConsensusCaption

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.training import loop
-from rsmoe_core.training.loop import run_phase
+from rsmoe_core.training.loop import EMA, run_phase
 from rsmoe_core.training.objectives.base import RunOptions, TrainingData
 from rsmoe_core.training.objectives.text import TextObjective
 from rsmoe_core.training.phases import Phase
@@ -182,3 +182,41 @@ def test_every_image_comes_once_an_epoch_in_another_order_each_time() -> None:
     epochs = [[i for index in range(4) for i in loop._images(epoch, index, 30, ALIGN, seed=1)] for epoch in range(2)]
     assert [sorted(epoch) for epoch in epochs] == [list(range(30))] * 2
     assert epochs[0] != epochs[1]
+
+
+def parameter(value: float) -> nn.Parameter:
+    return nn.Parameter(torch.tensor([value]))
+
+
+def test_the_average_follows_faster_in_the_first_steps() -> None:
+    weight = parameter(0.0)
+    ema = EMA([("weight", weight)], decay=0.5)
+    with torch.no_grad():
+        weight.fill_(1.0)
+    ema.update(0)
+    assert ema.values["weight"].item() == pytest.approx(0.9), "a tenth of the initial value is left"
+    ema.update(1)
+    assert ema.values["weight"].item() == pytest.approx(1 - 0.1 * 2 / 11)
+    ema.update(1000)
+    assert ema.values["weight"].item() == pytest.approx(1 - 0.1 * 2 / 11 / 2), "finally the decay itself"
+
+
+def test_parameters_are_restored_to_the_bit() -> None:
+    weight = parameter(0.1)
+    ema = EMA([("weight", weight)], decay=0.9)
+    with torch.no_grad():
+        weight.fill_(0.7)
+    with ema.swapped_in():
+        assert weight.item() == pytest.approx(0.1)
+    assert torch.equal(weight, parameter(0.7))
+    ema.swap()
+    assert torch.equal(weight, parameter(0.1))
+
+
+def test_without_a_decay_nothing_is_stored() -> None:
+    weight = parameter(0.7)
+    ema = EMA([("weight", weight)], decay=0.0)
+    ema.update(0)
+    ema.swap()
+    assert ema.values == {}
+    assert torch.equal(weight, parameter(0.7))

@@ -12,8 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.fuzzing import mutants, seeds
+from rsmoe_core.data.base import summarise
 from rsmoe_core.data.formats.registry import read_dataset
-from rsmoe_core.data.summary import summarise
 from rsmoe_core.errors import DataError, RsmoeError
 from rsmoe_core.roles import expert_targets_of
 from rsmoe_core.words.expert_targets import AnnotationFacts

@@ -8,8 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from rsmoe_core.checkpoint.inference import load_for_inference
-from rsmoe_core.checkpoint.load import load_model, save_model
+from rsmoe_core.checkpoint.load import load_for_inference, load_model, save_model
 from rsmoe_core.checkpoint.validation import parse_config
 from rsmoe_core.config import ModelConfig, VisionConfig
 from rsmoe_core.engine import load

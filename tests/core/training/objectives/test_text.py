@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from rsmoe_core.checkpoint.inference import for_inference
+from rsmoe_core.checkpoint.load import for_inference
 from rsmoe_core.inference.captions import caption_without_experts
 from rsmoe_core.model.language.native import NativeBackend
 from rsmoe_core.model.rsmoe import RSMoE
