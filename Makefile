@@ -34,33 +34,16 @@ check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Earlier revisions of nano, to which the card compares, are in the history. The last code that reads their weights is in
-# the commit BEFORE; it prepares its own data.
-BEFORE := b732579
-
 card: install
-	rm -rf card && mkdir -p card/before
+	rm -rf card
 	$(BIN)/rsmoe data prepare boxes $(DATA)/trees --scene-classes benchmarks/naip_scene_classes.csv -o card/naip
 	$(BIN)/rsmoe data ports $(SCENES) -o card/ports --leave-out busan --leave-out honolulu --land-cover benchmarks/port_land_cover.json
-	git archive $(BEFORE) rsmoe_cli rsmoe_core benchmarks | tar x -C card/before
-	$(before) data prepare boxes $(abspath $(DATA))/trees --scenes benchmarks/naip_places.csv -o naip
-	$(before) data prepare ports $(abspath $(SCENES)) -o ports --leave-out busan --leave-out honolulu --scenes benchmarks/port_places.json
 	$(BIN)/rsmoe evaluate captions --data $(DATA)/rsicd --split test --ablate
 	$(BIN)/python -m benchmarks.neighbours $(DATA)/rsicd --split test --cache card/features
 	$(BIN)/rsmoe evaluate scenes --data $(DATA)/ucm --split test
-	$(call earlier,02ace7b,--data $(abspath $(DATA))/ucm --split test)
 	$(BIN)/rsmoe evaluate scenes --data card/naip --split test
-	$(call earlier,714c360,--data naip --split test)
-	$(call earlier,49b12b2,--data naip --split test)
-	$(call earlier,577d30c,--data naip --split test)
 	$(BIN)/rsmoe evaluate scenes --data card/ports --split val
-	$(call earlier,49b12b2,--data ports --split val)
-	$(call earlier,577d30c,--data ports --split val)
 	$(BIN)/python -m benchmarks.answers $(DATA)/airport $(DATA)/ships $(DATA)/trees $(DATA)/ucm --split val
-
-before = cd card/before && $(abspath $(BIN))/python -m rsmoe_cli.main
-earlier = mkdir -p card/$(1) && git archive $(1) rsmoe_core/models/nano | tar x -C card/$(1) && \
-	$(before) evaluate $(2) --scenes --model ../$(1)/rsmoe_core/models/nano
 
 soak: install
 	$(BIN)/python -m benchmarks.soak
