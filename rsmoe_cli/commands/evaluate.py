@@ -108,7 +108,7 @@ def captions(
         for name, descriptions in described.items()
     }
     if sheet is not None:
-        from rsmoe_core.evaluation.captions import contact_sheet
+        from rsmoe_core.evaluation.contact_sheet import contact_sheet
 
         texts = [description.caption for description in described[FULL_MODEL.name]]
         contact_sheet(samples, texts, results[FULL_MODEL.name].cider).save(sheet)
