@@ -93,7 +93,7 @@ Accumulate = Annotated[
 ]
 Views = Annotated[int, typer.Option(min=1, help="Views of each image: the image itself and random augmentations.")]
 ValidationSplit = Annotated[
-    float, typer.Option(min=0.0, max=0.5, help="Share of the image groups that are held out for validation.")
+    float, typer.Option(min=0.0, max=0.5, help="Share of the images that are held out for validation, in whole groups.")
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of all random numbers.")]
 Precision = Annotated[str, typer.Option(help="auto (measured), bf16 or fp32.")]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import shutil
+from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -69,10 +70,13 @@ def finetune(
     from rsmoe_core.checkpoint.catalogue import find_model
     from rsmoe_core.training.distributed import from_rank0
     from rsmoe_core.training.run import run_stage
+    from rsmoe_core.training.run_folder import RunFolder
     from rsmoe_core.training.stages import find_stage
 
     start = find_model(model)
-    with distributed_session(training) as train_config, TemporaryDirectory() as temporary:
+    stage = find_stage("finetune").with_limits(training.epochs, training.patience)
+    work = RunFolder.of(stage, out).work
+    with distributed_session(training) as train_config:
         folders = list(data or ())
         if scene is not None and labels is not None:
             from rsmoe_cli.prepare.chips import Columns
@@ -82,23 +86,34 @@ def finetune(
             selected = parse_bands(bands) if bands is not None else None
             source = open_scene(scene, selected, stretch, allow_external)
             columns = Columns(column, answers, question or "")
-            target = chips or Path(temporary) / "chips"
-            folders.append(from_rank0(lambda: _cut_chips(source, labels, columns, start, target)))
-        stage = find_stage("finetune").with_limits(training.epochs, training.patience)
+            target = chips or work / "chips"
+            folders.append(from_rank0(lambda: _cut_chips(source, labels, columns, start, target, replace=not chips)))
         run_stage(stage, train_config(data=tuple(folders), out=out), start=start, report=console.print_note)
     console.print_note(f"the model is in {out}")
 
 
-def _cut_chips(scene: Scene, labels: Path, columns: Columns, start: Path, target: Path) -> Path:
-    """Cut images for the model in `start` into the new folder `target`, and report. Returns the folder."""
+def _cut_chips(scene: Scene, labels: Path, columns: Columns, start: Path, target: Path, replace: bool) -> Path:
+    """Cut images for the model in `start` into the folder `target`, and report. Returns the folder.
+
+    The folder has to be new, unless `replace` says that it is the one of an interrupted run.
+    """
     from rsmoe_cli.atomic import atomic_folder
     from rsmoe_cli.prepare.chips import cut_chips
     from rsmoe_core.checkpoint.validation import load_config
+    from rsmoe_core.errors import RsmoeError
 
     for text in scene.notes:
         log.warning("%s", text)
-    with atomic_folder(target) as folder:
-        count, skipped = cut_chips(scene, labels, columns, load_config(start).vision.image_size, folder)
+    if replace:
+        shutil.rmtree(target, ignore_errors=True)
+    try:
+        with atomic_folder(target) as folder:
+            count, skipped = cut_chips(scene, labels, columns, load_config(start).vision.image_size, folder)
+    except RsmoeError:
+        if replace:
+            with suppress(OSError):  # it is not empty where there was a run
+                target.parent.rmdir()
+        raise
     for line in console.shortened(skipped):
         console.print_note(f"left out: {line}")
     console.print_note(f"{count} images cut from {scene.path}")

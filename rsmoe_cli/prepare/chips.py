@@ -9,7 +9,7 @@ pixels filled in the same way.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,8 +37,11 @@ if TYPE_CHECKING:
     from rasterio.io import DatasetReader
     from shapely.geometry.base import BaseGeometry
 
-_GROUP_WINDOWS = 4
-"""Windows that begin in the same square of this many smallest windows a side form a group, since they may overlap."""
+_GROUP_WINDOWS = (4, 2, 1)
+"""Windows that begin in the same square of this many smallest windows a side form a group, since they may overlap. The
+first number is taken for which no group is too large."""
+_LARGEST_GROUP = 0.15
+"""Share of a layer's images that a group has at most, so that a validation split can be made of whole groups."""
 
 Skips = list[str]
 """One line for each feature without an image, with its number."""
@@ -99,6 +102,7 @@ def cut_chips(scene: Scene, labels: Path, columns: Columns, side: int, target: P
         else:
             windows[window].append(number)
     (target / "images").mkdir()
+    groups = _groups(tuple(windows), side)
     samples = []
     with quiet_gdal(), scene.open() as dataset:
         for window, numbers in windows.items():
@@ -111,7 +115,7 @@ def cut_chips(scene: Scene, labels: Path, columns: Columns, side: int, target: P
                 {number: columns.question_of(features[number]) for number in numbers}
             )
             skipped += contradictions
-            samples.append(Sample(path, "train", captions, group=_group(window, side), questions=questions))
+            samples.append(Sample(path, "train", captions, group=groups[window], questions=questions))
     if not samples:
         raise DataError(
             f"{labels}: no feature gives an image of {scene.path} "
@@ -189,9 +193,16 @@ def _cut(dataset: DatasetReader, scene: Scene, window: Tile, side: int, path: Pa
         return result.error
     if not result.valid_pixels:
         return "no valid pixel"
-    Image.fromarray(fill_unobserved(result.pixels, result.valid)).save(path)
+    pixels = fill_unobserved(result.pixels, result.valid)
+    Image.fromarray(scene.georeference.orientation.upright(pixels)).save(path)
     return None
 
 
-def _group(window: Tile, side: int) -> str:
-    return f"{window.y // (_GROUP_WINDOWS * side)}-{window.x // (_GROUP_WINDOWS * side)}"
+def _groups(windows: Sequence[Tile], side: int) -> dict[Tile, str]:
+    """The group of each window: those in one square of the scene, which is smaller where windows are few or close."""
+    groups: dict[Tile, str] = {}
+    for size in (side * count for count in _GROUP_WINDOWS):
+        groups = {window: f"{window.y // size}-{window.x // size}" for window in windows}
+        if max(Counter(groups.values()).values(), default=0) <= max(1, _LARGEST_GROUP * len(windows)):
+            break
+    return groups

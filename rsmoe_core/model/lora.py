@@ -78,7 +78,10 @@ def without_adapters(network: nn.Module) -> list[tuple[str, nn.Parameter]]:
 def save_adapters(language: PeftModel, folder: Path) -> None:
     """Write each adapter to `folder/<role>/` in peft's own format."""
     for name in language.peft_config:
-        language.peft_config[name].base_model_name_or_path = None
+        config = cast(LoraConfig, language.peft_config[name])
+        config.base_model_name_or_path = None
+        # peft makes a set of the list and writes it in the set's order, which changes from one process to the next
+        config.target_modules = sorted(config.target_modules or ())
     language.save_pretrained(str(folder), selected_adapters=list(language.peft_config))
     (folder / "README.md").unlink(missing_ok=True)
 

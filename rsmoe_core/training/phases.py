@@ -174,3 +174,8 @@ class Stage:
     def without_caption_phases(self) -> Stage:
         """The same stage for images that have questions and no captions."""
         return dataclasses.replace(self, phases=tuple(p for p in self.phases if not p.objective.trains_captions))
+
+    def without_classification(self) -> Stage:
+        """The same stage for images that have neither scene classes nor enough captions to learn words from."""
+        kept = (p for p in self.phases if not isinstance(p.objective, ClassificationSettings))
+        return dataclasses.replace(self, phases=tuple(kept))

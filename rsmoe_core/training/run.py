@@ -39,6 +39,7 @@ from rsmoe_core.training.examples import TrainingSample, texts
 from rsmoe_core.training.features import FeatureBank, ViewOptions, cached_features
 from rsmoe_core.training.log import draw_curves
 from rsmoe_core.training.loop import run_phase
+from rsmoe_core.training.objectives import classification
 from rsmoe_core.training.objectives.base import RunOptions, TrainingData, select_parameters
 from rsmoe_core.training.objectives.registry import build_objective
 from rsmoe_core.training.phases import Phase, Stage
@@ -118,6 +119,7 @@ def run_stage(
         stage = stage.without_caption_phases()
     held_out = validation_split(samples, config.validation_split)
     training_samples = make_training_samples(stage, samples, model_config.experts, report)
+    stage = _learnable(stage, [training_samples[i] for i in np.flatnonzero(~held_out).tolist()], report)
     model = starting_model(stage, training_samples, model_config, backbone, start, config.seed)
     settings = _settings(stage, config, training_samples, start, model.config)
     from_rank0(lambda: check_settings(folder.work, settings))
@@ -153,6 +155,17 @@ def _training_images(stage: Stage, root: Path, limit: int | None, report: Report
         report(f"{root}: {len(dataset.problems)} left out, the first: {dataset.problems[0]}")
     choose = {"captions": dataset.captioned, "texts": dataset.with_text, "all": dataset.split}
     return choose[stage.learns_from]("train")[:limit]
+
+
+def _learnable(stage: Stage, training_samples: Sequence[TrainingSample], report: Report) -> Stage:
+    """The stage without phases for which the images have nothing to learn."""
+    learnable = stage if classification.has_targets(training_samples) else stage.without_classification()
+    if left_out := [phase.name for phase in stage.phases if phase not in learnable.phases]:
+        report(
+            f"phase {', '.join(left_out)}: left out, and the image encoder stays as it is; "
+            f"it learns from scene classes, and from words in the captions of {classification.MIN_IMAGES} images or more"
+        )
+    return learnable
 
 
 def _settings(

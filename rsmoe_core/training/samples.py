@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -113,23 +114,42 @@ def _is_captioned_by_people(sample: Sample) -> bool:
 
 _MIN_IMAGES = 2
 """Images in the validation split at least."""
+_LARGEST_SPLIT = 2.0
+"""A validation split that is chosen by groups has at most this many times the images that were asked for."""
 
 
 def validation_split(samples: Sequence[Sample], share: float) -> NDArray[np.bool_]:
-    """True for the images that are held out: about this share of the groups, chosen by a hash of their names.
+    """True for the images that are held out: about this share, in whole groups, chosen by a hash of their names.
 
-    With few groups the share can come to next to nothing or to everything. Then the groups with the smallest hashes are
-    held out; where all images are of one group, single images are.
+    Where few groups are of very different sizes, those with the smallest hashes that come to about the share are held
+    out. Where no groups do, because each is too large, single images are.
 
     Raises:
         TrainingError: there are too few images, or `share` is not between 0 and 1.
     """
-    groups = np.array([_hash(group_of(sample)) for sample in samples])
+    wanted = max(_MIN_IMAGES, round(share * len(samples)))
+    if not (0 < share < 1 and wanted < len(samples)):
+        raise TrainingError("too few images for a validation split; add images or give another --validation-split")
+    groups = [group_of(sample) for sample in samples]
+    for chosen in ({group for group in groups if _hash(group) < share}, _few_groups(groups, wanted)):
+        held_out = np.array([group in chosen for group in groups])
+        if _MIN_IMAGES <= held_out.sum() < len(samples) and wanted / 2 <= held_out.sum() <= _LARGEST_SPLIT * wanted:
+            return held_out
     images = np.array([_hash(sample.image.name) for sample in samples])
-    for chosen in (groups < share, groups <= _smallest(groups), images <= max(_smallest(images), share)):
-        if 0 < share < 1 and _MIN_IMAGES <= chosen.sum() < len(samples):
-            return chosen
-    raise TrainingError("too few images for a validation split; add images or give another --validation-split")
+    held_out = np.zeros(len(samples), bool)
+    held_out[np.argsort(images, kind="stable")[:wanted]] = True
+    return held_out
+
+
+def _few_groups(groups: Sequence[str], wanted: int) -> set[str]:
+    """The groups with the smallest hashes that have `wanted` images together, without those that are too large."""
+    chosen: set[str] = set()
+    images = 0
+    for group, size in sorted(Counter(groups).items(), key=lambda item: (_hash(item[0]), item[0])):
+        if images < wanted and images + size <= _LARGEST_SPLIT * wanted:
+            chosen.add(group)
+            images += size
+    return chosen
 
 
 def split_description(samples: Sequence[Sample], held_out: NDArray[np.bool_]) -> str:
@@ -137,7 +157,11 @@ def split_description(samples: Sequence[Sample], held_out: NDArray[np.bool_]) ->
     validation, training = (
         {group_of(samples[i]) for i in np.flatnonzero(held_out == side).tolist()} for side in (True, False)
     )
-    return "one by one, since all are of one group" if validation & training else "by group"
+    if not validation & training:
+        return "by group"
+    return "one by one, since " + (
+        "all are of one group" if validation == training and len(training) == 1 else "the groups are too large"
+    )
 
 
 def group_of(sample: Sample) -> str:
@@ -148,8 +172,3 @@ def group_of(sample: Sample) -> str:
 def _hash(name: str) -> float:
     """A number from 0 to 1, spread evenly over names and always the same for a name."""
     return int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) / 0xFFFFFFFF
-
-
-def _smallest(hashes: NDArray[np.float64]) -> float:
-    """The hash up to which just enough images are held out."""
-    return float(np.sort(hashes)[:_MIN_IMAGES][-1])

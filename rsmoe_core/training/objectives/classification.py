@@ -9,6 +9,7 @@ Shapes: B images, P patches, D features, S scene classes, W words.
 from __future__ import annotations
 
 import re
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -26,7 +27,7 @@ from rsmoe_core.training.features import make_views
 from rsmoe_core.training.objectives.base import RunOptions, TrainingData, select_parameters
 from rsmoe_core.training.phases import ClassificationSettings, Phase
 
-_MIN_IMAGES = 30
+MIN_IMAGES = 30
 """A word in the captions of fewer images is not learned."""
 _WORDS_WEIGHT = 0.05
 """Weight of the loss of all words together beside that of the scene class: of the words, about a tenth apply to an
@@ -35,6 +36,11 @@ _LABEL_SMOOTHING = 0.1
 _HEAD_DROPOUT = 0.2
 _UNKNOWN = -100
 """The class that cross-entropy ignores."""
+
+
+def has_targets(samples: Sequence[TrainingSample]) -> bool:
+    """Whether the images have anything for an image encoder to learn: scene classes, or words in enough captions."""
+    return any(one.sample.scene_class for one in samples) or bool(_word_shares(samples))
 
 
 class ClassificationObjective:
@@ -60,8 +66,10 @@ class ClassificationObjective:
         shares = _word_shares(train.samples)
         self._words = sorted(shares)
         device = next(model.vision.parameters()).device
-        self._scene_head = nn.Linear(model.config.vision.feature_size, len(self._scene_classes), device=device)
-        self._word_head = nn.Linear(model.config.vision.feature_size, len(self._words), device=device)
+        with warnings.catch_warnings():  # torch warns of a head without outputs, which is as it should be
+            warnings.simplefilter("ignore", UserWarning)
+            self._scene_head = nn.Linear(model.config.vision.feature_size, len(self._scene_classes), device=device)
+            self._word_head = nn.Linear(model.config.vision.feature_size, len(self._words), device=device)
         with torch.no_grad():  # the frequencies of the words, as the best guess before any image is seen
             self._word_head.bias.copy_(torch.tensor([shares[word] for word in self._words]).logit(eps=1e-4))
         for head, layer in (("scene_head", self._scene_head), ("word_head", self._word_head)):
@@ -79,7 +87,10 @@ class ClassificationObjective:
         yield self._loss(scenes_BS, words_BW, samples)
 
     def validate(self) -> tuple[float, dict[str, float]]:
-        """The share of validation images whose scene class is found, and the loss; the share is the score."""
+        """The share of validation images whose scene class is found, and the loss.
+
+        The share is the score; where no image has a scene class to find, a small loss is a good score.
+        """
         self._vision.eval()
         losses, right, known = 0.0, 0, 0
         with torch.no_grad():
@@ -89,10 +100,14 @@ class ClassificationObjective:
                 scenes_BS, words_BW = self._classify(images, 0.0)
                 losses += self._loss(scenes_BS, words_BW, samples).item() * len(samples)
                 truth_B = self._scene_targets(samples).to(scenes_BS.device)
-                right += int((scenes_BS.argmax(dim=1) == truth_B).sum())
-                known += int((truth_B != _UNKNOWN).sum())
-        accuracy = right / max(known, 1)
-        return accuracy, {"validation_loss": losses / len(self._validation), "validation_accuracy": accuracy}
+                known_B = truth_B != _UNKNOWN
+                if known_B.any():
+                    right += int((scenes_BS.argmax(dim=1) == truth_B)[known_B].sum())
+                    known += int(known_B.sum())
+        loss = losses / len(self._validation)
+        if not known:
+            return -loss, {"validation_loss": loss}
+        return right / known, {"validation_loss": loss, "validation_accuracy": right / known}
 
     def calibrate(self) -> None:
         """Nothing to set."""
@@ -141,4 +156,4 @@ def _word_shares(training_samples: Sequence[TrainingSample]) -> dict[str, float]
         words = _words_of(training_sample)
         images.update(words.keys())
         shares.update(words)
-    return {word: shares[word] / len(training_samples) for word, count in images.items() if count >= _MIN_IMAGES}
+    return {word: shares[word] / len(training_samples) for word, count in images.items() if count >= MIN_IMAGES}

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -106,3 +108,23 @@ def test_contradictory_options_are_refused_in_one_line(
         assert message in result.stderr.splitlines()[-1]
         assert result.stderr.splitlines()[-1].startswith("error: ")
         assert not Path("new").exists()
+
+
+def test_no_temporary_folder_is_needed(
+    rsmoe: Cli, model: Path, labelled: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_is_writable() -> str:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_get_default_tempdir", none_is_writable)
+    result = rsmoe("finetune", model, *labelled, "-o", "mine", *QUICK)
+    assert result.exit_code == 0, result.stderr
+    shutil.rmtree("mine")
+    result = rsmoe("finetune", model, *labelled, "-o", "mine", *QUICK)
+    assert result.exit_code == 0, "the images of an earlier run are replaced"
+    assert len(read_dataset(Path("mine-work/chips")).samples) == 12
+
+    result = rsmoe("finetune", model, *labelled[:5], "name", "-o", "other", *QUICK)
+    assert "no column 'name'" in result.stderr
+    assert not Path("other-work").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import geopandas
@@ -14,11 +15,13 @@ from shapely.geometry import Point, box
 from shapely.geometry.base import BaseGeometry
 
 from rsmoe_cli.errors import SceneError
-from rsmoe_cli.prepare.chips import Columns, cut_chips
+from rsmoe_cli.prepare.chips import Columns, _groups, cut_chips
 from rsmoe_cli.raster.scene import open_scene
+from rsmoe_cli.tiles.grid import Tile
 from rsmoe_core.data.base import Question, Sample, read_image
 from rsmoe_core.data.formats.registry import read_dataset
 from rsmoe_core.errors import DataError, UsageError
+from rsmoe_core.training.samples import split_description, validation_split
 from tests.cli.rasters import NORTH_UP, rotated, write_raster
 
 SIDE = 16
@@ -71,6 +74,16 @@ def test_each_image_shows_what_was_labelled(tmp_path: Path, transform: Affine, c
         pixels = read_image(sample.image)
         assert pixels.shape == (SIDE, SIDE, 3)
         assert (pixels[..., band] == 250).all(), "16 pixels around the middle of a field of 20"
+
+
+def test_an_image_of_a_south_up_scene_has_north_up(tmp_path: Path) -> None:
+    transform = NORTH_UP @ Affine(1, 0, 0, 0, -1, 100)
+    scene = write_scene(tmp_path / "scene.tif", transform)
+    field = on_ground(Point(20, 20), transform)  # the upper edge of the red field in the file, its lower one on the map
+    (sample,), _ = cut(scene, write_layer(tmp_path / "l.gpkg", {field: "x"}), tmp_path / "chips")
+    red = read_image(sample.image)[..., 0] == 250
+    assert red[:8].all()
+    assert not red[8:].any()
 
 
 def test_a_large_geometry_gives_a_square_around_its_bounding_box(tmp_path: Path) -> None:
@@ -216,3 +229,29 @@ def test_layers_that_are_of_no_use_are_refused(tmp_path: Path) -> None:
     geopandas.GeoDataFrame({"caption": ["x"]}, geometry=[Point(0, 0)]).to_file(tmp_path / "bare.gpkg")
     with pytest.raises(DataError, match="ogr2ogr -a_srs"):
         cut_chips(scene, tmp_path / "bare.gpkg", CAPTIONS, SIDE, tmp_path)
+
+
+@pytest.mark.parametrize("side", [75, 120, 2000], ids=["a small scene", "a corner of a large one", "a large scene"])
+def test_no_group_has_too_many_of_the_images(side: int) -> None:
+    """Forty labels at random in a square of `side` pixels; a window has 16."""
+    rng = np.random.default_rng(0)
+    windows = [
+        Tile(0, 0, int(x), int(y), SIDE, SIDE, SIDE, owned=(int(x), int(y), SIDE, SIDE))
+        for x, y in rng.integers(0, side, (40, 2))
+    ]
+    groups = _groups(windows, SIDE)
+    assert set(groups) == set(windows)
+    assert max(Counter(groups.values()).values()) <= 0.15 * 40
+    if side == 2000:
+        assert all(group == f"{window.y // 64}-{window.x // 64}" for window, group in groups.items())
+
+
+def test_a_small_scene_is_learned_from_as_the_validation_split_says(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    points = [on_ground(Point(*xy)) for xy in rng.uniform(0, (90, 70), (40, 2))]
+    layer = write_layer(tmp_path / "l.gpkg", [(point, f"field {n}") for n, point in enumerate(points)])
+    samples, _ = cut(write_scene(tmp_path / "scene.tif"), layer, tmp_path / "chips")
+    for share, most in ((0.05, 4), (0.15, 9), (0.3, 18)):
+        held_out = validation_split(samples, share)
+        assert 2 <= held_out.sum() <= most
+        assert split_description(samples, held_out) == "by group"

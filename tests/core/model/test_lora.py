@@ -129,3 +129,12 @@ def test_saved_adapters_are_loaded_as_they_were(tmp_path: Path, tiny_model: RSMo
     again.has_experts = True
     assert not any(parameter.requires_grad for parameter in again.language.parameters())
     assert generate_all(again.eval()) == generate_all(switched)
+
+
+def test_the_settings_of_adapters_are_written_in_one_order(tiny_model: RSMoE, tmp_path: Path) -> None:
+    """peft keeps the names in a set, whose order changes from one process to the next, and the revision with it."""
+    targets = list(tiny_model.config.lora.targets)
+    assert len(targets) > 1
+    lora.save_adapters(tiny_model.language, tmp_path)
+    for role in tiny_model.roles:
+        assert json.loads((tmp_path / role / ADAPTER_SETTINGS).read_text())["target_modules"] == sorted(targets)

@@ -5,8 +5,10 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from rsmoe_core.checkpoint.catalogue import fingerprint
@@ -296,6 +298,24 @@ def test_stage_1_takes_no_model(karpathy_folder: Path, trained: Path, tmp_path: 
     with pytest.raises(TrainingError, match="starts from a preset"):
         run_stage(STAGE_1, config(karpathy_folder, tmp_path / "run"), preset=tiny(), start=trained / "stage1")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("images", [45, 12], ids=["words", "nothing for the image encoder"])
+def test_captions_without_scene_classes_are_enough_for_stage_1(tmp_path: Path, images: int) -> None:
+    rows = []
+    for number in range(images):
+        pixels = np.random.default_rng(number).integers(0, 255, (32, 32, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+        rows.append({"image": f"{number}.png", "split": "train", "captions": [f"a field with {number} hedges ."]})
+    (tmp_path / "annotations.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    stage = find_stage("1").with_limits(epochs=1)
+    reported: list[str] = []
+    options = config(tmp_path, tmp_path / "run", views=1)
+    folder = run_stage(stage, options, preset=tiny(), report=reported.append)
+    assert not load_model(folder).has_experts
+    left_out = [line for line in reported if "left out" in line]
+    assert (tmp_path / "run/stage1-work/adapt").exists() == (not left_out) == (images == 45)
+    assert all(line.startswith("phase adapt: left out, ") for line in left_out)
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])

@@ -99,6 +99,24 @@ def test_images_of_one_group_are_held_out_one_by_one() -> None:
     assert "one by one" in split_description(samples, held_out)
 
 
+@pytest.mark.parametrize("sizes", [(33, 7), (33, 4, 3), (20, 20), (13, 13, 14), (39, 1), (30, 2, 2, 2, 2, 2)])
+@pytest.mark.parametrize("share", [0.05, 0.15, 0.3])
+def test_a_large_group_is_never_held_out_in_the_place_of_a_small_share(sizes: tuple[int, ...], share: float) -> None:
+    """Forty images; whichever hash the groups have, the split has about the share that was asked for."""
+    for shift in range(12):
+        names = [f"{number + shift}-0" for number, size in enumerate(sizes) for _ in range(size)]
+        samples = [Sample(Path(f"{n}.png"), "train", ("x",), group=name) for n, name in enumerate(names)]
+        held_out = validation_split(samples, share)
+        assert share * 40 / 2 <= held_out.sum() <= 2 * share * 40
+        if "by group" in split_description(samples, held_out):
+            assert not {names[n] for n in np.flatnonzero(held_out)} & {names[n] for n in np.flatnonzero(~held_out)}
+
+
+def test_why_single_images_are_held_out_is_said_as_it_is() -> None:
+    samples = [Sample(Path(f"{n}.png"), "train", ("x",), group=f"{n % 2}") for n in range(40)]
+    assert split_description(samples, validation_split(samples, 0.15)) == "one by one, since the groups are too large"
+
+
 @pytest.mark.parametrize("count", [3, 8, 30])
 def test_a_few_groups_are_held_out_whole(count: int) -> None:
     samples = [Sample(Path(f"{n}.png"), "train", ("x",), group=f"s{n // 2}") for n in range(2 * count)]

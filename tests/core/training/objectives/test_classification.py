@@ -10,7 +10,7 @@ from rsmoe_core.data.formats.registry import read_dataset
 from rsmoe_core.training.features import FeatureBank
 from rsmoe_core.training.loop import run_phase
 from rsmoe_core.training.objectives.base import RunOptions, TrainingData
-from rsmoe_core.training.objectives.classification import ClassificationObjective, _word_shares
+from rsmoe_core.training.objectives.classification import ClassificationObjective, _word_shares, has_targets
 from rsmoe_core.training.phases import ClassificationSettings, Phase
 from tests.core.training.conftest import changed, state, training_sample
 from tests.tiny import fit_batch_norms, make_tiny
@@ -61,9 +61,22 @@ def test_a_scene_class_that_is_not_in_the_training_data_is_ignored(images: Train
         validation = TrainingData(renamed, images.features)
         model = make_tiny(experts=False)
         objective = ClassificationObjective(model, ADAPT, SETTINGS, images, validation, RunOptions(tmp_path))
-        accuracy, figures = objective.validate()
-        assert accuracy == 0
-        assert figures["validation_loss"] > 0
+        score, figures = objective.validate()
+        assert score == -figures["validation_loss"] < 0, "no accuracy is known, so the loss decides"
+        assert set(figures) == {"validation_loss"}
+
+
+@pytest.mark.filterwarnings("error")
+def test_words_are_learned_where_no_image_has_a_scene_class(images: TrainingData, tmp_path: Path) -> None:
+    samples = [
+        dataclasses.replace(one, sample=dataclasses.replace(one.sample, scene_class=None)) for one in images.samples
+    ]
+    assert has_targets(samples)
+    assert not has_targets(samples[:20]), "no word is in the captions of 30 images"
+    objective, _, found = adapt(TrainingData(samples, images.features), tmp_path)
+    score, figures = objective.validate()
+    assert score == -figures["validation_loss"] < 0
+    assert {key.split(".")[0] for key in found} == {"vision"}
 
 
 def test_words_are_shares_of_captions_and_rare_ones_are_left_out(images: TrainingData) -> None:
