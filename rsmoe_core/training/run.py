@@ -163,7 +163,7 @@ def _learnable(stage: Stage, training_samples: Sequence[TrainingSample], report:
     if left_out := [phase.name for phase in stage.phases if phase not in learnable.phases]:
         report(
             f"phase {', '.join(left_out)}: left out, and the image encoder stays as it is; "
-            f"it learns from scene classes, and from words in the captions of {classification.MIN_IMAGES} images or more"
+            f"it learns from scene classes, and from words in captions of {classification.MIN_IMAGES} images or more"
         )
     return learnable
 
