@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from rsmoe_cli.asking.detections import SceneDetection
 from rsmoe_cli.pipeline.records import TileRecord
+from rsmoe_cli.raster.orientation import AS_STORED, Orientation
 from rsmoe_cli.tiles.grid import Tile
 from rsmoe_core.questions.types import ParsedQuestion
 from rsmoe_core.types import UNKNOWN, Answer
+from rsmoe_core.words import locations
 
 _UNKNOWN_CONFIDENCE = 0.5
 """Confidence of an answer whose engine does not give one."""
@@ -29,17 +31,19 @@ class TileAnswer:
     """Valid scene pixels that the tile owns."""
     owned_share: float
     """Their share of all valid pixels under the tile, 0-1."""
+    orientation: Orientation = AS_STORED
+    """How the tile was turned upright for the engine."""
 
     @classmethod
-    def of(cls, record: TileRecord[Answer], question: int) -> TileAnswer | None:
-        """The recorded answer to one of the questions; None if it failed."""
+    def of(cls, record: TileRecord[Answer], question: int, orientation: Orientation) -> TileAnswer | None:
+        """The recorded answer to one of the questions; None if it failed. `orientation` is that of the scene."""
         answer = record.outcomes[question].value
         if answer is None:
             return None
         assert record.side is not None, "a tile with an answer was read"
         assert record.valid_pixels is not None, "and has valid pixels"
         owned = record.owned_valid_pixels
-        return cls(record.tile, answer, record.side, owned, owned / record.valid_pixels)
+        return cls(record.tile, answer, record.side, owned, owned / record.valid_pixels, orientation)
 
     @property
     def confidence(self) -> float:
@@ -64,10 +68,11 @@ class TileAnswer:
         """Its detections, in scene pixels."""
         scale = self.tile.size / self.side
         for detection in self.answer.detections:
+            x, y = self.orientation.stored_point(detection.x, detection.y, self.side, self.side)
             yield SceneDetection(
                 label=detection.label,
-                x=self.tile.x + detection.x * scale,
-                y=self.tile.y + detection.y * scale,
+                x=self.tile.x + x * scale,
+                y=self.tile.y + y * scale,
                 confidence=detection.confidence,
                 nms_radius=detection.nms_radius * scale,
                 tile=self.tile,
@@ -88,6 +93,8 @@ class Evidence:
     """The answers for the tiles, in tile order."""
     detections: Sequence[SceneDetection]
     """The objects detected, each once, the most confident first."""
+    orientation: Orientation = AS_STORED
+    """How the scene is turned upright, for directions in words."""
 
     @property
     def known_answers(self) -> list[TileAnswer]:
@@ -107,6 +114,11 @@ class Evidence:
     def of_label(self, label: str) -> list[SceneDetection]:
         """The objects detected with this label."""
         return [detection for detection in self.detections if detection.label == label]
+
+    def parts_of_scene(self, points: Iterable[tuple[float, float]]) -> list[str]:
+        """The parts of the upright scene in which points lie (in scene pixels), the one with most of them first."""
+        placed = [self.orientation.on_map(x, y, self.width, self.height) for x, y in points]
+        return locations.words(((x, y) for x, y, _, _ in placed), *(placed[0][2:] if placed else (1.0, 1.0)))
 
     def share_of_tiles(self, tiles: Sequence[Tile]) -> str:
         """How many of all tiles these are, in words."""

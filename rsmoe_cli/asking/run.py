@@ -24,6 +24,7 @@ from rsmoe_cli.pipeline.records import TileRecord
 from rsmoe_cli.pipeline.session import OpenedScene, Session
 from rsmoe_cli.pipeline.stats import TileStats
 from rsmoe_cli.raster.georeference import Footprints
+from rsmoe_cli.raster.orientation import Orientation
 from rsmoe_cli.raster.scene import Scene
 from rsmoe_cli.tiles.grid import Tile
 from rsmoe_core.questions.types import UNPARSED, ParsedQuestion
@@ -98,11 +99,11 @@ def _ask_scene(session: Session[Answer], job: AskJob, number: int, opened: Opene
 
     session.run_scene(number, opened, answer_tiles, job.asked, scene.metres_per_pixel)
     records, skipped = list(journal.tiles(number)), journal.stats(number).skipped
-    answers = []
+    answers, orientation = [], scene.georeference.orientation
     for question in job.questions:
         index = job.asked.index(question) if question in job.asked else None
-        tile_answers, stats = _tile_answers(records, index, skipped)
-        answer = scene_answer(question, scene.width, scene.height, tile_answers, stats)
+        tile_answers, stats = _tile_answers(records, index, skipped, orientation)
+        answer = scene_answer(question, scene.width, scene.height, tile_answers, stats, orientation)
         answers.append(_with_coordinates(answer, scene))
     if opened.footprints is None:
         journal.drop_outcomes(number)
@@ -112,7 +113,7 @@ def _ask_scene(session: Session[Answer], job: AskJob, number: int, opened: Opene
 
 
 def _tile_answers(
-    records: Sequence[TileRecord[Answer]], index: int | None, skipped: int
+    records: Sequence[TileRecord[Answer]], index: int | None, skipped: int, orientation: Orientation
 ) -> tuple[list[TileAnswer], TileStats]:
     """The answers to one of the questions that were asked, in tile order; none to a question that was not."""
     if index is None:
@@ -123,7 +124,7 @@ def _tile_answers(
         stats.add("ok" if error is None else "failed", 1, record.owned_valid_pixels)
         if error is not None:
             stats.error = stats.error or f"{record.tile.id} {error}"
-        elif (tile_answer := TileAnswer.of(record, index)) is not None:
+        elif (tile_answer := TileAnswer.of(record, index, orientation)) is not None:
             tile_answers.append(tile_answer)
     return tile_answers, stats
 

@@ -17,6 +17,7 @@ from rsmoe_cli.asking import counting, voting
 from rsmoe_cli.asking.detections import SceneDetection, deduplicate
 from rsmoe_cli.asking.evidence import Aggregate, Evidence, TileAnswer
 from rsmoe_cli.pipeline.stats import TileStats
+from rsmoe_cli.raster.orientation import AS_STORED, Orientation
 from rsmoe_cli.tiles.grid import Grid, Tile
 from rsmoe_core.errors import UsageError
 from rsmoe_core.questions.types import UNPARSED, ParsedQuestion
@@ -138,13 +139,21 @@ class SceneAnswer:
 
 
 def scene_answer(
-    question: ParsedQuestion, width: int, height: int, tile_answers: Sequence[TileAnswer], stats: TileStats
+    question: ParsedQuestion,
+    width: int,
+    height: int,
+    tile_answers: Sequence[TileAnswer],
+    stats: TileStats,
+    orientation: Orientation = AS_STORED,
 ) -> SceneAnswer:
-    """The answer for a scene of this size, in pixels; `stats` also counts the tiles without an answer."""
+    """The answer for a scene of this size, in pixels, and of this orientation.
+
+    `stats` also counts the tiles without an answer.
+    """
     aggregate = None
     if tile_answers:
         detections = deduplicate(one for answer in tile_answers for one in answer.scene_detections())
-        evidence = Evidence(question, width, height, tile_answers, detections)
+        evidence = Evidence(question, width, height, tile_answers, detections, orientation)
         aggregate = SCENE_RULES.get(question.type, voting.vote)(evidence)
     if aggregate is None:
         aggregate = Aggregate(UNKNOWN, 0.0, [])

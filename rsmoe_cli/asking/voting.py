@@ -28,7 +28,7 @@ def location(evidence: Evidence) -> Aggregate | None:
     """
     number = count_objects(evidence, evidence.subject)
     if number.detections:
-        parts = locations.words(((one.x, one.y) for one in number.detections), evidence.width, evidence.height)
+        parts = evidence.parts_of_scene((one.x, one.y) for one in number.detections)
         tiles = strongest_first(number.per_tile)
         confidence = sum(one.confidence for one in number.detections) / len(number.detections)
         line = f"{len(number.detections)} found in {evidence.share_of_tiles(tiles)}"
@@ -89,8 +89,9 @@ def _location_in_scene(evidence: Evidence, tile_answer: TileAnswer) -> str:
     """The part of the scene that a tile means by a part of itself; where it names none, its own."""
     tile = tile_answer.tile
     centre = tile.width / tile.size / 2, tile.height / tile.size / 2
-    right, down = locations.middle_of(tile_answer.answer.text) or centre
-    return locations.word(tile.x + right * tile.size, tile.y + down * tile.size, evidence.width, evidence.height)
+    if named := locations.middle_of(tile_answer.answer.text):
+        centre = tile_answer.orientation.stored_point(*named, 1, 1)
+    return evidence.parts_of_scene([(tile.x + centre[0] * tile.size, tile.y + centre[1] * tile.size)])[0]
 
 
 def _weight(tile_answers: Iterable[TileAnswer]) -> float:

@@ -109,9 +109,10 @@ class TileJob(Generic[Value]):
     """Updated while tiles are read."""
 
     def request(self, image: TileImage) -> Request:
-        """The request for a tile."""
+        """The request for a tile, whose image is turned upright."""
         metres_per_pixel = image.metres_per_pixel(self.metres_per_pixel)
-        return Request(image.pixels, image.valid, self.questions, metres_per_pixel)
+        upright = self.scene.georeference.orientation.upright
+        return Request(upright(image.pixels), upright(image.valid), self.questions, metres_per_pixel)
 
 
 def run_tiles(job: TileJob[Value]) -> Iterator[list[TileOutput[Value]]]:

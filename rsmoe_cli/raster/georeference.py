@@ -9,14 +9,17 @@ enclose a pole are cut as RFC 7946 requires.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
+from PIL import Image
 from pyproj import CRS, Geod, Transformer
 from pyproj.exceptions import ProjError
 from rasterio._err import CPLE_BaseError
@@ -26,6 +29,8 @@ from shapely.affinity import translate
 from shapely.geometry import MultiPolygon, Point, Polygon, box
 from shapely.geometry.base import BaseGeometry
 from shapely.geometry.polygon import orient
+
+from rsmoe_cli.raster.orientation import AS_STORED, Orientation, exif_orientation, map_orientation
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
@@ -46,6 +51,12 @@ _NO_GEOREFERENCE = "no georeference: footprints are in pixels, x to the right an
 _NO_CRS = "no coordinate reference system: footprints keep the file's coordinates without one; set it with gdal_edit"
 _INVALID = "the file's georeference makes no sense ({}): footprints are in pixels, x to the right and y down"
 _BAD_CRS = "the file's CRS cannot be understood ({}): footprints keep the coordinates without one"
+_EXIF_TURNED = (
+    "; its pixels are those of the file as it is stored, but it is described as viewers show it, by its EXIF tag"
+)
+_EXIF_DRIVERS = ("JPEG", "PNG", "WEBP", "GTiff")
+"""Drivers whose files may have an orientation tag that GDAL ignores."""
+_EXIF_TAG = 0x0112
 _RPC_ONLY = f"{_NO_GEOREFERENCE}; the file has RPCs only, warp it with 'gdalwarp -rpc' for positions on the map"
 
 
@@ -61,6 +72,8 @@ class Georeference:
     """Reference system of the ground coordinates."""
     warning: str | None = None
     """What the user should know if the position is unknown or incomplete."""
+    orientation: Orientation = AS_STORED
+    """How the image has to be turned to be shown with north up, or as viewers show a photo."""
 
     @property
     def kind(self) -> str:
@@ -110,6 +123,40 @@ def read_georeference(dataset: DatasetReader) -> Georeference:
 
     A damaged one is ignored with a warning, since images can be captioned without.
     """
+    georeference = _position(dataset)
+    if georeference.kind != "pixels":
+        return dataclasses.replace(georeference, orientation=_on_map(georeference, dataset.width, dataset.height))
+    orientation = exif_orientation(_exif_tag(dataset))
+    if orientation.is_as_stored:
+        return georeference
+    return dataclasses.replace(georeference, orientation=orientation, warning=f"{georeference.warning}{_EXIF_TURNED}")
+
+
+def _on_map(georeference: Georeference, width: int, height: int) -> Orientation:
+    """The orientation at the centre of a raster of that size."""
+    (a, b, _, d, e, _), is_affine = georeference.transform[:6], not georeference.gcps
+    if georeference.crs is None and is_affine and (a, b, d, e) == (1, 0, 0, 1):
+        return AS_STORED  # a part of an image without georeference: its coordinates are pixels, with y down
+    cols, rows = np.array([0.0, 1.0, 0.0]) + width / 2, np.array([0.0, 0.0, 1.0]) + height / 2
+    xs, ys = georeference.pixel_map()(cols, rows)
+    return map_orientation((xs[1] - xs[0], ys[1] - ys[0]), (xs[2] - xs[0], ys[2] - ys[0]), georeference.crs)
+
+
+def _exif_tag(dataset: DatasetReader) -> object:
+    """The orientation tag of a photo; GDAL passes on that of JPEG only."""
+    if tag := dataset.tags().get("EXIF_Orientation"):
+        return tag
+    if dataset.driver not in _EXIF_DRIVERS or not Path(dataset.name).is_file():
+        return None
+    try:
+        with Image.open(dataset.name, formats=("JPEG", "PNG", "WEBP", "TIFF")) as image:
+            return image.getexif().get(_EXIF_TAG)
+    except Exception:  # a damaged header can make Pillow raise nearly anything; GDAL can read the pixels all the same
+        return None
+
+
+def _position(dataset: DatasetReader) -> Georeference:
+    """The georeference as the file has it."""
     points, points_crs = dataset.gcps
     if not dataset.transform.is_identity:
         transform, gcps = dataset.transform, ()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import geopandas as gpd
@@ -9,6 +10,7 @@ import pytest
 from affine import Affine
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from PIL import Image
 from pyproj import Transformer
 from rasterio.control import GroundControlPoint
@@ -19,8 +21,8 @@ from rsmoe_cli.asking.scene_answer import SceneAnswer
 from rsmoe_cli.option_groups import TilingOptions
 from rsmoe_cli.pipeline.session import open_session
 from rsmoe_core.questions.parser import parse_question
-from tests.cli.fakes import FakeEngine
-from tests.cli.rasters import SITE_CRS, rotated, sea, write_raster
+from tests.cli.fakes import FakeEngine, bright_spots
+from tests.cli.rasters import NORTH_UP, SITE_CRS, rotated, sea, write_raster
 
 COUNT, PRESENCE, THEME = "How many ships are there?", "Is there a ship?", "What kind of place is this?"
 MORE, WHERE, WHY = "Are there more ships than cars?", "Where are the ships?", "Why is it wet?"
@@ -216,3 +218,47 @@ def test_an_image_without_georeference(tmp_path: Path) -> None:
     answer = ask_one(str(tmp_path / "a.png"), COUNT)
     assert answer.answer == "5"
     assert not any(" is at " in line for line in answer.evidence)
+
+
+_NEAR_CORNER = [(10, 10), (20, 12), (30, 8)]
+
+
+@pytest.mark.parametrize(
+    ("stored", "to_upright"),
+    [
+        (lambda image: image[::-1], Affine(1, 0, 0, 0, -1, 96)),
+        (lambda image: np.rot90(image), Affine(0, -1, 128, 1, 0, 0)),
+        (lambda image: image[:, ::-1], Affine(-1, 0, 128, 0, 1, 0)),
+    ],
+    ids=["south up", "turned", "mirrored"],
+)
+def test_directions_are_those_of_the_map(
+    tmp_path: Path, stored: Callable[[NDArray[np.uint8]], NDArray[np.uint8]], to_upright: Affine
+) -> None:
+    """Files that show the same ground have the same answer, and detections stay on the ground."""
+    pixels = np.ascontiguousarray(stored(sea(_NEAR_CORNER).transpose(1, 2, 0)).transpose(2, 0, 1))
+    transform = NORTH_UP @ to_upright
+    path = write_raster(tmp_path / "a.tif", pixels, "red green blue", photometric="RGB", transform=transform)
+    engine = FakeEngine(image_size=64)
+    ((answer,),) = (reply.answers for reply in ask([path], [WHERE], engine, tmp_path / "a.gpkg", 128))
+    assert answer.answer == "upper left"
+    points = gpd.read_file(tmp_path / "a.gpkg", layer="detections").geometry
+    assert sorted((point.x, point.y) for point in points) == [NORTH_UP @ (x + 0.5, y + 0.5) for x, y in _NEAR_CORNER]
+    first, *others = bright_spots(engine.requests[0].image)
+    assert [(x - first[0], y - first[1]) for x, y in others] == [(10, 2), (20, -2)], "the engine sees it with north up"
+
+
+def test_directions_in_a_tilted_scene_are_those_of_its_bounding_box(tmp_path: Path) -> None:
+    """Columns run 40 degrees south of east, so the middle of the left edge lies in the north-west."""
+    path = write_raster(
+        tmp_path / "a.tif", sea([(10, 50)]), "red green blue", photometric="RGB", transform=rotated(-40)
+    )
+    assert ask_one(path, WHERE).answer == "upper left"
+
+
+def test_directions_in_a_photo_are_as_viewers_show_it(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    photo = np.ascontiguousarray(np.rot90(sea(_NEAR_CORNER).transpose(1, 2, 0)))
+    Image.fromarray(photo).save(tmp_path / "a.png", exif=exif)
+    assert ask_one(str(tmp_path / "a.png"), WHERE).answer == "upper left"
