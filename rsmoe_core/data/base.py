@@ -6,26 +6,18 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-
+from rsmoe_core.data.images import read_image as read_image
+from rsmoe_core.data.images import read_size as read_size
 from rsmoe_core.errors import DataError
 
 SPLITS = ("train", "val", "test", "test_phili")
 """Known splits; `test_phili` is RSVQA-HR's second test, of a city that is not in its other splits."""
-
-_IMAGE_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "JPEG2000", "PPM")
-# Pillow warns above one limit and refuses images above twice that limit. The warning is not needed for each image.
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 _TRAIN_SHARE, _VAL_SHARE = 0.8, 0.1
 
@@ -168,37 +160,6 @@ def hashed_split(name: str) -> str:
     if share < _TRAIN_SHARE:
         return "train"
     return "val" if share < _TRAIN_SHARE + _VAL_SHARE else "test"
-
-
-def read_image(path: Path) -> NDArray[np.uint8]:
-    """An image as HxWx3 uint8, red-green-blue.
-
-    Raises:
-        DataError: it cannot be read.
-    """
-    with _opened(path) as image:
-        return np.asarray(image.convert("RGB"))
-
-
-def read_size(path: Path) -> tuple[int, int]:
-    """Width and height in pixels, from the file's header.
-
-    Raises:
-        DataError: the file is not an image.
-    """
-    with _opened(path) as image:
-        return image.size
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    """An image in one of the formats that Pillow decodes itself; for others it would start programs."""
-    try:
-        with Image.open(path, formats=_IMAGE_FORMATS) as image:
-            yield image
-    except Exception as error:  # a damaged image can make Pillow raise nearly anything
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"{path}: cannot be read as an image ({reason}); remove or replace it") from error
 
 
 @dataclass(frozen=True)
