@@ -138,9 +138,7 @@ def test_colours_of_16_bits_are_reported(tmp_path: Path, driver: str, bands: int
     options = {"photometric": "RGB"} if driver == "GTiff" else {}
     write(tmp_path / "a.tif", *[(RAMP * 4095).astype("uint16")] * bands, driver=driver, **options)
     for read in (read_image, read_size):
-        with pytest.raises(
-            DataError, match=r"a\.tif: .*16 bits in each band; convert it with 'gdal_translate"
-        ):
+        with pytest.raises(DataError, match=r"a\.tif: .*16 bits in each band; convert it with 'gdal_translate"):
             read(tmp_path / "a.tif")
 
 
