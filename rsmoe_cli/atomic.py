@@ -41,19 +41,30 @@ def atomic_file(target: Path) -> Iterator[Path]:
     Raises:
         OutputError: the file cannot be written.
     """
+    with unfinished_file(target) as unfinished:
+        yield unfinished
+        try:
+            _fsync(unfinished)
+            os.replace(unfinished, target)
+        except OSError as error:
+            raise OutputError(f"cannot write {target}: {error.strerror}; is the disk full?") from error
+        with suppress(OSError):  # some file systems cannot do that with a folder
+            _fsync(target.parent)
+
+
+@contextmanager
+def unfinished_file(target: Path) -> Iterator[Path]:
+    """A path beside `target`, in a temporary folder that is removed when the block ends.
+
+    Raises:
+        OutputError: the folder of `target` cannot be written.
+    """
     try:
         temporary = Path(tempfile.mkdtemp(prefix=_temporary_prefix(target), dir=target.parent))
     except OSError as error:
         raise OutputError(f"cannot write into {target.parent}: {error.strerror}; choose another folder") from error
     try:
         yield temporary / target.name
-        try:
-            _fsync(temporary / target.name)
-            os.replace(temporary / target.name, target)
-        except OSError as error:
-            raise OutputError(f"cannot write {target}: {error.strerror}; is the disk full?") from error
-        with suppress(OSError):  # some file systems cannot do that with a folder
-            _fsync(target.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

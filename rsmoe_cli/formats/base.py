@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 from pyproj import CRS
@@ -31,6 +32,18 @@ class Layer:
     """Reference system of the geometries; None if it is unknown."""
     geometry: Literal["Polygon", "Point", "Unknown"] = "Polygon"
     """Geometry type; `Unknown` where polygons and multipolygons may be mixed."""
+
+
+OWN_LAYERS: Mapping[str, Mapping[str, frozenset[str]]] = MappingProxyType(
+    {
+        "caption": {"captions": frozenset({"tile_id", "row", "col", "caption", "confidence", "status"})},
+        "ask": {
+            "answers": frozenset({"question", "tile_id", "row", "col", "answer", "evidence", "status"}),
+            "detections": frozenset({"object", "confidence", "tile_id", "question"}),
+        },
+    }
+)
+"""Command → the layers that its next run replaces, each with columns by which it is known to be ours."""
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 
 from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError, ProjError
@@ -38,6 +39,8 @@ class Output:
     """Reference system of the footprints; None for the scene's own."""
     together: bool = False
     """Whether several scenes share the file; then `crs` is given."""
+    layers: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """The layers that are replaced, as in `OWN_LAYERS`."""
 
     @property
     def format(self) -> OutputFormat:
@@ -81,10 +84,18 @@ class Output:
     def open(self, layer: Layer) -> Iterator[Writer]:
         """A writer whose file replaces `path` when the block ends well, and leaves nothing behind otherwise.
 
+        Layers of other programs in the file are kept.
+
         Raises:
             OutputError: the file cannot be written.
         """
-        with atomic_file(self.path) as unfinished:
+        shared_file = self.format.shared_file
+        replaced = (
+            atomic_file(self.path)
+            if shared_file is None
+            else shared_file(self.path).replaced({layer.name: (), **self.layers})
+        )
+        with replaced as unfinished:
             yield self.format.writer(unfinished, layer)
 
 
@@ -94,14 +105,21 @@ def warn_unplaced(rows: int) -> None:
         log.warning("rows without a footprint: %d; they have no coordinates in the output's CRS", rows)
 
 
-def check_output(path: Path, *scenes: str, overwrite: bool = False, dst_crs: str | None = None) -> Output:
+def check_output(
+    path: Path,
+    *scenes: str,
+    overwrite: bool = False,
+    dst_crs: str | None = None,
+    layers: Mapping[str, Collection[str]] = MappingProxyType({}),
+) -> Output:
     """Refuses what cannot be written, before any work is done.
 
-    Several scenes share a file in longitude and latitude, unless another reference system is asked for.
+    Several scenes share a file in longitude and latitude, unless another reference system is asked for. `layers` are
+    those that are replaced in a file that exists, as in `OWN_LAYERS`.
 
     Raises:
         UsageError: a file type that is unknown or needs an extra, an unknown reference system, or a scene as output.
-        OutputError: the file exists already, or its folder does not.
+        OutputError: the file exists already, cannot be replaced, or its folder does not exist.
     """
     output_format = find_output_format(path)
     if output_format.requires is not None and find_spec(output_format.requires.module) is None:
@@ -114,11 +132,13 @@ def check_output(path: Path, *scenes: str, overwrite: bool = False, dst_crs: str
             f"{output_format.name} is always in longitude and latitude (EPSG:4326); for --dst-crs write a {RECOMMENDED}"
         )
     _check_path(path, scenes, overwrite)
+    if output_format.shared_file is not None and path.exists():
+        output_format.shared_file(path).check(layers)
     together = len(scenes) > 1
     if together and not dst_crs:
-        return Output(path, LONGITUDE_LATITUDE, together)
+        return Output(path, LONGITUDE_LATITUDE, together, layers)
     try:
-        return Output(path, CRS.from_user_input(dst_crs) if dst_crs else None, together)
+        return Output(path, CRS.from_user_input(dst_crs) if dst_crs else None, together, layers)
     except CRSError:
         raise UsageError(f"unknown CRS '{dst_crs}'; write it like EPSG:4326") from None
 

@@ -7,10 +7,11 @@ a file is opened.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from rsmoe_core.errors import UsageError
 
@@ -30,6 +31,19 @@ class Requirement(NamedTuple):
     """The extra of this package that installs it."""
 
 
+class SharedFile(Protocol):
+    """A file in which layers of other programs may lie beside ours.
+
+    `layers` are ours, each with columns by which it is known to be ours.
+    """
+
+    def check(self, layers: Mapping[str, Collection[str]]) -> None:
+        """Raises `OutputError` if the layers cannot be replaced now."""
+
+    def replaced(self, layers: Mapping[str, Collection[str]]) -> AbstractContextManager[Path]:
+        """A path to write to, empty or with all other layers; what it has in the end is the file's new content."""
+
+
 @dataclass(frozen=True)
 class OutputFormat:
     """One file format for layers."""
@@ -46,6 +60,8 @@ class OutputFormat:
     """Whether coordinates must be longitude and latitude (EPSG:4326)."""
     many_layers: bool = False
     """Whether a file holds more than one layer."""
+    shared_file: Callable[[Path], SharedFile] | None = None
+    """How a file that may hold layers of other programs is replaced; None to replace it as a whole."""
 
 
 OUTPUT_FORMATS: dict[str, OutputFormat] = {}
@@ -87,6 +103,12 @@ def _geopackage(path: Path, layer: Layer) -> Writer:
     return GeoPackageWriter(path, layer)
 
 
+def _shared_geopackage(path: Path) -> SharedFile:
+    from rsmoe_cli.formats.shared_geopackage import SharedGeoPackage
+
+    return SharedGeoPackage(path)
+
+
 def _geojson(path: Path, layer: Layer) -> Writer:
     from rsmoe_cli.formats.geojson import GeoJsonWriter
 
@@ -106,7 +128,7 @@ def _geoparquet(path: Path, layer: Layer) -> Writer:
 
 
 for _format in (
-    OutputFormat(".gpkg", "GeoPackage", _geopackage, many_layers=True),
+    OutputFormat(".gpkg", "GeoPackage", _geopackage, many_layers=True, shared_file=_shared_geopackage),
     OutputFormat(".geojson", "GeoJSON", _geojson, always_lonlat=True),
     OutputFormat(".fgb", "FlatGeobuf", _flatgeobuf),
     OutputFormat(".parquet", "GeoParquet", _geoparquet, requires=Requirement("pyarrow", "parquet")),

@@ -21,7 +21,7 @@ from pyproj import CRS
 
 from rsmoe_cli.atomic import clean_stale
 from rsmoe_cli.errors import OutputError, SceneError
-from rsmoe_cli.formats.base import Layer, Row, Writer, tile_layer
+from rsmoe_cli.formats.base import OWN_LAYERS, Layer, Row, Writer, tile_layer
 from rsmoe_cli.formats.output import Output, check_output, warn_unplaced
 from rsmoe_cli.option_groups import OutputOptions
 from rsmoe_cli.pipeline import provenance
@@ -95,7 +95,8 @@ def open_session(
     output = None
     if out is not None:
         may_exist = options.overwrite or options.retry_failed or journal_path(out).exists()
-        output = check_output(out, *job.scenes, overwrite=may_exist, dst_crs=options.dst_crs)
+        layers = OWN_LAYERS[job.command]
+        output = check_output(out, *job.scenes, overwrite=may_exist, dst_crs=options.dst_crs, layers=layers)
     with open_journal(out, codec) as journal:
         first = _open_first(job, output)
         engine = load_engine() if load_engine is not None else None
