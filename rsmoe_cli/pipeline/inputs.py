@@ -6,6 +6,8 @@ arguments ──find_scenes──▶ paths;   path ──open_input──▶ Sce
 from __future__ import annotations
 
 import glob
+import itertools
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,7 @@ from rsmoe_cli.errors import SceneError
 from rsmoe_cli.option_groups import TilingOptions
 from rsmoe_cli.pipeline.run import Engine
 from rsmoe_cli.raster.bands import parse_bands
+from rsmoe_cli.raster.products import RASTER_SUFFIXES, scenes_in
 from rsmoe_cli.raster.scene import Scene, SceneFile, checked_scene
 from rsmoe_cli.tiles.grid import Grid, fitting_tile_size, parse_tile_size
 
@@ -51,26 +54,28 @@ class SceneJob:
         }
 
 
-_SUFFIXES = {".tif", ".tiff", ".vrt", ".jp2", ".img", ".png", ".jpg", ".jpeg"}
-"""The files of a folder that are taken for scenes."""
+_MAX_FOLDERS = 1000
+"""Folders in a folder that are searched for a raster to name in a message."""
 
 
 def find_scenes(arguments: Sequence[str]) -> list[str]:
     """Files, addresses, folders and patterns such as `*.tif` → scenes in order, each once.
 
-    A folder stands for the rasters directly in it.
+    A folder stands for the rasters and products directly in it, unless it is a product itself.
 
     Raises:
-        SceneError: a folder or a pattern without any raster.
+        SceneError: a folder or a pattern without any raster, or a folder with bands of several products.
     """
     return list(dict.fromkeys(path for argument in arguments for path in _expanded(argument)))
 
 
 def _expanded(argument: str) -> Iterator[str]:
     if Path(argument).is_dir():
-        paths = sorted(str(path) for path in Path(argument).iterdir() if path.suffix.lower() in _SUFFIXES)
+        paths = scenes_in(argument)
         if not paths:
-            raise SceneError(f"there is no raster in the folder {argument}; name a file, or another folder")
+            raise SceneError(
+                f"there is no raster in the folder {argument}; {_deeper(argument) or 'name a file, or another folder'}"
+            )
         yield from paths
     elif _is_pattern(argument):
         paths = sorted(glob.glob(argument, recursive=True))
@@ -79,6 +84,14 @@ def _expanded(argument: str) -> Iterator[str]:
         yield from paths
     else:
         yield argument
+
+
+def _deeper(folder: str) -> str | None:
+    """What to name instead of a folder with rasters in its folders only."""
+    for place, _, files in itertools.islice(os.walk(folder), _MAX_FOLDERS):
+        if rasters := [name for name in sorted(files) if name.lower().endswith(RASTER_SUFFIXES)]:
+            return f"name a file, such as {os.path.join(place, rasters[0])}"
+    return None
 
 
 def _is_pattern(argument: str) -> bool:

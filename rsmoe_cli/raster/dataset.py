@@ -13,7 +13,7 @@ import re
 import stat
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,9 @@ from rsmoe_cli.errors import SceneError
 
 # A missing georeference is reported to the user once, as a note of the scene.
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
+
+NO_RASTER = "it is not a raster that GDAL knows, or it is damaged; try gdalinfo"
+"""Why a raster cannot be opened, where GDAL says no more."""
 
 Drivers = tuple[str, ...] | None
 """Names of the GDAL drivers that may open a file; None for all of them."""
@@ -52,6 +55,15 @@ _NETWORK = re.compile(
 )
 _SIDECARS = (".aux.xml", ".ovr")
 """Files that viewers leave next to a raster; they do not change its pixels."""
+_STATUS = re.compile(r"HTTP (?:response code|error code)\s*:\s*([45]\d\d)")
+"""The status of HTTP in GDAL's messages."""
+_STATUS_NAMES = {401: " (unauthorized)", 403: " (forbidden)", 404: " (not found)", 410: " (gone)"}
+_CONNECTION = re.compile(r"CURL error|AWS_|AZURE_|GS_|OSS_|credential|timed out", re.IGNORECASE)
+"""Words of GDAL's messages about connections and credentials."""
+_HDF4 = b"\x0e\x03\x13\x01"
+"""The first bytes of an HDF 4 file."""
+_ARCHIVED_FILE = re.compile(r"^/vsi(?:zip|tar)/(.+?\.(?:zip|tar))/.*", re.IGNORECASE)
+"""A file in an archive; the group is the archive."""
 _SAMPLE_SIDE = 1024
 """Longest side of the decimated raster that is read as a sample, in pixels."""
 _LARGE = 2**26
@@ -81,21 +93,36 @@ def quiet_gdal(*, offline: bool = False) -> rasterio.Env:
     return rasterio.Env(**options)
 
 
-def open_dataset(path: str, drivers: Drivers = None) -> DatasetReader:
+def open_dataset(path: str, drivers: Drivers = None, source: str | None = None) -> DatasetReader:
     """Opens a raster. Use the dataset from one thread at a time, and close it.
+
+    `source` is the name under which GDAL opens it, where that is not the path.
 
     Raises:
         SceneError: the file is missing, or is not a raster that these drivers can read.
     """
-    file = local_file(path)
+    file = local_file(path) if source is None else None
     try:
         # GDAL would take a relative path such as "WMS:a.tif" for one of its prefixes.
-        name = path if file is None else str(file.absolute())
+        name = source or (path if file is None else str(file.absolute()))
         return rasterio.open(name) if drivers is None else _open_by_drivers(name, driver=list(drivers))
     except Exception as error:  # rasterio and GDAL raise nearly anything for a damaged file
-        raise SceneError(
-            f"cannot read {path}: it is not a raster that GDAL knows, or it is damaged; try gdalinfo"
-        ) from error
+        raise SceneError(f"cannot read {path}: {_reason(path, error)}") from error
+
+
+def _reason(path: str, error: Exception) -> str:
+    """Why GDAL could not open a raster, and what to do."""
+    text = first_line(error)
+    if status := _STATUS.search(text):
+        code = int(status[1])
+        remedy = "check the address, and your access to it" if code < 500 else "try again later"
+        return f"the server answers HTTP {code}{_STATUS_NAMES.get(code, '')}; {remedy}"
+    if _NETWORK.search(path) and _CONNECTION.search(text):
+        return f"{text}; check the address, the network, and your access to it"
+    with suppress(OSError, ValueError), open(path, "rb") as file:
+        if file.read(4) == _HDF4:
+            return "it is HDF 4, which this GDAL cannot read; convert it with gdal_translate of another GDAL"
+    return NO_RASTER
 
 
 def local_file(path: str) -> Path | None:
@@ -111,7 +138,7 @@ def local_file(path: str) -> Path | None:
             return None
         raise SceneError(f"there is no file {path}; check the name") from error
     if stat.S_ISDIR(mode):
-        raise SceneError(f"{path} is a folder; name one raster file in it")
+        raise SceneError(f"{path} is a folder that is no product; name one raster file in it")
     if not stat.S_ISREG(mode):
         raise SceneError(f"{path} is not an ordinary file; name a raster file")
     return Path(path)
@@ -129,7 +156,8 @@ def file_signature(dataset: DatasetReader) -> str:
     It changes when the raster changes, and is used to recognise a scene that was processed before.
     """
     names = [name for name in dataset.files if not name.lower().endswith(_SIDECARS)]
-    stats = [Path(name).stat() for name in names if Path(name).is_file()]
+    files = dict.fromkeys(_ARCHIVED_FILE.sub(r"\1", name) for name in names)
+    stats = [Path(name).stat() for name in files if Path(name).is_file()]
     if not stats:
         return f"{dataset.width} x {dataset.height} pixels at {tuple(dataset.transform)[:6]}"
     modified = datetime.fromtimestamp(max(file.st_mtime_ns for file in stats) / 1e9, UTC)

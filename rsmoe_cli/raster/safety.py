@@ -1,12 +1,9 @@
-"""Checks on rasters from untrusted sources, before any pixel is decoded.
+"""Checks what rasters from untrusted sources refer to, before any pixel is decoded.
 
-References: a VRT, and some other formats, do not hold pixels but refer to other files and addresses. A scene from a
+A VRT, and some other formats, do not hold pixels but refer to other files and addresses. A scene from a
 stranger could thus bring the user's own files, or the answer of an internal address, into a caption. Unless
 `--allow-external` is given, a scene may refer only to files in its own folder, after links have been resolved, and
 nothing is fetched while that is checked (`open_checked`).
-
-Readability: a file that is cut short, or stored in blocks that do not fit into memory, is refused by its header instead
-of failing somewhere in the middle of a run (`check_readable`).
 """
 
 from __future__ import annotations
@@ -14,8 +11,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import lru_cache
+from contextlib import ExitStack, contextmanager
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
@@ -23,7 +20,8 @@ from xml.etree import ElementTree
 import rasterio
 
 from rsmoe_cli.errors import SceneError
-from rsmoe_cli.raster.dataset import Drivers, dtype_bytes, local_file, open_dataset, quiet_gdal
+from rsmoe_cli.raster.dataset import NO_RASTER, Drivers, local_file, open_dataset, quiet_gdal
+from rsmoe_cli.raster.products import Product, check_links, find_product, is_zarr, refuse_archive, vrt
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
@@ -54,6 +52,9 @@ _REFERRING_DRIVERS = {
     "WMTS",
 }
 """Drivers of formats that refer to pixels stored elsewhere; some fetch them as soon as a file is opened."""
+_ZARR = ("Zarr",)
+_ARCHIVED = ("/vsizip/", "/vsitar/")
+_RASTER_SIDECARS = (".ovr", ".msk")
 _FILE_KEYS = {"OVERVIEW_FILE", "X_DATASET", "Y_DATASET", "RPC_DEM"}
 """Metadata keys whose values GDAL takes for file names."""
 _MAX_DEPTH = 8
@@ -62,26 +63,59 @@ _MAX_XML_BYTES = 2**26
 """Size of a VRT beyond which it is refused unread."""
 _ADDRESS = re.compile(r"(?:https?|ftp|s3|gs|az)://[^\s<>\"']+|/vsi[^\s<>\"']+")
 
-_MAX_BLOCKS = 200_000
-"""Block table entries that are checked, evenly spaced if there are more, so that opening takes about a second."""
-_MAX_BANDS = 10_000
-_MAX_BLOCK_BYTES = 2**29
-"""Decoded size of a block. GDAL decodes whole blocks, so a compressed one of a few kilobytes could fill the memory."""
-
 
 @contextmanager
-def open_checked(path: str, allow_external: bool = False) -> Iterator[tuple[DatasetReader, Drivers]]:
-    """Opens a raster after checking everything that it refers to; `allow_external` skips the check.
+def open_checked(path: str, allow_external: bool = False) -> Iterator[tuple[DatasetReader, Drivers, str | None]]:
+    """Opens a raster, or the raster of a product, after checking everything that it refers to.
 
-    Yields the dataset that was checked, and the drivers that later openings of it are limited to.
+    `allow_external` skips the check. Yields the dataset that was checked, the drivers that later openings of it are
+    limited to, and the name under which GDAL opens it where that is not the path.
 
     Raises:
         SceneError: the raster is missing, unreadable, or refers to something outside of its own folder.
     """
     with quiet_gdal():
-        dataset, drivers = (open_dataset(path), None) if allow_external else _open_and_check(path)
+        dataset, drivers, source = _open_source(path, allow_external)
         with dataset:
-            yield dataset, drivers
+            yield dataset, drivers, source
+
+
+def _open_source(path: str, allow_external: bool) -> tuple[DatasetReader, Drivers, str | None]:
+    if product := find_product(path):
+        source = _product_vrt(path, product, allow_external)
+        return open_dataset(path, _VRT, source), _VRT, source
+    if is_zarr(path):
+        source = f'ZARR:"{Path(path).absolute()}"'
+        if not allow_external:
+            check_links(path)
+        return open_dataset(path, _ZARR, source), _ZARR, source
+    refuse_archive(path)
+    return (open_dataset(path), None, None) if allow_external else (*_open_and_check(path), None)
+
+
+def _product_vrt(path: str, product: Product, allow_external: bool) -> str:
+    """The VRT of a product whose files have been checked: all lie in its own folder or archive."""
+    with ExitStack() as stack, quiet_gdal(offline=not allow_external):
+        opened = open_dataset if allow_external else partial(_open_part, path, product.home)
+        return vrt(product, [stack.enter_context(opened(file)) for file in product.files])
+
+
+def _open_part(scene: str, home: str, name: str) -> DatasetReader:
+    """Opens a file that a scene consists of, after checking that it lies in a folder or an archive, and holds pixels.
+
+    Raises:
+        SceneError: it does not, or refers to other files.
+    """
+    if name.startswith("/vsi"):
+        if not Path(os.path.normpath(name)).is_relative_to(os.path.normpath(home)):
+            raise _refusal(scene, name)
+        dataset = _open(name, scene, _self_contained_drivers())
+        _check_files(scene, dataset, Path(os.path.normpath(home)))
+        return dataset
+    if _is_gdal_name(name) or not Path(name).resolve().is_relative_to(Path(home).resolve()):
+        raise _refusal(scene, name)
+    local_file(name)
+    return _open_local(scene, Path(name).absolute(), Path(home).resolve(), set(), depth=1)[0]
 
 
 def _open_and_check(path: str) -> tuple[DatasetReader, Drivers]:
@@ -92,8 +126,22 @@ def _open_and_check(path: str) -> tuple[DatasetReader, Drivers]:
         raise _refusal(path, path)
     drivers = _self_contained_drivers()
     dataset = _open(path, path, drivers)
-    _check_files(path, dataset, Path(dataset.files[0]).parent if dataset.files else Path(path))
+    _check_files(path, dataset, *_homes(path, dataset))
     return dataset, drivers
+
+
+def _homes(name: str, dataset: DatasetReader) -> tuple[Path, ...]:
+    """Where the files of a raster may lie that was opened by one of GDAL's own names, such as `ZARR:"a.zarr":/red`."""
+    parts = re.split(r'[:"]+', name)
+    for first in range(1, len(parts)):
+        for last in range(len(parts), first, -1):
+            path = Path(":".join(parts[first:last]))
+            if str(path) not in ("", ".") and path.exists() and not str(path).startswith("/vsi"):
+                home = path if path.is_dir() else path.parent
+                if path.is_dir():
+                    check_links(str(path))
+                return home.absolute(), home.resolve()
+    return (Path(dataset.files[0] if dataset.files else name).parent,)
 
 
 def _open_local(scene: str, file: Path, home: Path, seen: set[Path], depth: int) -> tuple[DatasetReader, Drivers]:
@@ -114,7 +162,7 @@ def _open_local(scene: str, file: Path, home: Path, seen: set[Path], depth: int)
         raise SceneError(f"{scene} has VRTs in VRTs more than {_MAX_DEPTH} deep; flatten it with gdal_translate")
     root = _xml_root(scene, file)
     if root is not None and _local_name(root.tag) != "vrtdataset":
-        return _open_product(scene, file, home)
+        return _open_product(scene, file, root, home)
     if root is not None:
         for name, target in _references(root, file):
             if _is_gdal_name(target) or not Path(target).resolve().is_relative_to(home):
@@ -131,7 +179,7 @@ def _open_local(scene: str, file: Path, home: Path, seen: set[Path], depth: int)
     return dataset, drivers
 
 
-def _open_product(scene: str, file: Path, home: Path) -> tuple[DatasetReader, Drivers]:
+def _open_product(scene: str, file: Path, root: ElementTree.Element, home: Path) -> tuple[DatasetReader, Drivers]:
     """Opens an XML file that is not a VRT: the header of a product whose parts lie next to it, or a web service.
 
     Raises:
@@ -140,11 +188,12 @@ def _open_product(scene: str, file: Path, home: Path) -> tuple[DatasetReader, Dr
     drivers = _self_contained_drivers()
     try:
         with quiet_gdal(offline=True):
-            dataset = open_dataset(str(file), drivers)
+            dataset = _open(str(file), scene, drivers)
             _check_files(scene, dataset, home, Path(scene).absolute().parent)
     except SceneError:
-        address = _ADDRESS.search(file.read_text(encoding="utf-8", errors="replace"))
-        raise _refusal(scene, address[0] if address else file.name) from None
+        if address := _address(root):
+            raise _refusal(scene, address) from None
+        raise
     return dataset, drivers
 
 
@@ -155,21 +204,46 @@ def _check_files(scene: str, dataset: DatasetReader, *homes: Path) -> None:
         SceneError: one of them lies outside of these folders.
     """
     try:
-        if overviews := dataset.tags(ns="OVERVIEWS").get("OVERVIEW_FILE"):
-            raise _refusal(scene, overviews)
-        for name in dataset.files:
-            resolved = Path(name) if name.startswith("/vsi") else Path(name).resolve()
+        overviews = dataset.tags(ns="OVERVIEWS").get("OVERVIEW_FILE")
+        for name in [*dataset.files, *filter(None, [overviews])]:
+            if name == overviews and _is_gdal_name(name) and not name.startswith(_ARCHIVED):
+                raise _refusal(scene, name)
+            resolved = Path(os.path.normpath(name)) if name.startswith("/vsi") else Path(name).resolve()
             if not any(resolved.is_relative_to(home) or Path(name).parent == home for home in homes):
                 raise _refusal(scene, name)
+            if name == overviews or name.lower().endswith(_RASTER_SIDECARS):
+                _check_sidecar(scene, name)
+        if dataset.driver not in _VRT:
+            for name in _sources(dataset):
+                _open_part(scene, str(homes[-1]), name).close()
     except BaseException:
         dataset.close()
         raise
+
+
+def _check_sidecar(scene: str, name: str) -> None:
+    """Refuses overviews and masks that are no rasters of their own: GDAL opens them with all drivers, VRTs included."""
+    if not name.startswith("/vsi") and os.path.exists(name):
+        try:
+            open_dataset(name, _self_contained_drivers()).close()
+        except SceneError:
+            raise _refusal(scene, name) from None
+
+
+def _sources(dataset: DatasetReader) -> list[str]:
+    """The files that the driver of a product, such as SENTINEL2, reads pixels from without listing them."""
+    if not (text := dataset.tags(ns="xml:VRT").get("xml:VRT")):
+        return []
+    root = ElementTree.fromstring(text)
+    return list(dict.fromkeys(element.text or "" for element in root.iter("SourceFilename")))
 
 
 def _open(path: str, scene: str, drivers: Drivers) -> DatasetReader:
     try:
         return open_dataset(path, drivers)
     except SceneError as error:
+        if not str(error).endswith(NO_RASTER):
+            raise
         raise SceneError(
             f"cannot read {scene}: it is not a raster that GDAL knows, it is damaged, or it only refers to other files "
             "(then --allow-external lets it); try gdalinfo"
@@ -220,6 +294,15 @@ def _file_names(element: ElementTree.Element) -> Iterator[str]:
             yield value.strip()
 
 
+def _address(root: ElementTree.Element) -> str | None:
+    """The first network address in an XML file, namespaces and schemas aside."""
+    for element in root.iter():
+        values = (value for key, value in element.attrib.items() if not key.endswith("schemaLocation"))
+        if match := _ADDRESS.search(" ".join((element.text or "", *values))):
+            return match[0]
+    return None
+
+
 def _local_name(tag: str) -> str:
     return tag.rpartition("}")[2].lower()
 
@@ -233,52 +316,3 @@ def _refusal(scene: str, name: str) -> SceneError:
     return SceneError(
         f"{scene} refers to {name}, which is not in its own folder; if you trust the scene, give --allow-external"
     )
-
-
-def check_readable(dataset: DatasetReader, path: str) -> None:
-    """Checks a raster's header.
-
-    Raises:
-        SceneError: it has no band or far too many, is cut short, or is stored in blocks that do not fit into memory.
-    """
-    if dataset.count == 0:
-        if dataset.subdatasets:
-            raise SceneError(f"{path} has no bands; it holds {', '.join(dataset.subdatasets[:4])}; name one of them")
-        raise SceneError(f"{path} has no bands; use another file")
-    if dataset.count > _MAX_BANDS:
-        raise SceneError(f"{path} has {dataset.count:,} bands; choose some with gdal_translate -b")
-    if missing := _missing_bytes(dataset, path):
-        raise SceneError(f"{path} is cut short: {missing} bytes are missing at its end; fetch the file again")
-    if (largest := _largest_block(dataset)) > _MAX_BLOCK_BYTES:
-        raise SceneError(
-            f"{path} is stored in blocks of {largest / 2**30:.1f} GiB; "
-            "cut it into smaller ones with gdal_translate -co TILED=YES"
-        )
-
-
-def _missing_bytes(dataset: DatasetReader, path: str) -> int:
-    """Bytes by which the block table of a local GeoTIFF exceeds the file; 0 for all other sources."""
-    if dataset.driver != "GTiff" or not Path(path).is_file():
-        return 0
-    block_height, block_width = dataset.block_shapes[0]
-    rows, cols = -(-dataset.height // block_height), -(-dataset.width // block_width)
-    last_band = dataset.count
-    end = 0
-    for block in range(0, rows * cols, max(1, rows * cols // _MAX_BLOCKS)):
-        name = f"{block % cols}_{block // cols}"
-        # Blocks that were never written have neither tag.
-        offset = dataset.get_tag_item(f"BLOCK_OFFSET_{name}", "TIFF", bidx=last_band)
-        size = dataset.get_tag_item(f"BLOCK_SIZE_{name}", "TIFF", bidx=last_band)
-        if offset and size:
-            end = max(end, int(offset) + int(size))
-    return max(0, end - Path(path).stat().st_size)
-
-
-def _largest_block(dataset: DatasetReader) -> int:
-    """Bytes of the largest block once it is decoded, with all bands that are stored in it."""
-    sizes = [
-        height * width * dtype_bytes(dtype)
-        for (height, width), dtype in zip(dataset.block_shapes, dataset.dtypes, strict=True)
-    ]
-    interleaved = str(dataset.interleaving).rpartition(".")[2] == "pixel"
-    return sum(sizes) if interleaved else max(sizes)

@@ -34,7 +34,8 @@ from rsmoe_cli.raster.dataset import (
 )
 from rsmoe_cli.raster.georeference import Georeference, read_georeference
 from rsmoe_cli.raster.masks import ValidMask, find_mask, is_alpha
-from rsmoe_cli.raster.safety import check_readable, open_checked
+from rsmoe_cli.raster.readable import check_readable
+from rsmoe_cli.raster.safety import open_checked
 from rsmoe_cli.raster.stretch import NO_STRETCH, Stretch, fit_stretch, parse_stretch
 from rsmoe_core.errors import RsmoeError
 
@@ -74,6 +75,8 @@ class Scene:
     """Decoded size of a pixel, all bands of the file together."""
     drivers: Drivers
     """GDAL drivers that may open the file."""
+    source: str | None = None
+    """The name under which GDAL opens it, where that is not the path: the raster of a product."""
 
     @property
     def metres_per_pixel(self) -> float | None:
@@ -86,7 +89,7 @@ class Scene:
         Raises:
             SceneError: the file is gone or damaged by now.
         """
-        return open_dataset(self.path, self.drivers)
+        return open_dataset(self.path, self.drivers, self.source)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +102,8 @@ class SceneFile:
     """The open raster."""
     drivers: Drivers
     """GDAL drivers that may open it again."""
+    source: str | None = None
+    """The name under which GDAL opens it, where that is not the path."""
 
     @property
     def signature(self) -> str:
@@ -161,6 +166,7 @@ class SceneFile:
             block_shape=dataset.block_shapes[selection.indexes[0] - 1],
             pixel_bytes=sum(map(dtype_bytes, dataset.dtypes)),
             drivers=self.drivers,
+            source=self.source,
         )
 
 
@@ -173,8 +179,8 @@ def checked_scene(path: str, allow_external: bool = False) -> Iterator[SceneFile
     Raises:
         SceneError: the raster is missing, damaged, or refers to something that it may not.
     """
-    with open_checked(path, allow_external) as (dataset, drivers):
-        yield SceneFile(path, dataset, drivers)
+    with open_checked(path, allow_external) as (dataset, drivers, source):
+        yield SceneFile(path, dataset, drivers, source)
 
 
 def open_scene(

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import os
+import re
+import threading
+import zipfile
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -94,3 +98,46 @@ def test_a_signature_changes_with_the_files_of_a_scene(tmp_path: Path) -> None:
     assert signature(f"/vsisubfile/0_{size},{path}").startswith("70 x 50 pixels at (10.0, 0.0, 500000.0")
     with pytest.raises(SceneError):
         signature(str(tmp_path / "none.tif"))
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (404, "HTTP 404 (not found); check the address, and your access to it"),
+        (403, "HTTP 403 (forbidden); check the address, and your access to it"),
+        (500, "HTTP 500; try again later"),
+    ],
+)
+def test_the_answer_of_a_server_is_named(monkeypatch: pytest.MonkeyPatch, status: int, message: str) -> None:
+    monkeypatch.setenv("GDAL_HTTP_MAX_RETRY", "0")
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(status)
+
+        do_HEAD = do_GET
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/a.tif"
+        for allow in (False, True):
+            with pytest.raises(SceneError, match=re.escape(f"{address}: the server answers {message}")):
+                open_scene(address, allow_external=allow)
+        server.shutdown()
+    with pytest.raises(SceneError, match=r"[Cc]onnect.*; check the address, the network"):
+        open_scene(f"http://127.0.0.1:9/{status}.tif")  # GDAL remembers what it could not open
+
+
+def test_hdf_4_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.hdf").write_bytes(b"\x0e\x03\x13\x01" + bytes(100))
+    with pytest.raises(SceneError, match=r"a\.hdf: it is HDF 4"):
+        open_scene(str(tmp_path / "a.hdf"))
+
+
+def test_a_scene_in_an_archive_has_the_signature_of_the_archive(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.write(rgb(tmp_path / "a.tif"), "a.tif")
+    assert signature(f"/vsizip/{tmp_path}/a.zip/a.tif").startswith(f"{(tmp_path / 'a.zip').stat().st_size} bytes of ")
