@@ -26,17 +26,12 @@ from rsmoe_core.config import DecodingConfig, DetectionConfig
 from rsmoe_core.devices import find_device, is_out_of_memory, release_memory, uses_bf16
 from rsmoe_core.errors import ModelError, UsageError
 from rsmoe_core.inference.ablations import FULL_MODEL, Ablation
-from rsmoe_core.inference.answers import (
-    answer_from_detections,
-    answer_from_experts,
-    ask_experts,
-    detect_subjects,
-    unanswerable,
-)
-from rsmoe_core.inference.batching import AdaptiveBatchSize, ThreadPool
+from rsmoe_core.inference.answers import answer_from_detections, detect_subjects, unanswerable
+from rsmoe_core.inference.batching import AdaptiveBatchSize, ThreadPool, one_core
 from rsmoe_core.inference.caption_counts import with_detected_counts
 from rsmoe_core.inference.captions import describe
 from rsmoe_core.inference.detection import Detectors
+from rsmoe_core.inference.expert_answers import answer_from_experts, ask_experts
 from rsmoe_core.model.language.base import Backend
 from rsmoe_core.model.language.native import NativeBackend
 from rsmoe_core.model.rsmoe import RSMoE
@@ -276,7 +271,9 @@ def load(
     folder = find_model(str(model), revision)
     weights_revision = fingerprint(folder)
     where = find_device(device)
-    loaded = load_for_inference(folder, where, torch.bfloat16 if uses_bf16(precision, where) else torch.float32)
+    dtype = torch.bfloat16 if uses_bf16(precision, where) else torch.float32
+    with one_core():
+        loaded = load_for_inference(folder, where, dtype)
     if not loaded.has_experts:
         raise ModelError(f"{folder} holds a stage-1 model, which has no experts; train stage 2 from it first")
     return native_engine(loaded, str(model), weights_revision, where)

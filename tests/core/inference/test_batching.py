@@ -5,7 +5,7 @@ import threading
 import pytest
 import torch
 
-from rsmoe_core.inference.batching import AdaptiveBatchSize, ThreadPool
+from rsmoe_core.inference.batching import AdaptiveBatchSize, ThreadPool, one_core
 
 
 def run(size: AdaptiveBatchSize, seconds_each: dict[int, float], batches: int = 12) -> list[int]:
@@ -98,6 +98,20 @@ def test_an_error_in_a_part_is_an_error_of_the_batch() -> None:
 def test_cores_are_shared_among_a_few_threads(cores: int, count: int, each: int) -> None:
     threads = ThreadPool(cores)
     assert threads.count == count
+    for images in (1, count):
+        alone = threads.map(lambda part: [torch.get_num_threads() for _ in part], range(images))
+        assert count == 1 or set(alone) == {1}, "cores that wait for each other are slow on a busy machine"
     used = threads.map(lambda part: [torch.get_num_threads() for _ in part], range(64))
     if count > 1:
         assert set(used) == {each}
+
+
+def test_one_core_is_for_the_block_only() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with one_core():
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
