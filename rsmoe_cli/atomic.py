@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -10,6 +11,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rsmoe_cli.errors import OutputError
+
+MAX_NAME = 243
+"""Bytes in the name of an output: the 255 of most file systems, less what SQLite and others append (`-journal`)."""
+_LONG_NAME = 230
+"""Bytes in a name above which the names of temporary files are made from a part of it."""
 
 
 @contextmanager
@@ -23,7 +29,7 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
             raise OutputError(f"{target}: exists already; remove it or choose another folder")
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as temporary:
+        with tempfile.TemporaryDirectory(prefix=f".{short_name(target.name)}-", dir=target.parent) as temporary:
             folder = Path(temporary) / target.name
             folder.mkdir()
             yield folder
@@ -64,7 +70,7 @@ def unfinished_file(target: Path) -> Iterator[Path]:
     except OSError as error:
         raise OutputError(f"cannot write into {target.parent}: {error.strerror}; choose another folder") from error
     try:
-        yield temporary / target.name
+        yield temporary / (target.name if len(os.fsencode(target.name)) <= _LONG_NAME else f"output{target.suffix}")
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -89,9 +95,18 @@ def clean_stale(target: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
+def short_name(name: str) -> str:
+    """A file name that leaves room for an ending: a long one is cut, and made unique again by a checksum."""
+    data = os.fsencode(name)
+    if len(data) <= _LONG_NAME:
+        return name
+    checksum = hashlib.sha256(data).hexdigest()[:8]
+    return f"{data[: _LONG_NAME - 9].decode(errors='ignore')}~{checksum}"
+
+
 def _temporary_prefix(target: Path) -> str:
     """The start of the names of the temporary folders in which an atomic file is written."""
-    return f".{target.name}.unfinished-"
+    return f".{short_name(target.name)}.unfinished-"
 
 
 def _fsync(path: Path) -> None:

@@ -47,4 +47,4 @@ def has_locks(folder: Path) -> bool:
 
 def connect_without_locks(path: Path) -> sqlite3.Connection:
     """A database that is used without locks: nothing keeps two processes apart."""
-    return sqlite3.connect(f"{path.absolute().as_uri()}?nolock=1", uri=True, isolation_level=None)
+    return sqlite3.connect(f"{path.absolute().as_uri()}?nolock=1", uri=True)

@@ -14,6 +14,7 @@ import pandas as pd
 import pyogrio
 from pyogrio.errors import DataLayerError, DataSourceError
 
+from rsmoe_cli.file_locks import connect_without_locks, has_locks
 from rsmoe_cli.formats.base import Layer, Row, Writer, write_errors
 
 METADATA_TABLE = "rsmoe_metadata"
@@ -31,6 +32,9 @@ class GeoPackageWriter(Writer):
     def __init__(self, path: Path, layer: Layer) -> None:
         """`path` must not exist yet."""
         self._path, self._layer = path, layer
+        # GDAL's own way to read and write SQLite's files takes no locks. The file is ours alone.
+        self._has_locks = has_locks(path.parent)
+        pyogrio.set_gdal_config_options({"SQLITE_USE_OGR_VFS": None if self._has_locks else True})
         self._buffer: list[Row] = []
         self._rows: Counter[str] = Counter()
         """Rows written, by layer."""
@@ -77,9 +81,12 @@ class GeoPackageWriter(Writer):
                 frame, self._path, layer=layer, driver="GPKG", append=append, geometry_type=geometry_type
             )
 
+    def _connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(self._path) if self._has_locks else connect_without_locks(self._path)
+
     def _check(self) -> None:
         """Counts the rows, since GDAL does not report what it could not write while closing the file."""
-        with gdal_write_errors(self._path), closing(sqlite3.connect(self._path)) as database:
+        with gdal_write_errors(self._path), closing(self._connect()) as database:
             for layer, rows in self._rows.items():
                 [counts] = database.execute(
                     f'SELECT (SELECT count(*) FROM "{layer}"), (SELECT count(*) FROM "rtree_{layer}_geom")'

@@ -18,7 +18,7 @@ from types import MappingProxyType
 from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError, ProjError
 
-from rsmoe_cli.atomic import atomic_file
+from rsmoe_cli.atomic import MAX_NAME, atomic_file
 from rsmoe_cli.errors import OutputError
 from rsmoe_cli.formats.base import Layer, Writer
 from rsmoe_cli.formats.registry import RECOMMENDED, OutputFormat, find_output_format
@@ -146,7 +146,9 @@ def check_output(
 def _check_path(path: Path, scenes: tuple[str, ...], overwrite: bool) -> None:
     if any("\ud800" <= letter <= "\udfff" for letter in str(path)):  # surrogates: bytes that are not UTF-8
         raise OutputError(f"{path}: the name is not valid UTF-8; choose another one")
-    if not path.parent.is_dir():
+    if (length := len(os.fsencode(path.name))) > MAX_NAME:
+        raise OutputError(f"the name of the output is too long: {length} bytes; choose one of at most {MAX_NAME}")
+    if not os.path.isdir(path.parent):  # Path.is_dir fails for names that are too long
         raise OutputError(f"there is no folder {path.parent}; make it with: mkdir -p {path.parent}")
     if path.is_dir():
         raise OutputError(f"{path} is a folder; name a file")

@@ -174,7 +174,9 @@ def _copy_without(database: sqlite3.Connection, path: Path, layers: Sequence[str
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(path, timeout=_PATIENCE) if has_locks(path.parent) else connect_without_locks(path)
+    if has_locks(path.parent):
+        return sqlite3.connect(path, timeout=_PATIENCE)
+    return connect_without_locks(path)
 
 
 def _stop_if_busy(status: int, remaining: int, total: int) -> None:

@@ -4,12 +4,16 @@ process.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from rsmoe_cli.errors import OutputError
+from rsmoe_cli.file_locks import connect_without_locks, has_locks, is_lock_failure
+
+log = logging.getLogger(__name__)
 
 
 class Database:
@@ -24,16 +28,43 @@ class Database:
         """
         self.path, self._purpose = path, purpose
         with self._sqlite_errors():
-            self._connection = sqlite3.connect(path or ":memory:", timeout=0)
-            for setting in ("locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = FULL"):
-                self._connection.execute(f"PRAGMA {setting}")
-            [[table_count]] = self._connection.execute("SELECT count(*) FROM sqlite_master")
-            if not table_count:
-                self._connection.executescript(f"BEGIN; {tables} PRAGMA user_version = {layout}; COMMIT;")
-            [[found]] = self._connection.execute("PRAGMA user_version")
+            found = self._open(tables, layout)
         if found != layout:
             self.close()
             raise OutputError(f"{path} was written by another version of rsmoe; finish with that version, or remove it")
+
+    def _open(self, tables: str, layout: int) -> int:
+        """Connect, and create the tables of a new database; returns the version of the tables."""
+        if self.path is None:
+            self._connection = sqlite3.connect(":memory:")
+            return self._prepare(tables, layout)
+        is_new = not self.path.exists()
+        try:
+            self._connection = sqlite3.connect(self.path, timeout=0)
+            return self._prepare(tables, layout)
+        except sqlite3.Error as error:
+            self._connection.close()
+            if not is_lock_failure(error) or has_locks(self.path.parent):
+                raise
+        try:
+            self._connection = connect_without_locks(self.path)
+            found = self._prepare(tables, layout)
+        except sqlite3.Error:
+            self._connection.close()
+            if is_new:
+                self.path.unlink(missing_ok=True)
+            raise
+        log.warning("the drive of the %s has no file locks: make sure that no other run writes it", self._purpose)
+        return found
+
+    def _prepare(self, tables: str, layout: int) -> int:
+        for setting in ("locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = FULL"):
+            self._connection.execute(f"PRAGMA {setting}")
+        [[table_count]] = self._connection.execute("SELECT count(*) FROM sqlite_master")
+        if not table_count:
+            self._connection.executescript(f"BEGIN; {tables} PRAGMA user_version = {layout}; COMMIT;")
+        [[found]] = self._connection.execute("PRAGMA user_version")
+        return int(found)
 
     def read(self, query: str, *values: object) -> sqlite3.Cursor:
         """The rows that a query finds, one at a time."""
@@ -60,7 +91,7 @@ class Database:
         """Close the file and remove it."""
         self.close()
         if self.path is not None:
-            for suffix in ("", "-wal", "-shm"):
+            for suffix in ("", "-wal", "-shm", "-journal"):
                 self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
 
     @contextmanager

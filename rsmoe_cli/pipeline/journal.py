@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any, Generic
 
 import shapely
 
+from rsmoe_cli.atomic import short_name
 from rsmoe_cli.errors import OutputError
 from rsmoe_cli.pipeline.database import Database
 from rsmoe_cli.pipeline.records import Codec, SceneRecord, TileRecord, changes
@@ -42,7 +44,12 @@ _REMEDY = "use the settings that it was started with, or --overwrite to start ag
 
 def journal_path(output: Path) -> Path:
     """Where the journal of an output is."""
-    return output.with_name(f"{output.name}.journal")
+    return output.with_name(f"{short_name(output.name)}.journal")
+
+
+def has_journal(output: Path) -> bool:
+    """Whether an output has a journal; no error for a path that no file can have."""
+    return os.path.exists(journal_path(output))
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from rsmoe_cli.formats.output import Output, check_output, warn_unplaced
 from rsmoe_cli.option_groups import OutputOptions
 from rsmoe_cli.pipeline import provenance
 from rsmoe_cli.pipeline.inputs import SceneJob, cut, open_input, read_input
-from rsmoe_cli.pipeline.journal import Journal, journal_path, open_journal
+from rsmoe_cli.pipeline.journal import Journal, has_journal, journal_path, open_journal
 from rsmoe_cli.pipeline.records import Codec, SceneRecord, TileRecord
 from rsmoe_cli.pipeline.run import Engine, TileJob, Value, run_tiles
 from rsmoe_cli.raster.georeference import Footprints
@@ -94,7 +94,7 @@ def open_session(
         raise UsageError("--retry-failed needs the output of an earlier run; name it with --out")
     output = None
     if out is not None:
-        may_exist = options.overwrite or options.retry_failed or journal_path(out).exists()
+        may_exist = options.overwrite or options.retry_failed or has_journal(out)
         layers = OWN_LAYERS[job.command]
         output = check_output(out, *job.scenes, overwrite=may_exist, dst_crs=options.dst_crs, layers=layers)
     with open_journal(out, codec) as journal:

@@ -17,6 +17,7 @@ from rsmoe_core.errors import UsageError
 from rsmoe_core.types import Description, Request
 from tests.cli.fakes import FakeEngine, replace_load
 from tests.cli.full_disk import limited
+from tests.cli.interruptions import interrupted_after
 from tests.cli.rasters import CUSTOM_CRS, SITE_CRS, noise, rgb, write_raster
 from tests.cli.tiles.test_reader import damaged
 
@@ -392,3 +393,35 @@ def test_real_scenes_are_captioned_completely(rsmoe: Cli, engine: FakeEngine, sh
         assert summary["failed"] == 0
         with rasterio.open(scene) as dataset:
             assert summary["tiles"] == -(-dataset.width // 400) * -(-dataset.height // 400)
+
+
+@pytest.mark.parametrize("suffix", [".gpkg", ".geojson", ".fgb", ".parquet"])
+@pytest.mark.parametrize("letter", ["n", "\N{WATER WAVE}"])
+def test_long_names_are_written_or_refused_in_one_line(
+    rsmoe: Cli, engine: FakeEngine, tmp_path: Path, suffix: str, letter: str
+) -> None:
+    rgb(tmp_path / "a.tif")
+    for length, code in [(234, 0), (243, 0), (244, 1), (255, 1), (300, 1)]:
+        letters, rest = divmod(length - len(suffix), len(letter.encode()))
+        name = letter * letters + "n" * rest + suffix
+        for more in ([], ["--overwrite"]) if suffix == ".gpkg" else ([],):
+            result = rsmoe("caption", "a.tif", "-o", name, "--tile-size", "32", *more)
+            assert result.exit_code == code, result.stderr
+        if code:
+            assert result.stderr == (
+                f"error: the name of the output is too long: {length} bytes; choose one of at most 243\n"
+            )
+    assert "there is no folder" in rsmoe("caption", "a.tif", "-o", f"{'n' * 300}/out{suffix}").stderr
+    assert len(list(tmp_path.iterdir())) == 3, "two maps beside the scene"
+
+
+def test_a_long_name_keeps_its_journal(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
+    rgb(tmp_path / "a.tif")
+    name = "n" * 235 + ".fgb"
+    well = interrupted_after(engine, 1)
+    assert rsmoe("caption", "a.tif", "-o", name, "--tile-size", "16").exit_code == 130
+    well()
+    assert rsmoe("caption", "a.tif", "-o", f"{name[1:-4]}m.fgb", "--tile-size", "16").exit_code == 0
+    result = rsmoe("caption", "a.tif", "-o", name, "--tile-size", "16")
+    assert result.exit_code == 0
+    assert "of them in an earlier run" in result.stderr
