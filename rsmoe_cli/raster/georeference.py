@@ -25,11 +25,10 @@ from pyproj.exceptions import ProjError
 from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 from rasterio.transform import GCPTransformer
-from shapely.affinity import translate
-from shapely.geometry import MultiPolygon, Point, Polygon, box
+from shapely.geometry import Point, Polygon
 from shapely.geometry.base import BaseGeometry
-from shapely.geometry.polygon import orient
 
+from rsmoe_cli.raster.globe import continuous_control_points, valid_polygon, world_polygon
 from rsmoe_cli.raster.orientation import AS_STORED, Orientation, exif_orientation, map_orientation
 
 if TYPE_CHECKING:
@@ -42,6 +41,9 @@ _MAX_CURVATURE = 1 / 500
 """An edge is densified if its middle is further from the straight line than this share of its length."""
 _EDGE_SEGMENTS = 16
 """Segments of a densified edge."""
+_MAX_JUMP = 12
+"""Longest segment of an edge, relative to the median one; where it is longer, the edge leaves the map on one side and
+comes back on the other."""
 _MAX_COORDINATE = 1e15
 """No reference system has larger coordinates; products of larger ones overflow."""
 _MAX_REASON = 120
@@ -164,16 +166,21 @@ def _position(dataset: DatasetReader) -> Georeference:
         transform, gcps = Affine.identity(), tuple(points)
     else:
         return Georeference(Affine.identity(), warning=_RPC_ONLY if dataset.rpcs else _NO_GEOREFERENCE)
+    crs, warning = _crs_of(points_crs if gcps else dataset.crs)
+    gcps, crs = continuous_control_points(gcps, crs)
     if fault := _fault(Georeference(transform, gcps), dataset.width, dataset.height):
         return Georeference(Affine.identity(), warning=_INVALID.format(fault))
+    return Georeference(transform, gcps, crs, warning)
+
+
+def _crs_of(crs: Any) -> tuple[CRS | None, str | None]:
+    """rasterio's reference system as pyproj's, or the reason why there is none."""
+    if not crs:
+        return None, _NO_CRS
     try:
-        crs = points_crs if gcps else dataset.crs
-        if not crs:
-            return Georeference(transform, gcps, warning=_NO_CRS)
-        return Georeference(transform, gcps, CRS.from_wkt(crs.to_wkt(version="WKT2_2019")))
+        return CRS.from_wkt(crs.to_wkt(version="WKT2_2019")), None
     except (ProjError, RasterioError, ValueError) as error:
-        reason = " ".join(str(error).split())[:_MAX_REASON]
-        return Georeference(transform, gcps, warning=_BAD_CRS.format(reason))
+        return None, _BAD_CRS.format(" ".join(str(error).split())[:_MAX_REASON])
 
 
 def _fault(georeference: Georeference, width: int, height: int) -> str | None:
@@ -208,6 +215,7 @@ class Footprints:
             if georeference.crs is not None and target is not None and target != georeference.crs
             else None
         )
+        self._from_degrees = georeference.crs is not None and georeference.crs.is_geographic and target is not None
 
     def of(self, rect: tuple[int, int, int, int]) -> BaseGeometry | None:
         """Footprint of a pixel rectangle (left, top, width, height), exterior counter-clockwise.
@@ -221,11 +229,11 @@ class Footprints:
         corners = np.array([(x, y), (x + width, y), (x + width, y + height), (x, y + height), (x, y)], float)
         with np.errstate(invalid="ignore"):
             ring = np.concatenate([self._edge(start, end)[:-1] for start, end in pairwise(corners)])
-        if not np.isfinite(ring).all():
+        if not (np.isfinite(ring).all() and np.abs(ring).max() < _MAX_COORDINATE):
             return None
         if self._wraps:
-            return _cut_at_antimeridian(ring)
-        return orient(Polygon(ring))
+            return world_polygon(ring, is_continuous=self._transformer is None)
+        return valid_polygon(ring)
 
     def point(self, x: float, y: float) -> Point | None:
         """Ground position of a point in pixels; None where the mapping is undefined."""
@@ -237,37 +245,25 @@ class Footprints:
     def _edge(self, start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.float64]:
         """Px2 ground points from one pixel corner to the next; two points if the edge is straight."""
         first, middle, last = self._points(np.linspace(start, end, 3))
-        if np.hypot(*(middle - (first + last) / 2)) <= _MAX_CURVATURE * np.hypot(*(last - first)):
+        straight = np.hypot(*(middle - (first + last) / 2)) <= _MAX_CURVATURE * np.hypot(*(last - first))
+        if straight and not self._needs_detail(first, middle, last):
             return np.array([first, last])
-        return self._points(np.linspace(start, end, _EDGE_SEGMENTS + 1))
+        points = self._points(np.linspace(start, end, _EDGE_SEGMENTS + 1))
+        lengths = np.hypot(*np.diff(points, axis=0).T)
+        may_jump = self._transformer is not None and not self._wraps
+        if may_jump and lengths.max() > _MAX_JUMP * np.median(lengths):
+            return np.full_like(points, np.nan)
+        return points
+
+    def _needs_detail(self, *points: NDArray[np.float64]) -> bool:
+        """Whether longitudes of an edge may jump although it seems straight: near a pole, or around half the world."""
+        lons, lats = np.array(points).T
+        return self._wraps and self._transformer is not None and bool(np.abs(lats).max() > 89 or np.ptp(lons) > 90)
 
     def _points(self, pixels: NDArray[np.float64]) -> NDArray[np.float64]:
         xs, ys = self._pixel_map(pixels[:, 0], pixels[:, 1])
+        if self._from_degrees:
+            ys = np.clip(ys, -90, 90)  # cells whose centres are at the poles reach beyond them
         if self._transformer is not None:
             xs, ys = self._transformer.transform(xs, ys)
         return np.column_stack([xs, ys])
-
-
-def _cut_at_antimeridian(ring: NDArray[np.float64]) -> BaseGeometry:
-    """Px2 (longitude, latitude) in degrees, not closed → a polygon within ±180, in two parts if it crosses 180.
-
-    Neighbouring points are taken to be less than half the world apart.
-    """
-    lons = np.unwrap(np.append(ring[:, 0], ring[0, 0]), period=360)
-    points = np.column_stack([lons[:-1], ring[:, 1]])
-    if abs(lons[-1] - lons[0]) > 180:
-        points = _around_pole(np.column_stack([lons, np.append(ring[:, 1], ring[0, 1])]))
-    polygon = Polygon(points)
-    first, last = (int(np.floor((lon + 180) / 360)) for lon in (points[:, 0].min(), points[:, 0].max()))
-    if first == last or points[:, 0].max() == 180 + 360 * first:
-        return orient(translate(polygon, -360 * first))
-    worlds = range(first, last + 1)
-    cuts = [translate(polygon, -360 * world).intersection(box(-180, -90, 180, 90)) for world in worlds]
-    parts = [part for cut in cuts for part in getattr(cut, "geoms", [cut]) if isinstance(part, Polygon) and part.area]
-    return MultiPolygon([orient(part) for part in parts])
-
-
-def _around_pole(ring: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A closed ring that runs once around a pole, extended along the pole so that it encloses it."""
-    pole = 90.0 if ring[:, 1].mean() > 0 else -90.0
-    return np.vstack([ring, (ring[-1, 0], pole), (ring[0, 0], pole)])
