@@ -6,6 +6,7 @@ with output.open(layer) as writer:  writer.write(rows) ... writer.finish(metadat
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 from collections.abc import Collection, Iterator, Mapping
@@ -38,7 +39,9 @@ class Output:
     crs: CRS | None
     """Reference system of the footprints; None for the scene's own."""
     together: bool = False
-    """Whether several scenes share the file; then `crs` is given."""
+    """Whether several scenes share the file; then `crs` is given, unless none of them has a CRS."""
+    is_transformed: bool = False
+    """Whether the user asked for `crs`."""
     layers: Mapping[str, Collection[str]] = field(default_factory=dict)
     """The layers that are replaced, as in `OWN_LAYERS`."""
 
@@ -54,11 +57,11 @@ class Output:
             OutputError: the footprints cannot be transformed to the system of the output.
         """
         if scene_crs is None:
-            if self.together:
-                raise OutputError(f"{scene} has no CRS, so it cannot share a file with others; process it on its own")
             if self.crs is not None:
-                raise OutputError(f"{scene} has no CRS, so --dst-crs has nothing to start from; leave it out")
+                raise OutputError(f"{scene} has no CRS, so {self._no_crs_remedy}")
             return None
+        if self.together and self.crs is None:
+            raise OutputError(f"{scene} has a CRS and others have none, so they cannot share a file; write another one")
         target = self.crs or (LONGITUDE_LATITUDE if self.format.always_lonlat else None)
         if target is None:
             return None
@@ -70,6 +73,19 @@ class Output:
                 f"cannot transform the CRS of {scene}, '{scene_crs.name}', to '{target.name}'; {remedy}"
             ) from None
         return target
+
+    def without_crs(self) -> Output:
+        """The same for scenes of which none has a CRS: the footprints are in the pixels of each.
+
+        It has no effect where a reference system was asked for.
+        """
+        return dataclasses.replace(self, crs=None) if self.together and not self.is_transformed else self
+
+    @property
+    def _no_crs_remedy(self) -> str:
+        if self.is_transformed:
+            return "--dst-crs has nothing to start from; leave it out"
+        return "it cannot share a file with others that have one; write another one"
 
     def notes(self, scene_crs: CRS | None) -> tuple[str, ...]:
         """What the user should know about the output of a scene, one sentence each."""
@@ -114,7 +130,8 @@ def check_output(
 ) -> Output:
     """Refuses what cannot be written, before any work is done.
 
-    Several scenes share a file in longitude and latitude, unless another reference system is asked for. `layers` are
+    Several scenes share a file in longitude and latitude, unless another reference system is asked for or none of them
+    has one. `layers` are
     those that are replaced in a file that exists, as in `OWN_LAYERS`.
 
     Raises:
@@ -136,9 +153,10 @@ def check_output(
         output_format.shared_file(path).check(layers)
     together = len(scenes) > 1
     if together and not dst_crs:
-        return Output(path, LONGITUDE_LATITUDE, together, layers)
+        return Output(path, LONGITUDE_LATITUDE, together, layers=layers)
     try:
-        return Output(path, CRS.from_user_input(dst_crs) if dst_crs else None, together, layers)
+        crs = CRS.from_user_input(dst_crs) if dst_crs else None
+        return Output(path, crs, together, is_transformed=crs is not None, layers=layers)
     except CRSError:
         raise UsageError(f"unknown CRS '{dst_crs}'; write it like EPSG:4326") from None
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic
@@ -29,7 +29,7 @@ from rsmoe_cli.pipeline.inputs import SceneJob, cut, open_input, read_input
 from rsmoe_cli.pipeline.journal import Journal, has_journal, journal_path, open_journal
 from rsmoe_cli.pipeline.records import Codec, SceneRecord, TileRecord
 from rsmoe_cli.pipeline.run import Engine, TileJob, Value, run_tiles
-from rsmoe_cli.raster.georeference import Footprints
+from rsmoe_cli.raster.georeference import Footprints, read_georeference
 from rsmoe_cli.raster.scene import Scene, checked_scene
 from rsmoe_cli.tiles.grid import Grid
 from rsmoe_cli.tiles.prefetch import ReadingLog
@@ -109,12 +109,20 @@ def _open_first(job: SceneJob, output: Output | None) -> Scene | RsmoeError:
     try:
         scene = open_input(job.scenes[0], job.tiling)
         if output is not None:
-            output.target(scene.georeference.crs, scene.path)
+            crs = scene.georeference.crs
+            (output if crs is not None else output.without_crs()).target(crs, scene.path)
     except RsmoeError as error:
         if len(job.scenes) == 1 or isinstance(error, UsageError):
             raise
         return error
     return scene
+
+
+def _has_crs(path: str, allow_external: bool) -> bool:
+    """Whether a scene can be opened and has a CRS."""
+    with suppress(RsmoeError), checked_scene(path, allow_external) as file:
+        return read_georeference(file.dataset).crs is not None
+    return False
 
 
 class Session(Generic[Value]):
@@ -132,6 +140,9 @@ class Session(Generic[Value]):
         self.job, self.engine, self.output, self.journal = job, engine, output, journal
         self._first, self._progress = first, progress
         self.timer = RunTimer()
+        self._has_frame = False
+        if recorded := next(journal.scenes(), None):
+            self._choose_frame(recorded[1].crs is not None, others=())
         self.resumed = journal.count()
         """Tiles that an earlier run had done."""
 
@@ -232,6 +243,15 @@ class Session(Generic[Value]):
         self.journal.finish()
         return failed
 
+    def _choose_frame(self, has_crs: bool, others: Sequence[str]) -> None:
+        """At the first scene, decide whether footprints are in pixels: where neither it nor another one has a CRS."""
+        external = self.job.tiling.allow_external
+        if not (self._has_frame or has_crs or self.output is None) and not any(
+            _has_crs(path, external) for path in others
+        ):
+            self.output = self.output.without_crs()
+        self._has_frame = True
+
     def _open(self, number: int, path: str, is_done: Callable[[int, str], bool]) -> OpenedScene | None:
         if number == 0:
             if isinstance(self._first, RsmoeError):
@@ -244,7 +264,9 @@ class Session(Generic[Value]):
                 if is_done(number, file.signature):
                     return None
                 scene = read_input(file, self.job.tiling)
-        crs, output = scene.georeference.crs, self.output
+        crs = scene.georeference.crs
+        self._choose_frame(crs is not None, self.job.scenes[number + 1 :])
+        output = self.output
         footprints = None if output is None else Footprints(scene.georeference, output.target(crs, path))
         grid = None if self.engine is None else cut(scene, self.job.tiling, self.engine.image_size)
         for note in (*scene.notes, *(output.notes(crs) if output is not None else ())):
