@@ -88,6 +88,8 @@ class TilingOptions:
     overlap: options.Overlap = 0
     """Pixels that neighbouring tiles share; None for a quarter of a tile."""
     allow_external: options.AllowExternal = False
+    nodata: options.Nodata = None
+    """None to find values that are no data although no file declares them."""
 
 
 @dataclass(frozen=True)

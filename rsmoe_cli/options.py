@@ -77,6 +77,13 @@ Bands = Annotated[
 Stretch = Annotated[
     str, typer.Option(metavar="auto|none|LOW,HIGH", help="Percentiles of the valid pixels that become black and white.")
 ]
+Nodata = Annotated[
+    str | None,
+    typer.Option(
+        metavar="VALUE|none",
+        help="Value that is no data though no file declares it, such as -9999; by default such values are found.",
+    ),
+]
 TileSize = Annotated[
     str | None,
     typer.Option(

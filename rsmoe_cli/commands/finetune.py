@@ -47,6 +47,7 @@ def finetune(
     chips: Annotated[Path | None, typer.Option(help="New folder in which to store the images of the scene.")] = None,
     bands: options.Bands = None,
     stretch: options.Stretch = "auto",
+    nodata: options.Nodata = None,
     allow_external: options.AllowExternal = False,
     training: TrainingOptions = TrainingOptions(views=4, validation_split=0.15),
     config: options.Config = None,
@@ -84,7 +85,7 @@ def finetune(
             from rsmoe_cli.raster.scene import open_scene
 
             selected = parse_bands(bands) if bands is not None else None
-            source = open_scene(scene, selected, stretch, allow_external)
+            source = open_scene(scene, selected, stretch, allow_external, nodata)
             columns = Columns(column, answers, question or "")
             target = chips or work / "chips"
             folders.append(from_rank0(lambda: _cut_chips(source, labels, columns, start, target, replace=not chips)))

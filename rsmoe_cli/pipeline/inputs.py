@@ -45,6 +45,7 @@ class SceneJob:
             "the list of scenes": list(self.scenes),
             "--bands": self.tiling.bands,
             "--stretch": self.tiling.stretch,
+            "--nodata": self.tiling.nodata,
             "--tile-size": self.tiling.tile_size,
             "--overlap": self.tiling.overlap,
             "--dst-crs": dst_crs,
@@ -112,7 +113,8 @@ def open_input(path: str, tiling: TilingOptions) -> Scene:
 
 def read_input(file: SceneFile, tiling: TilingOptions) -> Scene:
     """A scene whose file is open already; raises the same errors as `open_input`."""
-    scene = file.scene(parse_bands(tiling.bands) if tiling.bands is not None else None, tiling.stretch)
+    bands = parse_bands(tiling.bands) if tiling.bands is not None else None
+    scene = file.scene(bands, tiling.stretch, tiling.nodata)
     _tile_size(scene, tiling)
     return scene
 

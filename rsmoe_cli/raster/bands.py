@@ -67,11 +67,20 @@ class BandSelection:
         return tuple(band.index for band in self.bands)
 
     @property
+    def is_bytes(self) -> bool:
+        """Whether all bands hold unsigned bytes."""
+        return {band.dtype for band in self.bands} == {"uint8"}
+
+    @property
+    def interpretations(self) -> set[str]:
+        """What GDAL takes the bands for."""
+        return {band.interpretation for band in self.bands}
+
+    @property
     def is_display_ready(self) -> bool:
         """Whether the bands hold 8-bit display colours, which need no contrast stretch."""
-        interpretations = {band.interpretation for band in self.bands}
-        is_grey = len(self.bands) == 1 and interpretations == {"gray"}
-        return {band.dtype for band in self.bands} == {"uint8"} and (interpretations <= set(_COLOURS) or is_grey)
+        is_grey = len(self.bands) == 1 and self.interpretations == {"gray"}
+        return self.is_bytes and (self.interpretations <= set(_COLOURS) or is_grey)
 
     def __str__(self) -> str:
         return ", ".join(f"{band.index} ({band.name})" for band in self.bands)

@@ -1,8 +1,9 @@
-"""Which pixels of a raster are valid: nodata values, alpha, mask bands and NaN combined into one boolean mask."""
+"""Which pixels of a raster are valid: nodata values, fill, alpha, mask bands and NaN combined into one boolean mask."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from rasterio.windows import Window
 
 from rsmoe_cli.raster.bands import BandSelection
 from rsmoe_cli.raster.dataset import read_bands, read_errors
+from rsmoe_cli.raster.fill import Fill, is_value
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
@@ -36,14 +38,23 @@ class ValidMask:
     """
     finite_bands: tuple[int, ...]
     """Floating point bands, whose NaN and infinite pixels are invalid."""
+    value_bands: tuple[int, ...] = ()
+    """Bands in which values are looked for that the file does not declare as nodata."""
+    nodata: tuple[float, ...] = ()
+    """Values that are no data in any of these bands; as declared ones, `every_band` applies to them."""
+    fill: tuple[tuple[float, ...], ...] = ()
+    """Values of all these bands that together are no data: the colours of collars."""
 
     @property
     def source(self) -> str:
         """What decides about validity, for the metadata."""
+        undeclared = [f"{value:g}" for value in self.nodata]
+        undeclared += [str(Fill(values, 0, is_far=False)) for values in self.fill]
         parts = [
             "nodata or mask band" if self.masked_bands else "",
             f"alpha band {self.alpha}" if self.alpha else "",
             "finite values" if self.finite_bands else "",
+            *(f"undeclared nodata {value}" for value in undeclared),
         ]
         return ", ".join(part for part in parts if part) or "every pixel"
 
@@ -69,7 +80,27 @@ class ValidMask:
             valid &= read_bands(dataset, **options((self.alpha,)))[0] > 0
         if self.finite_bands:
             valid &= np.isfinite(read_bands(dataset, **options(self.finite_bands))).all(axis=0)
+        if self.nodata or self.fill:
+            valid &= ~self.is_undeclared(read_bands(dataset, **options(self.value_bands)))
         return valid
+
+    def is_undeclared(self, values: NDArray[Any]) -> NDArray[np.bool_]:
+        """HxW, true where CxHxW values of `value_bands` are no data that the file does not declare."""
+        missing = np.zeros(values.shape[1:], bool)
+        for value in self.nodata:
+            same = is_value(values, value)
+            missing |= same.any(axis=0) if self.every_band else same.all(axis=0)
+        for colour in self.fill:
+            missing |= np.all([is_value(band, value) for band, value in zip(values, colour, strict=True)], axis=0)
+        return missing
+
+    def without(self, nodata: Sequence[float], fills: Sequence[Fill] = ()) -> ValidMask:
+        """The same mask, with values that are no data although the file does not declare them."""
+        return replace(
+            self,
+            nodata=(*self.nodata, *nodata, *(fill.values[0] for fill in fills if fill.is_far)),
+            fill=(*self.fill, *(fill.values for fill in fills if not fill.is_far)),
+        )
 
 
 def find_mask(dataset: DatasetReader, selection: BandSelection, alpha: int | None) -> ValidMask:
@@ -86,6 +117,7 @@ def find_mask(dataset: DatasetReader, selection: BandSelection, alpha: int | Non
         alpha=alpha,
         every_band=not all(np.issubdtype(band.dtype, np.unsignedinteger) for band in selection.bands),
         finite_bands=tuple(band.index for band in selection.bands if np.issubdtype(band.dtype, np.floating)),
+        value_bands=selection.indexes,
     )
 
 

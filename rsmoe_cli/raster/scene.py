@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +36,8 @@ from rsmoe_cli.raster.georeference import Georeference, read_georeference
 from rsmoe_cli.raster.masks import ValidMask, find_mask, is_alpha
 from rsmoe_cli.raster.readable import check_readable
 from rsmoe_cli.raster.safety import open_checked
-from rsmoe_cli.raster.stretch import NO_STRETCH, Stretch, fit_stretch, parse_stretch
+from rsmoe_cli.raster.stretch import NO_STRETCH, Stretch, fit_stretch, is_dark, parse_stretch
+from rsmoe_cli.raster.undeclared import leave_out
 from rsmoe_core.errors import RsmoeError
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ class Scene:
     """GDAL drivers that may open the file."""
     source: str | None = None
     """The name under which GDAL opens it, where that is not the path: the raster of a product."""
+    may_be_unwritten: bool = False
+    """Whether tiles that are black or white throughout are blank: no stretch made them so, and no user wants them."""
 
     @property
     def metres_per_pixel(self) -> float | None:
@@ -115,22 +118,23 @@ class SceneFile:
         with _scene_errors(self.path):
             return file_signature(self.dataset)
 
-    def scene(self, bands: tuple[int, ...] | None = None, stretch: str = "auto") -> Scene:
+    def scene(self, bands: tuple[int, ...] | None = None, stretch: str = "auto", nodata: str | None = None) -> Scene:
         """Decides on bands, mask and stretch, for which it reads a sample of the pixels.
 
         Args:
             bands: Numbers of one or three bands; None to select them by what the file says.
             stretch: `auto`, `none` or two percentages; see `parse_stretch`.
+            nodata: Values that are no data besides those that the file declares; None to look for them.
 
         Raises:
             SceneError: the raster is damaged, cut short, or has no usable band.
-            UsageError: a band that does not exist, or a stretch that is not understood.
+            UsageError: a band that does not exist, or a stretch or nodata that is not understood.
         """
         with _scene_errors(self.path):
             check_readable(self.dataset, self.path)
-            return self._scene(bands, stretch)
+            return self._scene(bands, stretch, nodata)
 
-    def _scene(self, requested_bands: tuple[int, ...] | None, stretch: str) -> Scene:
+    def _scene(self, requested_bands: tuple[int, ...] | None, stretch: str, nodata: str | None) -> Scene:
         dataset, notes = self.dataset, []
         bands = _list_bands(dataset)
         alpha = next((band.index for band in bands if band.interpretation == "alpha"), None)
@@ -145,9 +149,17 @@ class SceneFile:
         if selection.by_position:
             numbers = ", ".join(str(index) for index in selection.indexes)
             notes.append(f"no band names its colour: using bands {numbers} by position; choose others with --bands")
-        mask = find_mask(dataset, selection, alpha)
         palette = _palette(dataset, selection)
-        percent = parse_stretch(stretch, is_display_ready=selection.is_display_ready or palette is not None)
+        mask = find_mask(dataset, selection, alpha)
+        if palette is None or nodata is not None:  # the values of a palette have no order
+            mask, fill_notes = leave_out(dataset, mask, nodata, is_remote(dataset, self.path))
+            notes += fill_notes
+        is_ready = selection.is_display_ready or palette is not None
+        is_grey = is_ready and selection.interpretations == {"gray"}
+        if is_grey and stretch == "auto" and is_dark(*_sample(dataset, selection, mask)):
+            notes.append("the grey values are all below 64 of 255: they are stretched; --stretch none keeps them")
+            is_ready = False
+        percent = parse_stretch(stretch, is_display_ready=is_ready)
         georeference = read_georeference(dataset)
         if georeference.warning:
             notes.append(georeference.warning)
@@ -167,6 +179,7 @@ class SceneFile:
             pixel_bytes=sum(map(dtype_bytes, dataset.dtypes)),
             drivers=self.drivers,
             source=self.source,
+            may_be_unwritten=nodata is None and percent is None and palette is None and selection.is_bytes,
         )
 
 
@@ -184,7 +197,11 @@ def checked_scene(path: str, allow_external: bool = False) -> Iterator[SceneFile
 
 
 def open_scene(
-    path: str, bands: tuple[int, ...] | None = None, stretch: str = "auto", allow_external: bool = False
+    path: str,
+    bands: tuple[int, ...] | None = None,
+    stretch: str = "auto",
+    allow_external: bool = False,
+    nodata: str | None = None,
 ) -> Scene:
     """Opens a raster and decides on bands, mask and stretch for all of its tiles.
 
@@ -193,7 +210,7 @@ def open_scene(
         UsageError: as `SceneFile.scene`.
     """
     with checked_scene(path, allow_external) as file:
-        return file.scene(bands, stretch)
+        return file.scene(bands, stretch, nodata)
 
 
 def read_pixels(
@@ -254,6 +271,13 @@ def _palette(dataset: DatasetReader, selection: BandSelection) -> NDArray[np.uin
     return colours
 
 
-def _fit(dataset: DatasetReader, selection: BandSelection, mask: ValidMask, percent: tuple[float, float]) -> Stretch:
+def _sample(
+    dataset: DatasetReader, selection: BandSelection, mask: ValidMask
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """CxN values of N pixels that represent the raster, and whether each is valid."""
     valid = [mask.read(dataset, window, shape).ravel() for window, shape in sample_windows(dataset)]
-    return fit_stretch(sample_bands(dataset, selection.indexes), np.concatenate(valid), percent)
+    return sample_bands(dataset, selection.indexes), np.concatenate(valid)
+
+
+def _fit(dataset: DatasetReader, selection: BandSelection, mask: ValidMask, percent: tuple[float, float]) -> Stretch:
+    return fit_stretch(*_sample(dataset, selection, mask), percent)

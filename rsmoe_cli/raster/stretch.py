@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from rsmoe_core.errors import UsageError
 
 _DEFAULT_PERCENT = (2.0, 98.0)
+_DARK = 64
+"""Brightness below which all values of a grey image lie that is too dark to be described as it is."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,11 @@ def parse_stretch(text: str, is_display_ready: bool) -> tuple[float, float] | No
     if not 0 <= low < high <= 100:
         raise UsageError(f"stretch '{text}' is not understood; write auto, none or two percentages such as 2,98")
     return low, high
+
+
+def is_dark(values: NDArray[Any], valid: NDArray[np.bool_]) -> bool:
+    """Whether an 8-bit grey image uses only the lowest levels: CxN sample values and their N valid flags."""
+    return bool(valid.any()) and int(values[:, valid].max()) < _DARK
 
 
 def fit_stretch(values: NDArray[Any], valid: NDArray[np.bool_], percent: tuple[float, float]) -> Stretch:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,16 @@ class TileImage:
         if scene_metres_per_pixel is None:
             return None
         return scene_metres_per_pixel * self.tile.size / len(self.pixels)
+
+    @property
+    def is_unwritten(self) -> bool:
+        """Whether all its valid pixels are black, or all of them white, as where nothing was written to the file."""
+        first = self.pixels[self.valid][:1]
+        return first.tolist() in ([[0] * 3], [[255] * 3]) and bool((self.pixels[self.valid] == first).all())
+
+    def blank(self) -> TileImage:
+        """The same tile without a valid pixel."""
+        return replace(self, valid=np.zeros_like(self.valid), valid_pixels=0, owned_valid_pixels=0)
 
 
 @dataclass(frozen=True)

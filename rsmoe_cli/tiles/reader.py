@@ -26,7 +26,7 @@ from rsmoe_cli.tiles.chunks import (
 )
 from rsmoe_cli.tiles.downsample import downsampled_runs, read_downsampled
 from rsmoe_cli.tiles.grid import Grid, Rect, Tile
-from rsmoe_cli.tiles.image import TileFailure, TileResult
+from rsmoe_cli.tiles.image import TileFailure, TileImage, TileResult
 from rsmoe_cli.tiles.prefetch import MAX_READERS, RETRY_DELAYS, JobHandler, ReaderPool, ReadingLog, failure_reason
 
 if TYPE_CHECKING:
@@ -67,23 +67,30 @@ def read_tiles(
     if grid.size > max_side:
         with ReaderPool(scene.open, _run_handler(scene, max_side), first, log, readers, delays) as pool:
             for results in pool.in_order(downsampled_runs(grid, chunks, wanted), ahead=readers):
-                yield from chain.from_iterable(results)
+                yield from (_written(scene, result) for result in chain.from_iterable(results))
     else:
         row_pixels = chunks.width * chunks.chunk[1]
         ahead = max(readers, (_BUFFERED_PIXELS - row_pixels) // (chunks.chunk[0] * chunks.chunk[1]))
         with ReaderPool(scene.open, _rect_handler(scene, chunks), first, log, readers, delays) as pool:
             parts = pool.in_order(map(chunks.rect, needed_chunks(chunks, grid, wanted)), ahead)
-            yield from assemble_tiles(chunks, grid, wanted, parts)
+            yield from (_written(scene, result) for result in assemble_tiles(chunks, grid, wanted, parts))
 
 
 def read_tile(dataset: DatasetReader, scene: Scene, tile: Tile, max_side: int) -> TileResult:
     """Reads a single tile from an open dataset."""
     try:
         if tile.size > max_side:
-            return read_downsampled(dataset, scene, [tile], max_side)[0]
-        return assemble_tile(tile, [read_chunk(dataset, scene, tile.rect)])
+            return _written(scene, read_downsampled(dataset, scene, [tile], max_side)[0])
+        return _written(scene, assemble_tile(tile, [read_chunk(dataset, scene, tile.rect)]))
     except Exception as error:  # other tiles can still be read
         return TileFailure(tile, failure_reason(error))
+
+
+def _written(scene: Scene, result: TileResult) -> TileResult:
+    """A blank tile in place of one to which nothing was written."""
+    if scene.may_be_unwritten and isinstance(result, TileImage) and result.is_unwritten:
+        return result.blank()
+    return result
 
 
 def _run_handler(scene: Scene, side: int) -> JobHandler[tuple[Tile, ...], Sequence[TileResult]]:

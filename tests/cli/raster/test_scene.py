@@ -56,6 +56,16 @@ def test_a_colour_table_gives_the_colours(tmp_path: Path) -> None:
     assert image.tolist() == [[[0, 0, 255], [0, 128, 0]], [[0, 128, 0], [255, 255, 0]]]
 
 
+def test_a_dark_grey_image_is_stretched_and_an_ordinary_one_is_not(tmp_path: Path) -> None:
+    for high, stretch in ((255, "none"), (32, "2-98 %"), (2, "2-98 %")):
+        scene = open_scene(write_raster(tmp_path / f"{high}.tif", noise(1, 60, 60, low=0, high=high), "gray"))
+        assert str(scene.stretch).startswith(stretch)
+        assert any("--stretch none keeps them" in note for note in scene.notes) is (high < 64)
+    assert str(open_scene(str(tmp_path / "32.tif"), stretch="none").stretch) == "none"
+    colours = write_raster(tmp_path / "night.tif", noise(3, 60, 60, high=32), "red green blue", photometric="RGB")
+    assert str(open_scene(colours).stretch) == "none", "night"
+
+
 def test_the_stretch_ignores_nodata(tmp_path: Path) -> None:
     values = noise(3, 60, 60, "uint16", low=1000, high=2000)
     values[:, :30] = 0

@@ -1,0 +1,221 @@
+"""Fill that no file declares: constant collars, and constants such as -9999 that lie far from all other values.
+
+    sample of the raster ──find_collar, find_far, find_constant──▶ Fill | None
+
+Dark water, snow, clipped highlights and night scenes are constant in parts too. Around those, values change gradually;
+a collar ends abruptly, begins at a corner of the raster, and has nothing in it.
+Arrays are CxHxW (bands, rows, columns) or HxW.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsmoe_core.errors import UsageError
+
+_MIN_SHARE = 0.02
+"""Least share of a collar that holds several corners of the raster."""
+_MIN_SHARE_ONE_CORNER = 0.08
+"""Least share of a collar that holds one corner: a white roof may hold one too."""
+_SUSPICIOUS_SHARE = 0.2
+"""Share of the raster from which one value is reported, although it may be real."""
+_MIN_VALUES = 16
+"""Least number of other values in a band; rasters with fewer are masks or maps of classes."""
+_WINDOW = 9
+"""Side of the window around a pixel in which the fill is counted."""
+_SPECK = 0.8
+"""Share of fill in the window from which a pixel is a speck in the fill."""
+_MAX_SPECKS = 2e-4
+"""Most specks in a collar, as a share of its pixels: ships and lamps are specks in water and night."""
+_NEAR = 0.03
+"""Distance to the fill, as a share of the range of values, within which values belong to a gradual change."""
+_MAX_NEAR = 0.35
+"""Most pixels beside a collar whose values are near it, as a share."""
+_FAR = 10.0
+"""Distance from all other values, in ranges of these, from which a value is far."""
+_FAR_SHARE = 1e-3
+"""Least share of the raster that has the far value."""
+_MAX_BETWEEN = 0.05
+"""Most pixels between the far value and the others, as a share of those that have it: averages in overviews."""
+_HUGE = 1e30
+"""Values beyond this are compared roughly, since few people know the lowest 32-bit number by heart."""
+
+
+@dataclass(frozen=True)
+class Fill:
+    """A constant that is left out, or that may have to be."""
+
+    values: tuple[float, ...]
+    """The value of each band."""
+    share: float
+    """Share of the raster, 0-1."""
+    is_far: bool
+    """Whether it lies far from all other values, so that it is no data in any single band."""
+    is_certain: bool = True
+    """False where it may be real: it is reported and not left out."""
+
+    def __str__(self) -> str:
+        return f"{self.values[0]:g}" if len(set(self.values)) == 1 else ", ".join(f"{v:g}" for v in self.values)
+
+    @property
+    def note(self) -> str:
+        """What the user should know about it, and do."""
+        share, value = f"{self.share:.0%} of the scene", f"the value {self}"
+        if not self.is_certain:
+            remedy = f"; if it is no data, give --nodata {self}" if len(set(self.values)) == 1 else ""
+            return f"{share} from the border inwards has {value}, which may be real{remedy}"
+        where = "which lies far from all others" if self.is_far else "from the border inwards"
+        return f"{share} has {value}, {where}: it is left out as no data; --nodata none keeps it"
+
+
+def parse_nodata(text: str) -> tuple[float, ...]:
+    """`0`, `-9999`, `0,255` or `none` → values that are no data besides those that the file declares.
+
+    Raises:
+        UsageError: the text is none of these.
+    """
+    if text.strip().lower() == "none":
+        return ()
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(f"nodata '{text}' is not understood; write a value such as 0 or -9999, or none") from None
+
+
+def is_value(values: NDArray[Any], value: float) -> NDArray[np.bool_]:
+    """Where an array has a value; real numbers are compared as precisely as people write them."""
+    if not math.isfinite(value):
+        return np.isnan(values) if math.isnan(value) else values == value
+    if not np.issubdtype(values.dtype, np.floating):
+        return values == value
+    tolerance = abs(value) * (1e-2 if abs(value) > _HUGE else 1e-6)
+    return np.abs(values.astype(np.float64) - value) <= tolerance
+
+
+def find_far(values: NDArray[Any], valid: NDArray[np.bool_]) -> list[Fill]:
+    """Values that lie far from all others in CxHxW sample values with HxW valid pixels, farthest first."""
+    found: list[Fill] = []
+    for band in values:
+        rest = band[valid & np.isfinite(band)].astype(np.float64)
+        for fill in found:
+            rest = rest[~is_value(rest, fill.values[0])]
+        while (value := _far_value(rest, valid.size)) is not None:
+            share = float(is_value(rest, value).sum() / valid.size)
+            found.append(Fill((value,) * len(values), share, is_far=True))
+            rest = rest[~is_value(rest, value)]
+    return found
+
+
+def _far_value(values: NDArray[np.float64], pixels: int) -> float | None:
+    """The lowest or the highest value, if it is frequent and far from all others."""
+    if not values.size:
+        return None
+    for value in (float(values.min()), float(values.max())):
+        same = values == value
+        count, others = int(same.sum()), values[~same]
+        if count < max(2, _FAR_SHARE * pixels) or len(others) < _MIN_VALUES:
+            continue
+        low, high = np.percentile(others, (2, 98))
+        if len(np.unique(others)) < _MIN_VALUES or not low < high:
+            continue
+        edge = low if value < low else high
+        between = np.abs(others - value) < abs(edge - value) / 2
+        if abs(edge - value) > _FAR * (high - low) and between.sum() <= _MAX_BETWEEN * count:
+            return value
+    return None
+
+
+def find_constant(values: NDArray[Any], valid: NDArray[np.bool_]) -> Fill | None:
+    """The value of a raster whose valid pixels are all alike, if it is zero or a limit of the type: never written."""
+    if valid.sum() <= _MIN_VALUES or not np.issubdtype(values.dtype, np.number):
+        return None
+    limits = (np.iinfo if np.issubdtype(values.dtype, np.integer) else np.finfo)(values.dtype)
+    observed = values[:, valid]
+    first = observed[0, 0]
+    if first not in (0, limits.min, limits.max) or (observed != first).any():
+        return None
+    return Fill((first.item(),) * len(values), float(valid.mean()), is_far=False)
+
+
+def is_constant_corner(corner: NDArray[Any]) -> bool:
+    """Whether the CxHxW values of a corner are the same in all pixels: without that, there is no collar."""
+    return bool((corner == corner[:, :1, :1]).all())
+
+
+def find_collar(values: NDArray[Any], valid: NDArray[np.bool_]) -> Fill | None:
+    """The constant that covers CxHxW sample values from corners of the raster inwards; HxW valid pixels."""
+    corners = [(row, col) for row in (0, -1) for col in (0, -1) if valid[row, col]]
+    colours = {tuple(values[:, row, col].tolist()) for row, col in corners}
+    fills = [fill for colour in sorted(colours) if (fill := _collar(values, valid, colour, corners)) is not None]
+    return max(fills, key=lambda fill: (fill.is_certain, fill.share), default=None)
+
+
+def _collar(
+    values: NDArray[Any], valid: NDArray[np.bool_], colour: tuple[float, ...], corners: list[tuple[int, int]]
+) -> Fill | None:
+    of_colour = np.array(colour, values.dtype)[:, None, None]
+    same = (values == of_colour).all(axis=0) & valid
+    collar = _from_border(same)
+    share = float(collar.mean())
+    held = sum(bool(collar[corner]) for corner in corners)
+    if share < (_MIN_SHARE if held > 1 else _MIN_SHARE_ONE_CORNER):
+        return None
+    rest = values[:, valid & ~same]
+    if max((len(np.unique(band)) for band in rest), default=0) < _MIN_VALUES:
+        return None
+    if _is_neutral(colour, values.dtype) and _is_abrupt(values, valid & ~same, collar, of_colour, rest):
+        return Fill(colour, share, is_far=False)
+    return Fill(colour, share, is_far=False, is_certain=False) if share >= _SUSPICIOUS_SHARE else None
+
+
+def _is_neutral(colour: tuple[float, ...], dtype: np.dtype[Any]) -> bool:
+    """Whether a colour is a grey, or of limits of the type only, as magenta: maps have lakes painted in one blue."""
+    limits = (np.iinfo if np.issubdtype(dtype, np.integer) else np.finfo)(dtype)
+    return len(set(colour)) == 1 or set(colour) <= {0, limits.min, limits.max}
+
+
+def _is_abrupt(
+    values: NDArray[Any],
+    others: NDArray[np.bool_],
+    collar: NDArray[np.bool_],
+    colour: NDArray[Any],
+    rest: NDArray[Any],
+) -> bool:
+    """Whether a collar has no specks in it, and values near it are unlike it."""
+    around = _window_mean(collar)
+    if (others & (around >= _SPECK)).sum() > _MAX_SPECKS * collar.sum():
+        return False
+    low, high = np.percentile(rest.astype(np.float64), (1, 99), axis=1)
+    distance = np.abs(values.astype(np.float64) - colour) <= _NEAR * (high - low)[:, None, None]
+    beside = others & (around > 0)
+    return not beside.any() or float(distance.all(axis=0)[beside].mean()) <= _MAX_NEAR
+
+
+def _from_border(same: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The part of a mask that is connected with the border; narrow, winding paths may be left out."""
+    reached = np.zeros_like(same)
+    for edge in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):
+        reached[edge] = same[edge]
+    before = -1
+    while before != (before := int(reached.sum())):
+        for whole, part in ((same, reached), (same.T, reached.T)):
+            for rows in (range(1, len(whole)), range(len(whole) - 2, -1, -1)):
+                step = rows.step
+                for row in rows:
+                    part[row] |= whole[row] & part[row - step]
+    return reached
+
+
+def _window_mean(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Share of true pixels in the window around each pixel; beyond the border, the mask is continued."""
+    sums = np.pad(mask.astype(np.int32), _WINDOW // 2, mode="edge")
+    for axis in (0, 1):
+        totals = np.insert(np.cumsum(sums, axis=axis), 0, 0, axis=axis)
+        ends = np.arange(_WINDOW, totals.shape[axis])
+        sums = np.take(totals, ends, axis=axis) - np.take(totals, ends - _WINDOW, axis=axis)
+    return sums / _WINDOW**2

@@ -1,0 +1,86 @@
+"""Pixels that are no data although the file does not declare them: looked for once, when a scene is opened.
+
+    mask by the file ──leave_out──▶ mask without fill, and what the user should know about it
+
+Images of 8-bit colours need no sample of their pixels for a stretch. For them, the corners are read first, and the
+sample only if a corner is constant. On a network, where every request takes time, only overviews are looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.windows import Window
+
+from rsmoe_cli.raster.dataset import read_bands, sample_windows
+from rsmoe_cli.raster.fill import Fill, find_collar, find_constant, find_far, is_constant_corner, parse_nodata
+from rsmoe_cli.raster.masks import ValidMask
+
+if TYPE_CHECKING:
+    from rasterio.io import DatasetReader
+
+_CORNER = 16
+"""Side of a corner that has to be constant before a collar is looked for, in pixels."""
+
+
+def leave_out(
+    dataset: DatasetReader, mask: ValidMask, nodata: str | None, is_remote: bool = False
+) -> tuple[ValidMask, list[str]]:
+    """The mask without values that are no data, and notes for the user.
+
+    `nodata` names these values (see `parse_nodata`), instead of those that are found; None to look for them.
+    `is_remote` says that pixels are fetched over a network.
+
+    Raises:
+        UsageError: `nodata` is not understood.
+        rasterio.errors.RasterioIOError: the pixels cannot be read.
+    """
+    if nodata is not None:
+        return mask.without(parse_nodata(nodata)), []
+    fills = _find(dataset, mask, is_remote)
+    return mask.without((), [fill for fill in fills if fill.is_certain]), [fill.note for fill in fills]
+
+
+def _find(dataset: DatasetReader, mask: ValidMask, is_remote: bool) -> list[Fill]:
+    bands = mask.value_bands
+    is_bytes = {dataset.dtypes[band - 1] for band in bands} == {"uint8"}
+    factor = max(dataset.overviews(bands[0]), default=1) if is_remote else 1
+    if is_bytes and (
+        (is_remote and factor == 1)
+        or not any(is_constant_corner(corner) for corner in _corners(dataset, bands, factor))
+    ):
+        return []
+
+    def values_of(window: Window, shape: tuple[int, int]) -> NDArray[Any]:
+        return read_bands(dataset, bands, window=window, out_shape=(len(bands), *shape))
+
+    values = _sample(dataset, values_of)
+    valid = _sample(dataset, lambda window, shape: mask.read(dataset, window, shape))
+    if constant := find_constant(values, valid):
+        return [constant]
+    far = [] if is_bytes else find_far(values, valid)
+    valid &= ~mask.without((), far).is_undeclared(values)
+    collar = find_collar(values, valid)
+    return far if collar is None else [*far, collar]
+
+
+def _corners(dataset: DatasetReader, bands: tuple[int, ...], factor: int) -> list[NDArray[Any]]:
+    """CxHxW values of the corners, from the overview with that factor."""
+    width, height = min(_CORNER * factor, dataset.width), min(_CORNER * factor, dataset.height)
+    shape = (len(bands), max(1, height // factor), max(1, width // factor))
+    return [
+        read_bands(dataset, bands, window=Window(left, top, width, height), out_shape=shape)
+        for top in (0, dataset.height - height)
+        for left in (0, dataset.width - width)
+    ]
+
+
+def _sample(dataset: DatasetReader, read: Callable[[Window, tuple[int, int]], NDArray[Any]]) -> NDArray[Any]:
+    """What `read` returns for the windows of the sample (...xHxW), side by side as they lie in the raster."""
+    parts = [read(window, shape) for window, shape in sample_windows(dataset)]
+    side = round(len(parts) ** 0.5)
+    rows = [np.concatenate(parts[start : start + side], axis=-1) for start in range(0, len(parts), side)]
+    return np.concatenate(rows, axis=-2)

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from rasterio.windows import Window
+from typer.testing import Result
+
+from rsmoe_cli.raster.fill import parse_nodata
+from rsmoe_cli.raster.scene import open_scene
+from rsmoe_core.errors import UsageError
+from tests.cli.fakes import FakeEngine
+from tests.cli.rasters import noise, write_raster
+
+Cli = Callable[..., Result]
+SIDE = 200
+
+
+def turned_collar(values: NDArray[Any], fill: float | tuple[int, ...]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """The image with a constant around a rectangle turned by 20 degrees, and the mask of that rectangle."""
+    y, x = np.mgrid[:SIDE, :SIDE] - SIDE / 2
+    u, v = x * 0.94 - y * 0.34, x * 0.34 + y * 0.94
+    inside = (abs(u) < SIDE * 0.36) & (abs(v) < SIDE * 0.36)
+    return np.where(inside, values, np.reshape(fill, (-1, 1, 1)).astype(values.dtype)), inside
+
+
+def valid_of(path: str, **options: Any) -> NDArray[np.bool_]:
+    scene = open_scene(path, **options)
+    with scene.open() as dataset:
+        return scene.mask.read(dataset, Window(0, 0, scene.width, scene.height))
+
+
+@pytest.mark.parametrize("fill", [0, 255, 1, 128, (255, 0, 255)])
+def test_a_collar_of_bytes_is_left_out_and_said_so(tmp_path: Path, fill: float) -> None:
+    values, inside = turned_collar(noise(3, SIDE, SIDE, low=40, high=220), fill)
+    path = write_raster(tmp_path / "a.tif", values, "red green blue", photometric="RGB")
+    assert np.array_equal(valid_of(path), inside)
+    [note] = open_scene(path).notes
+    assert "48% of the scene has the value" in note
+    assert "--nodata none keeps it" in note
+    assert valid_of(path, nodata="none").all()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "fill"),
+    [("uint16", 0), ("uint16", 65535), ("int16", -9999), ("int16", 0)]
+    + [("float32", fill) for fill in (-9999, 0, -1, 1e20, -3.4028235e38, -32768)],
+)
+def test_fill_is_no_data_and_does_not_ruin_the_stretch(tmp_path: Path, dtype: str, fill: float) -> None:
+    image = noise(3, SIDE, SIDE, dtype, low=300, high=9000)
+    image = image / np.float32(10_000) if dtype == "float32" else image
+    values, inside = turned_collar(image, fill)
+    scene = open_scene(write_raster(tmp_path / "a.tif", values))
+    declared = open_scene(write_raster(tmp_path / "b.tif", values, nodata=float(np.array(fill, dtype))))
+    assert scene.stretch == declared.stretch
+    assert np.array_equal(valid_of(scene.path), inside)
+    assert f"undeclared nodata {values[0, 0, 0]:g}" in scene.mask.source
+
+
+def test_several_kinds_of_fill_are_all_found(tmp_path: Path) -> None:
+    values, inside = turned_collar(noise(3, SIDE, SIDE, "float32", low=300, high=9000), -9999)
+    values[:, :30], values[:, :, :20] = np.nan, -3.4028235e38
+    inside[:30], inside[:, :20] = False, False
+    assert np.array_equal(valid_of(write_raster(tmp_path / "a.tif", values)), inside)
+    values, inside = turned_collar(noise(3, SIDE, SIDE, low=40, high=220), 255)
+    values[:, :10], inside[:10] = 0, False
+    path = write_raster(tmp_path / "b.tif", values, "red green blue", photometric="RGB", nodata=0)
+    assert np.array_equal(valid_of(path), inside)
+
+
+def natural() -> NDArray[Any]:
+    """3xSxS real numbers between 0 and 200 that change gradually, as land and water do."""
+    y, x = np.mgrid[:SIDE, :SIDE] / SIDE
+    return 100 + 100 * np.sin(7 * x + np.array([0, 0.3, 0.6])[:, None, None]) * np.cos(5 * y)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_dark_water_snow_and_night_are_real(tmp_path: Path, dtype: str) -> None:
+    night = np.zeros((3, SIDE, SIDE))
+    for spot, row in enumerate(range(10, SIDE, 9)):
+        night[:, row : row + 3, 20 + 3 * spot : 23 + 3 * spot] = 60 + 8 * spot
+    dark, bright = natural() - 90, natural() * 2 - 90
+    for name, values in (("water", dark), ("snow", bright), ("night", night)):
+        limit = 65_535 if dtype == "uint16" else 255
+        image = np.clip(values if dtype != "uint16" else values * 257, 0, limit).astype(dtype)
+        assert valid_of(write_raster(tmp_path / f"{name}.tif", image, "red green blue")).all(), name
+
+
+def test_roofs_painted_lakes_and_maps_of_classes_are_real(tmp_path: Path) -> None:
+    roof, lake = noise(3, SIDE, SIDE), noise(3, SIDE, SIDE)
+    roof[:, :40, :40] = 255
+    lake[:, :120] = np.array([20, 50, 80])[:, None, None]
+    classes = np.repeat(noise(1, 4, SIDE, low=0, high=4), SIDE // 4, axis=1)
+    classes[:, :90] = 0
+    for name, values in (("roof", roof), ("lake", lake), ("classes", classes)):
+        assert valid_of(write_raster(tmp_path / f"{name}.tif", values)).all(), name
+    assert any("may be real" in note for note in open_scene(str(tmp_path / "lake.tif")).notes)
+
+
+def test_values_that_are_named_are_left_out(tmp_path: Path) -> None:
+    values = noise(3, SIDE, SIDE, "float32")
+    values[0, 3, 4], values[:, 5, 6] = -9999, -7
+    path = write_raster(tmp_path / "a.tif", values)
+    assert np.argwhere(~valid_of(path, nodata="-9999,-7")).tolist() == [[3, 4], [5, 6]]
+    assert parse_nodata("none") == ()
+    with pytest.raises(UsageError, match="nodata 'low' is not understood"):
+        parse_nodata("low")
+
+
+@pytest.mark.parametrize("command", [("caption",), ("ask", "How many ships are there?")])
+def test_tiles_to_which_nothing_was_written_are_blank(
+    rsmoe: Cli, engine: FakeEngine, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    values = noise(3, 96, 96)
+    values[:, 32:64, 32:64], values[:, :32, 64:] = 0, 255
+    values[:, 64:, :32] = np.array([20, 50, 80])[:, None, None]
+    write_raster(tmp_path / "a.tif", values, "red green blue", photometric="RGB")
+    name, *question = command
+    arguments = (name, "a.tif", *question, "-o", "out.gpkg", "--tile-size", "32", "--overwrite")
+    assert rsmoe(*arguments, *(["--overlap", "0"] if question else [])).exit_code == 0
+    assert len(engine.requests) == 7
+    engine.requests.clear()
+    assert rsmoe(*arguments, "--nodata", "none", *(["--overlap", "0"] if question else [])).exit_code == 0
+    assert len(engine.requests) == 9
+
+
+def test_a_nodata_that_is_not_understood_is_refused(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
+    write_raster(tmp_path / "a.tif", noise(3, 96, 96))
+    assert rsmoe("caption", "a.tif", "-o", "out.gpkg", "--nodata", "-9999").exit_code == 0
+    assert rsmoe("caption", "a.tif", "-o", "x.gpkg", "--nodata", "low").exit_code == 2
