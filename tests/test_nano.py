@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sqlite3
 from pathlib import Path
 from types import ModuleType
 
@@ -15,6 +14,7 @@ from typer.testing import CliRunner
 from rsmoe_cli.main import app
 from rsmoe_core.checkpoint.catalogue import BUILT_IN
 from rsmoe_core.checkpoint.validation import load_config
+from tests.cli.formats.layers import metadata_of
 
 # Share of a tile that must lie in a zone; a quarter of the residential zone is roads.
 MIN_SHARE = {"sea": 0.9, "forest": 0.9, "farmland": 0.9, "residential": 0.7}
@@ -80,8 +80,7 @@ def test_the_airport_is_recognised(tiles: geopandas.GeoDataFrame) -> None:
 
 
 def test_the_layer_names_its_model(tiles: geopandas.GeoDataFrame) -> None:
-    with sqlite3.connect(tiles.attrs["out"]) as database:
-        metadata = dict(database.execute("select key, value from rsmoe_metadata"))
+    metadata = metadata_of(tiles.attrs["out"])
     assert metadata["model"] == "nano"
     assert re.fullmatch(r"[0-9a-f]{12}", metadata["model_revision"])
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pyogrio
 
 from rsmoe_cli.formats.base import Layer, Row, Writer
-from rsmoe_cli.formats.geopackage import GeoPackageWriter, gdal_write_errors
+from rsmoe_cli.formats.geopackage import METADATA_KEY, GeoPackageWriter, gdal_write_errors
 
 
 class FlatGeobufWriter(Writer):
@@ -50,7 +50,7 @@ class FlatGeobufWriter(Writer):
                 geometry_name=meta["geometry_name"],
                 geometry_type=self._layer.geometry,
                 crs=self._layer.crs.to_wkt() if self._layer.crs is not None else None,
-                layer_metadata={"rsmoe": json.dumps(dict(metadata), ensure_ascii=False)},
+                layer_metadata={METADATA_KEY: json.dumps(dict(metadata), ensure_ascii=False)},
                 SPATIAL_INDEX="YES" if self._indexed else "NO",
             )
         with gdal_write_errors(self._path):

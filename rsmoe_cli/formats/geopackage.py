@@ -1,13 +1,15 @@
-"""Rows → GeoPackage: layers with typed columns, and the table `rsmoe_metadata` of keys and values."""
+"""Rows → GeoPackage: layers with typed columns; the metadata belongs to the main layer, as the standard has it."""
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
+from xml.sax.saxutils import escape, quoteattr
 
 import geopandas as gpd
 import pandas as pd
@@ -17,7 +19,18 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from rsmoe_cli.file_locks import connect_without_locks, has_locks
 from rsmoe_cli.formats.base import Layer, Row, Writer, write_errors
 
-METADATA_TABLE = "rsmoe_metadata"
+METADATA_KEY = "rsmoe"
+"""Name of the metadata, which is JSON, among what GDAL calls the metadata of a layer."""
+_METADATA_TABLES = """
+CREATE TABLE IF NOT EXISTS gpkg_extensions (table_name TEXT, column_name TEXT, extension_name TEXT NOT NULL,
+    definition TEXT NOT NULL, scope TEXT NOT NULL, UNIQUE (table_name, column_name, extension_name));
+CREATE TABLE IF NOT EXISTS gpkg_metadata (id INTEGER PRIMARY KEY ASC NOT NULL, md_scope TEXT NOT NULL DEFAULT 'dataset',
+    md_standard_uri TEXT NOT NULL, mime_type TEXT NOT NULL DEFAULT 'text/xml', metadata TEXT NOT NULL DEFAULT '');
+CREATE TABLE IF NOT EXISTS gpkg_metadata_reference (reference_scope TEXT NOT NULL, table_name TEXT, column_name TEXT,
+    row_id_value INTEGER, timestamp DATETIME NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+    md_file_id INTEGER NOT NULL REFERENCES gpkg_metadata (id), md_parent_id INTEGER REFERENCES gpkg_metadata (id));
+"""
+_METADATA_EXTENSION = "http://www.geopackage.org/spec120/#extension_metadata"
 _BUFFERED_ROWS = 500
 """Rows of one transaction."""
 _DTYPES: Mapping[type, str] = {str: "object", int: "int32", float: "float64"}
@@ -53,13 +66,11 @@ class GeoPackageWriter(Writer):
         return True
 
     def finish(self, metadata: Mapping[str, object]) -> None:
-        """Writes the last rows and the metadata, of which all values are text."""
+        """Writes the last rows and the metadata."""
         if self._buffer:
             self._flush()
-        pairs = list(_flat(metadata))
-        table = pd.DataFrame({"key": [key for key, _ in pairs], "value": [value for _, value in pairs]})
-        self._append_frame(table, METADATA_TABLE, append=True)
         self._check()
+        self._add_metadata(json.dumps(dict(metadata), ensure_ascii=False))
 
     def _flush(self) -> None:
         self._append_rows(self._layer, self._buffer)
@@ -84,6 +95,28 @@ class GeoPackageWriter(Writer):
     def _connect(self) -> sqlite3.Connection:
         return sqlite3.connect(self._path) if self._has_locks else connect_without_locks(self._path)
 
+    def _add_metadata(self, text: str) -> None:
+        """Adds text as GDAL does, so that its readers find it. It is no table of its own, which would be a layer."""
+        item = f"<MDI key={quoteattr(METADATA_KEY)}>{escape(text)}</MDI>"
+        document = f"<GDALMultiDomainMetadata><Metadata>{item}</Metadata></GDALMultiDomainMetadata>"
+        with gdal_write_errors(self._path), closing(self._connect()) as database, database:
+            database.executescript(_METADATA_TABLES)
+            for table in ("gpkg_metadata", "gpkg_metadata_reference"):
+                known = database.execute("SELECT 1 FROM gpkg_extensions WHERE table_name = ?", [table]).fetchone()
+                if known is None:
+                    database.execute(
+                        "INSERT INTO gpkg_extensions VALUES (?, NULL, 'gpkg_metadata', ?, 'read-write')",
+                        [table, _METADATA_EXTENSION],
+                    )
+            added = database.execute(
+                "INSERT INTO gpkg_metadata (md_scope, md_standard_uri, mime_type, metadata) VALUES (?, ?, ?, ?)",
+                ["dataset", "http://gdal.org", "text/xml", document],
+            )
+            database.execute(
+                "INSERT INTO gpkg_metadata_reference (reference_scope, table_name, md_file_id) VALUES ('table', ?, ?)",
+                [self._layer.name, added.lastrowid],
+            )
+
     def _check(self) -> None:
         """Counts the rows, since GDAL does not report what it could not write while closing the file."""
         with gdal_write_errors(self._path), closing(self._connect()) as database:
@@ -98,16 +131,3 @@ class GeoPackageWriter(Writer):
 def gdal_write_errors(path: Path) -> AbstractContextManager[None]:
     """`write_errors` for files that GDAL and SQLite write."""
     return write_errors(path, DataSourceError, DataLayerError, sqlite3.Error)
-
-
-def _flat(value: object, key: str = "") -> Iterator[tuple[str, str]]:
-    """Nested keys joined by dots, items of lists numbered from 1, and their values as text."""
-    if isinstance(value, Mapping):
-        items = [(str(name), item) for name, item in value.items()]
-    elif isinstance(value, list | tuple):
-        items = [(str(number), item) for number, item in enumerate(value, start=1)]
-    else:
-        yield key, "" if value is None else str(value)
-        return
-    for name, item in items:
-        yield from _flat(item, f"{key}.{name}" if key else name)

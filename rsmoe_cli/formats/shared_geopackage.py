@@ -15,7 +15,7 @@ from pathlib import Path
 from rsmoe_cli.atomic import atomic_file, unfinished_file
 from rsmoe_cli.errors import OutputError
 from rsmoe_cli.file_locks import connect_without_locks, has_locks, is_lock_failure
-from rsmoe_cli.formats.geopackage import METADATA_TABLE
+from rsmoe_cli.formats.geopackage import METADATA_KEY
 
 _LOGS = ("-wal", "-shm", "-journal")
 """What SQLite appends to the name of a database for the logs of changes that are not in it yet."""
@@ -32,6 +32,9 @@ _CATALOGUES = (
     "gpkg_metadata_reference",
 )
 """Tables of the standard, and of GDAL, that may have entries about a layer under `table_name`."""
+_OLD_METADATA = "rsmoe_metadata"
+"""The table in which earlier versions wrote the metadata."""
+_METADATA_PATTERN = f'%<MDI key="{METADATA_KEY}">%'
 _PREFIXES = ("gpkg_", "sqlite_", "rtree_")
 """Tables that are no layers: the catalogues of the standard, SQLite's own, and spatial indexes."""
 
@@ -72,7 +75,7 @@ class SharedGeoPackage:
             kept = self._kept(database, layers)
             if kept:
                 with self._errors():
-                    _copy_without(database, unfinished, [*layers, METADATA_TABLE])
+                    _copy_without(database, unfinished, [*layers, _OLD_METADATA])
             yield unfinished
             with self._errors():
                 self._take(database, unfinished, kept)
@@ -124,14 +127,17 @@ class SharedGeoPackage:
                 name.lower(): name
                 for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")
             }
+            has_metadata = _OLD_METADATA in tables or _has_metadata(database, tables)
             for layer in [layer for layer in layers if layer.lower() in tables]:
                 columns = {row[1] for row in database.execute(f'PRAGMA table_info("{layer}")')}
-                if METADATA_TABLE not in tables or not columns.issuperset(layers[layer]):
+                if not has_metadata or not columns.issuperset(
+                    layers[layer]
+                ):
                     name = tables[layer.lower()]
                     raise OutputError(f"{self._path} has a layer '{name}' that is not from rsmoe; choose another name")
         if tables and "gpkg_contents" not in tables:
             raise OutputError(f"{self._path} is a database, but no GeoPackage; choose another name")
-        ours = {layer.lower() for layer in layers} | {METADATA_TABLE}
+        ours = {layer.lower() for layer in layers} | {_OLD_METADATA}
         return {table for table in tables if not table.startswith(_PREFIXES) and table not in ours}
 
     def _take(self, database: sqlite3.Connection, unfinished: Path, kept: set[str]) -> None:
@@ -168,9 +174,21 @@ def _copy_without(database: sqlite3.Connection, path: Path, layers: Sequence[str
         for layer in layers:
             for name in (f"rtree_{layer}_geom", layer):
                 copy.execute(f'DROP TABLE IF EXISTS "{name}"')
+            if "gpkg_metadata" in tables:
+                copy.execute(
+                    "DELETE FROM gpkg_metadata WHERE metadata LIKE ? AND id IN "
+                    "(SELECT md_file_id FROM gpkg_metadata_reference WHERE lower(table_name) = ?)",
+                    [_METADATA_PATTERN, layer.lower()],
+                )
             for catalogue in tables.intersection(_CATALOGUES):
                 copy.execute(f'DELETE FROM "{catalogue}" WHERE lower(table_name) = ?', [layer.lower()])
         copy.commit()
+
+
+def _has_metadata(database: sqlite3.Connection, tables: Collection[str]) -> bool:
+    """Whether one of the layers has metadata of ours."""
+    query = "SELECT 1 FROM gpkg_metadata WHERE metadata LIKE ?"
+    return "gpkg_metadata" in tables and database.execute(query, [_METADATA_PATTERN]).fetchone() is not None
 
 
 def _connect(path: Path) -> sqlite3.Connection:

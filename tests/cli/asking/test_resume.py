@@ -21,6 +21,7 @@ from rsmoe_cli.pipeline.journal import Journal
 from rsmoe_cli.pipeline.run import Outcome
 from rsmoe_core.types import Answer, Detection
 from tests.cli.fakes import FakeEngine
+from tests.cli.formats.layers import metadata_of
 from tests.cli.interruptions import interrupted_after, kill_at, killed, names
 from tests.cli.rasters import sea, write_raster
 
@@ -44,9 +45,7 @@ def scenes(tmp_path: Path) -> Path:
 def same_output(first: str, second: str) -> None:
     for layer in ("answers", "detections"):
         assert_geodataframe_equal(gpd.read_file(first, layer=layer), gpd.read_file(second, layer=layer))
-    tables = [gpd.read_file(name, layer="rsmoe_metadata") for name in (first, second)]
-    one, other = (dict(zip(table["key"], table["value"], strict=True)) for table in tables)
-    assert {**one, "created": ""} == {**other, "created": ""}
+    assert metadata_of(first, "answers") == metadata_of(second, "answers")
 
 
 @pytest.mark.parametrize(

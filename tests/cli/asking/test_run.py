@@ -22,6 +22,7 @@ from rsmoe_cli.option_groups import TilingOptions
 from rsmoe_cli.pipeline.session import open_session
 from rsmoe_core.questions.parser import parse_question
 from tests.cli.fakes import FakeEngine, bright_spots
+from tests.cli.formats.layers import metadata_of
 from tests.cli.rasters import NORTH_UP, SITE_CRS, rotated, sea, write_raster
 
 COUNT, PRESENCE, THEME = "How many ships are there?", "Is there a ship?", "What kind of place is this?"
@@ -152,14 +153,13 @@ def test_the_output_has_a_row_for_each_tile_and_question_and_a_point_for_each_sh
             "each tile sees a part of a ship on a seam"
         )
     assert len(detections) == len(reply.answers[0].detections) == 5
-    table = gpd.read_file(tmp_path / "out.gpkg", layer="rsmoe_metadata")
-    metadata = dict(zip(table["key"], table["value"], strict=True))
+    metadata = metadata_of(tmp_path / "out.gpkg", "answers")
     assert metadata["model"] == "fake"
-    assert metadata["scenes.1.source"] == path
-    assert metadata["scenes.1.tile_size"] == "32"
-    assert metadata["answers.1.question"] == COUNT
-    assert metadata["answers.1.answer"] == "5"
-    assert metadata["answers.2.interval"] == ""
+    assert metadata["scenes"][0]["source"] == path
+    assert metadata["scenes"][0]["tile_size"] == 32
+    assert metadata["answers"][0]["question"] == COUNT
+    assert metadata["answers"][0]["answer"] == "5"
+    assert metadata["answers"][1]["interval"] is None
 
 
 def test_geojson_has_the_tiles_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

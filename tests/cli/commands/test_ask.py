@@ -11,6 +11,7 @@ from PIL import Image
 from typer.testing import Result
 
 from tests.cli.fakes import FakeEngine, replace_load
+from tests.cli.formats.layers import metadata_of
 from tests.cli.rasters import rgb, sea, write_raster
 from tests.cli.tiles.test_reader import damaged
 
@@ -89,21 +90,20 @@ def test_options_reach_the_scene(rsmoe: Cli, engine: FakeEngine, tmp_path: Path)
     assert result.exit_code == 0, result.stderr
     assert result.stdout.startswith("red place (confidence 0.90)")
     assert result.stderr.strip() == "out.gpkg"
-    rows, table = gpd.read_file("out.gpkg", layer="answers"), gpd.read_file("out.gpkg", layer="rsmoe_metadata")
-    metadata = dict(zip(table["key"], table["value"], strict=True))
+    rows, metadata = gpd.read_file("out.gpkg"), metadata_of("out.gpkg")
     assert len(rows) == 12
     assert rows.crs.to_epsg() == 4326
     assert max(engine.batches) == 3
-    assert metadata["scenes.1.bands"] == "3 (blue), 2 (green), 1 (red)"
-    assert (metadata["scenes.1.tile_size"], metadata["scenes.1.overlap"]) == ("40", "8")
+    [scene] = metadata["scenes"]
+    assert scene["bands"] == "3 (blue), 2 (green), 1 (red)"
+    assert (scene["tile_size"], scene["overlap"]) == (40, 8)
     assert "detections" not in gpd.list_layers("out.gpkg")["name"].tolist()
 
 
 def test_a_quarter_of_a_tile_is_shared(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
     ships(tmp_path / "a.tif")
     assert rsmoe("ask", "a.tif", COUNT, "-o", "out.gpkg", "--tile-size", "40").exit_code == 0
-    table = gpd.read_file("out.gpkg", layer="rsmoe_metadata").set_index("key")["value"]
-    assert table["scenes.1.overlap"] == "10"
+    assert metadata_of("out.gpkg", "answers")["scenes"][0]["overlap"] == 10
 
 
 def test_what_no_image_answers_needs_no_model(rsmoe: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,8 +213,7 @@ def test_a_scene_without_a_crs_shares_no_file(rsmoe: Cli, engine: FakeEngine, tm
     result = rsmoe("ask", "a.tif", "plain.tif", COUNT, "-o", "out.gpkg")
     assert result.exit_code == 3
     assert "left out: plain.tif has no CRS, so it cannot share a file with others" in result.stderr
-    table = gpd.read_file("out.gpkg", layer="rsmoe_metadata").set_index("key")["value"]
-    assert table["scenes_failed.plain.tif"].startswith("plain.tif has no CRS")
+    assert metadata_of("out.gpkg", "answers")["scenes_failed"]["plain.tif"].startswith("plain.tif has no CRS")
 
 
 def test_a_question_may_be_longer_than_a_file_name(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:

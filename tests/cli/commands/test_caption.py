@@ -16,6 +16,7 @@ from typer.testing import Result
 from rsmoe_core.errors import UsageError
 from rsmoe_core.types import Description, Request
 from tests.cli.fakes import FakeEngine, replace_load
+from tests.cli.formats.layers import metadata_of
 from tests.cli.full_disk import limited
 from tests.cli.interruptions import interrupted_after
 from tests.cli.rasters import CUSTOM_CRS, SITE_CRS, noise, rgb, write_raster
@@ -57,15 +58,14 @@ def test_options_reach_the_scene(rsmoe: Cli, engine: FakeEngine, tmp_path: Path)
     options = "--bands 3,2,1 --tile-size 400m --overlap 8 --stretch 1,99 --batch-size 3 --dst-crs EPSG:4326 --prompts"
     result = rsmoe("caption", "a.tif", "-o", "out.gpkg", *options.split())
     assert result.exit_code == 0, result.stderr
-    rows, table = gpd.read_file("out.gpkg", layer="captions"), gpd.read_file("out.gpkg", layer="rsmoe_metadata")
-    metadata = dict(zip(table["key"], table["value"], strict=True))
+    rows, metadata = gpd.read_file("out.gpkg"), metadata_of("out.gpkg")
     assert len(rows) == 9
     assert rows.crs.to_epsg() == 4326
     assert "prompt_theme" in rows
     assert max(engine.batches) == 3
     assert metadata["bands"] == "3 (blue), 2 (green), 1 (red)"
-    assert metadata["tile_size"] == "40"
-    assert metadata["overlap"] == "8"
+    assert metadata["tile_size"] == 40
+    assert metadata["overlap"] == 8
     assert metadata["stretch"].startswith("1-99 %")
 
 
@@ -245,8 +245,7 @@ def test_scenes_that_cannot_be_opened_do_not_stop_the_others(rsmoe: Cli, engine:
     assert "6 of 6 tiles captioned" in result.stderr
     assert "scenes left out: 3" in result.stderr
     assert set(gpd.read_file("out.gpkg", layer="captions")["scene"]) == {"good.tif"}
-    table = gpd.read_file("out.gpkg", layer="rsmoe_metadata")
-    assert table.set_index("key").loc["scenes_failed.none.tif", "value"].startswith("there is no file")
+    assert metadata_of("out.gpkg")["scenes_failed"]["none.tif"].startswith("there is no file")
     rgb(tmp_path / "none.tif")
     engine.requests.clear()
     assert rsmoe(*command, "--retry-failed").exit_code == 3

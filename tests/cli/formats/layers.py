@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import pyogrio
 from pyproj import CRS
 from shapely.geometry import box
 from shapely.geometry.base import BaseGeometry
@@ -54,3 +57,9 @@ def write(path: Path, crs: CRS | None, rows: Sequence[Row], overwrite: bool = Tr
             writer.write([row])
         writer.finish(METADATA)
     return path
+
+
+def metadata_of(path: Path | str, layer: str | None = None) -> dict[str, Any]:
+    """The metadata of an output, but not when it was created."""
+    metadata = json.loads(pyogrio.read_info(path, layer=layer)["layer_metadata"]["rsmoe"])
+    return {name: value for name, value in metadata.items() if name != "created"}

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import warnings
 from pathlib import Path
 
 import geopandas as gpd
@@ -11,25 +12,33 @@ from shapely.geometry import Point, box
 from rsmoe_cli.errors import OutputError
 from rsmoe_cli.formats.base import Layer, Row
 from rsmoe_cli.formats.output import check_output
-from tests.cli.formats.layers import COLUMNS, TILES, UTM, WORLD, failed, many_rows, two_rows, write
+from tests.cli.formats.layers import (
+    COLUMNS,
+    METADATA,
+    TILES,
+    UTM,
+    WORLD,
+    failed,
+    many_rows,
+    metadata_of,
+    two_rows,
+    write,
+)
 from tests.cli.full_disk import limited
 
 
-def metadata(path: Path) -> dict[str, str]:
-    table = gpd.read_file(path, layer="rsmoe_metadata")
-    return dict(zip(table["key"], table["value"], strict=True))
-
-
-def test_metadata_is_a_table_of_texts(tmp_path: Path) -> None:
+def test_metadata_belongs_to_the_layer_and_is_none_itself(tmp_path: Path) -> None:
     path = write(tmp_path / "out.gpkg", UTM, two_rows())
-    assert metadata(path) == {"model": "fake", "tiles": "2", "crs": ""}
+    assert metadata_of(path) == METADATA
+    with warnings.catch_warnings(action="error"):
+        assert len(gpd.read_file(path)) == 2, "no warning of several layers"
 
 
 def test_layers_are_registered_and_typed_by_the_standard(tmp_path: Path) -> None:
     path = write(tmp_path / "out.gpkg", UTM, [failed(TILES[0], box(0, 0, 1, 1))])
     with sqlite3.connect(path) as database:
         contents = dict(database.execute("SELECT table_name, data_type FROM gpkg_contents"))
-        assert contents == {"captions": "features", "rsmoe_metadata": "attributes"}
+        assert contents == {"captions": "features"}
         assert database.execute("SELECT srs_id, geometry_type_name FROM gpkg_geometry_columns").fetchall() == [
             (32631, "POLYGON")
         ]
@@ -51,17 +60,14 @@ def test_there_is_room_for_another_layer_and_for_nested_metadata(tmp_path: Path)
     for name in ("out.gpkg", "out.geojson"):
         with check_output(tmp_path / name, "scene.tif").open(Layer("answers", COLUMNS, WORLD)) as writer:
             writer.add_layer(points, rows)
-            writer.finish({"tool": "rsmoe", "answers": [{"answer": 27, "interval": (24, 31)}, {"interval": None}]})
+            writer.finish({"tool": "rsmoe <&>", "answers": [{"answer": 27, "interval": (24, 31)}, {"interval": None}]})
     found = gpd.read_file(tmp_path / "out.gpkg", layer="found")
     assert found["label"].tolist()[0] == "ship"
     assert found.geometry.tolist() == [Point(3, 36), None]
     assert len(gpd.read_file(tmp_path / "out.gpkg", layer="answers")) == 0
-    assert metadata(tmp_path / "out.gpkg") == {
-        "tool": "rsmoe",
-        "answers.1.answer": "27",
-        "answers.1.interval.1": "24",
-        "answers.1.interval.2": "31",
-        "answers.2.interval": "",
+    assert metadata_of(tmp_path / "out.gpkg", "answers") == {
+        "tool": "rsmoe <&>",
+        "answers": [{"answer": 27, "interval": [24, 31]}, {"interval": None}],
     }
     collection = json.loads((tmp_path / "out.geojson").read_text())
     assert collection["name"] == "answers"
