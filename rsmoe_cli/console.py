@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +22,11 @@ _MAX_LINES = 10
 _WHITESPACE = "\n\t\u00a0\u3000"
 """Characters that `str.isprintable` rejects, but that do no harm on a terminal."""
 _COLOURS = {logging.WARNING: typer.colors.YELLOW, logging.ERROR: typer.colors.RED}
+_PROGRESS_SECONDS = 30.0
+"""Least time between two lines of progress, where stderr is a log."""
 _debug = False
+_last_progress = 0.0
+"""When progress was last printed or began, by the monotonic clock; all scenes of a run share it."""
 
 
 class _TerminalHandler(logging.Handler):
@@ -28,7 +34,7 @@ class _TerminalHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         prefix = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
-        typer.secho(prefix + printable(record.getMessage()), fg=_COLOURS.get(record.levelno), err=True)
+        _print(prefix + printable(record.getMessage()), _COLOURS.get(record.levelno))
 
 
 def set_level(level: int) -> None:
@@ -49,17 +55,53 @@ def set_debug(enabled: bool) -> None:
 
 
 def shows_progress() -> bool:
-    """Whether progress bars are shown: the run is not quiet, and stderr is a terminal."""
-    return not _is_quiet() and sys.stderr.isatty()
+    """Whether progress is shown: the run is not quiet."""
+    return not _is_quiet()
 
 
 @contextmanager
-def progress_bar(total: int, unit: str) -> Iterator[Callable[[int], object]]:
-    """A function that advances a progress bar, which is shown if `shows_progress`."""
+def progress_bar(
+    total: int, unit: str, label: str = "", done: int = 0, shown: bool = True
+) -> Iterator[Callable[[int], object]]:
+    """A function that advances progress by some units: a bar on a terminal, and a line now and then in a log.
+
+    `done` units of the total were done before. Nothing is shown if `shown` is false or the run is quiet.
+    """
     from tqdm import tqdm
 
-    with tqdm(total=total, unit=unit, disable=not shows_progress()) as bar:
+    visible = shown and shows_progress()
+    if visible and not _is_terminal():
+        yield _progress_lines(total, unit, label, done)
+        return
+    with tqdm(total=total, unit=unit, desc=label or None, initial=done, disable=not visible) as bar:
         yield bar.update
+
+
+def _progress_lines(total: int, unit: str, label: str, done: int) -> Callable[[int], object]:
+    """A function that counts units, and prints a line if none has been printed for a while."""
+    global _last_progress
+    _last_progress = _last_progress or time.monotonic()
+
+    def update(units: int) -> None:
+        nonlocal done
+        global _last_progress
+        done += units
+        if (now := time.monotonic()) - _last_progress >= _PROGRESS_SECONDS:
+            _last_progress = now
+            print_note(f"{label or 'progress'}: {done:,} of {total:,} {unit}s ({done / max(1, total):.0%})")
+
+    return update
+
+
+def _is_terminal() -> bool:
+    """Whether stderr is a terminal that can move its cursor."""
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def _print(text: str, colour: str | None = None) -> None:
+    """Print a line on stderr; in colour on a terminal, unless the environment asks for none (https://no-color.org)."""
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    typer.secho(text, fg=colour, err=True, color=False if plain else None)
 
 
 def print_result(text: str) -> None:
@@ -70,14 +112,14 @@ def print_result(text: str) -> None:
 def print_note(text: str) -> None:
     """Print a message on stderr, unless the run is quiet."""
     if not _is_quiet():
-        typer.secho(printable(text), err=True)
+        _print(printable(text))
 
 
 def print_error(message: str) -> None:
     """Print in one line on stderr why a command fails; with `--debug`, after the traceback."""
     if _debug and sys.exc_info()[0] is not None:
-        typer.secho(printable(traceback.format_exc()), err=True)
-    typer.secho(f"error: {printable(' '.join(message.split()))}", fg=typer.colors.RED, err=True)
+        _print(printable(traceback.format_exc()))
+    _print(f"error: {printable(' '.join(message.split()))}", typer.colors.RED)
 
 
 def shortened(lines: Sequence[str]) -> Iterator[str]:

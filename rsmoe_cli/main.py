@@ -33,7 +33,14 @@ _M_ARENA_MAX = -8
 _MAX_ARENAS = 2
 
 
-class _Group(TyperGroup):
+class _HelpfulGroup(TyperGroup):
+    """Prints its help where no command is given, as `--help` does: exit code 0, on stdout."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, args or ["--help"])
+
+
+class _Group(_HelpfulGroup):
     """Turns errors into exit codes, for the command line and for tests alike."""
 
     def invoke(self, ctx: Any) -> Any:
@@ -54,7 +61,12 @@ class _Group(TyperGroup):
             raise typer.Exit(1) from None
 
 
-app = typer.Typer(cls=_Group, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+app = typer.Typer(
+    cls=_Group,
+    context_settings={"help_option_names": ["-h", "--help"]},  # of all commands
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
 
 
 def _version(asked: bool) -> None:
@@ -84,9 +96,9 @@ app.command()(ask)
 app.command()(train)
 app.command()(finetune)
 app.command()(bench)
-app.add_typer(evaluate.app, name="evaluate")
-app.add_typer(data.app, name="data")
-app.add_typer(models.app, name="models")
+app.add_typer(evaluate.app, name="evaluate", cls=_HelpfulGroup)
+app.add_typer(data.app, name="data", cls=_HelpfulGroup)
+app.add_typer(models.app, name="models", cls=_HelpfulGroup)
 
 
 def _interrupt(number: int, frame: object) -> NoReturn:

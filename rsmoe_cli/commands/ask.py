@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -83,17 +84,31 @@ def _print_json(reply: SceneReply, engine: Engine | None) -> None:
 def split_arguments(arguments: Sequence[str], file: Path | None) -> tuple[list[str], list[str]]:
     """Scenes and questions: the last argument is the question, unless there is a file of questions.
 
+    The words of a question without quotes are joined, where nothing but the arguments before them can be scenes.
+
     Raises:
-        UsageError: there is no question.
+        UsageError: there is no question, or words of a question without quotes among scenes.
     """
     if file is not None:
         return list(arguments), read_questions(file)
+    first = next((number for number, word in enumerate(arguments) if not _may_be_scene(word)), len(arguments))
+    words = arguments[first:]
+    if first and len(words) > 1 and not any(" " in word for word in words):
+        if any(_may_be_scene(word, exists=False) for word in words):
+            raise UsageError(f"put the question last, in quotes, {_EXAMPLE}")
+        return list(arguments[:first]), [" ".join(words)]
     *scenes, question = arguments
     if not scenes:
         raise UsageError(f"give a question after the scene, or --questions FILE, {_EXAMPLE}")
     if os.path.exists(question):  # Path.exists fails for questions that are longer than a file name may be
         raise UsageError(f"{question} looks like a scene; put the question last, in quotes, {_EXAMPLE}")
     return scenes, [question]
+
+
+def _may_be_scene(word: str, exists: bool = True) -> bool:
+    """Whether an argument is written as a file, pattern or address; or, if `exists`, is the name of anything."""
+    written = re.search(r"[/\\*:\[\]]|\w\.\w", word) is not None
+    return written or (exists and os.path.exists(word))
 
 
 def read_questions(file: Path) -> list[str]:

@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeGuard, TypeVar
 
-from tqdm import tqdm
-
+from rsmoe_cli import console
 from rsmoe_cli.raster.dataset import first_line
 from rsmoe_cli.raster.scene import Scene
 from rsmoe_cli.tiles.grid import Grid
@@ -104,7 +103,7 @@ class TileJob(Generic[Value]):
     done: Sequence[int] = ()
     """For each tile of the grid, in order, whether to skip it; empty to skip none."""
     progress_label: str = ""
-    """Text beside the progress bar; empty for no progress bar."""
+    """Text beside the progress; empty to show none."""
     reading_log: ReadingLog | None = None
     """Updated while tiles are read."""
 
@@ -118,19 +117,15 @@ class TileJob(Generic[Value]):
 def run_tiles(job: TileJob[Value]) -> Iterator[list[TileOutput[Value]]]:
     """Run the engine on all tiles of a job; yields them in order, one batch at a time."""
     wanted = (lambda tile: not job.done[job.grid.number(tile)]) if job.done else None
-    bar = tqdm(
-        total=len(job.grid),
-        initial=sum(job.done),
-        unit="tile",
-        desc=job.progress_label,
-        disable=not job.progress_label,
+    progress = console.progress_bar(
+        len(job.grid), "tile", job.progress_label, done=sum(job.done), shown=bool(job.progress_label)
     )
     results = read_tiles(job.scene, job.grid, OVERSAMPLING * job.engine.image_size, wanted=wanted, log=job.reading_log)
-    with bar:
+    with progress as advance:
         for batch in batches(results, lambda: job.engine.batch_size):
             outcomes = iter(predict(job.predict, [job.request(result) for result in batch if _is_visible(result)]))
             yield [TileOutput(result, _outcomes(job, result, outcomes)) for result in batch]
-            bar.update(len(batch))
+            advance(len(batch))
 
 
 def batches(results: Iterable[TileResult], batch_size: Callable[[], int]) -> Iterator[list[TileResult]]:

@@ -100,6 +100,8 @@ def open_session(
     with open_journal(out, codec) as journal:
         first = _open_first(job, output)
         engine = load_engine() if load_engine is not None else None
+        if engine is not None:
+            log.info("model %s, revision %s, on %s in %s", engine.name, engine.revision, engine.device, engine.dtype)
         journal.begin(job.settings(engine, options.dst_crs), options.overwrite, options.retry_failed)
         yield Session(job, engine, output, journal, first, progress)
 
@@ -139,6 +141,8 @@ class Session(Generic[Value]):
     ) -> None:
         self.job, self.engine, self.output, self.journal = job, engine, output, journal
         self._first, self._progress = first, progress
+        self._notes: dict[str, int] = {}
+        """Notes on scenes that were logged, and how many more scenes had the same."""
         self.timer = RunTimer()
         self._has_frame = False
         if recorded := next(journal.scenes(), None):
@@ -199,7 +203,9 @@ class Session(Generic[Value]):
         )
         if grid is None or self.engine is None:
             return
-        label = self.job.command if self._progress else ""
+        scenes = len(self.job.scenes)
+        label = f"{self.job.command}, scene {number + 1} of {scenes}" if scenes > 1 else self.job.command
+        label = label if self._progress else ""
         job = TileJob(scene, grid, self.engine, predict, questions, metres_per_pixel, done, label, self.timer.reading)
         for batch in run_tiles(job):
             self.journal.add_tiles(number, [TileRecord.of(tile, opened.footprints) for tile in batch])
@@ -237,6 +243,9 @@ class Session(Generic[Value]):
         if failed_scenes:
             where = "the metadata say why" if self.output is not None else "the warnings above say why"
             log.warning("scenes left out: %d; %s", failed_scenes, where)
+        for note, repeated in self._notes.items():
+            if repeated:
+                log.warning("%d more scenes: %s", repeated, note)
         failed = bool(failed_tiles or failed_scenes)
         if failed and self.output is not None:
             log.warning("%s is kept for --retry-failed; otherwise remove it", journal_path(self.output.path))
@@ -270,8 +279,28 @@ class Session(Generic[Value]):
         footprints = None if output is None else Footprints(scene.georeference, output.target(crs, path))
         grid = None if self.engine is None else cut(scene, self.job.tiling, self.engine.image_size)
         for note in (*scene.notes, *(output.notes(crs) if output is not None else ())):
+            if note in self._notes:
+                self._notes[note] += 1
+                log.info("%s: %s", path, note)
+                continue
+            self._notes[note] = 0
             log.warning("%s%s", f"{path}: " if len(self.job.scenes) > 1 else "", note)
+        log.info("%s: %s", path, _decisions(scene, grid))
         return OpenedScene(scene, grid, footprints)
+
+
+def _decisions(scene: Scene, grid: Grid | None) -> str:
+    """What was decided about a scene, for people to read."""
+    crs, metres = scene.georeference.crs, scene.metres_per_pixel
+    parts = [
+        f"{scene.width} x {scene.height} pixels",
+        "of unknown size" if metres is None else f"of {metres:.3g} m",
+        f"bands {scene.band_selection}",
+        "no CRS" if crs is None else crs.name,
+    ]
+    if grid is not None:
+        parts.append(f"{len(grid)} tiles of {grid.size} pixels, of which neighbours share {grid.overlap}")
+    return ", ".join(parts)
 
 
 @dataclass

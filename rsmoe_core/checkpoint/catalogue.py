@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rsmoe_core.checkpoint.validation import CONFIG, load_config
-from rsmoe_core.checkpoint.weights import ADAPTER_WEIGHTS, ADAPTERS, EXPERTS, WEIGHTS, shapes_of
+from rsmoe_core.checkpoint.weights import ADAPTER_WEIGHTS, ADAPTERS, DETECTORS, EXPERTS, WEIGHTS, shapes_of
 from rsmoe_core.config import ModelConfig
 from rsmoe_core.errors import ModelError, UsageError
 from rsmoe_core.roles import all_roles
@@ -38,7 +38,7 @@ class ModelSummary:
     """Bytes on disk."""
     config: ModelConfig
     parts: dict[str, int]
-    """Parameters of image encoder, Q-Former, language model and each role."""
+    """Parameters of image encoder, Q-Former, language model, each role and each detector."""
     card: str
     """The model card up to its first section; empty where there is none."""
 
@@ -110,6 +110,8 @@ def _parts(folder: Path, names: tuple[str, ...]) -> dict[str, int]:
         for path in (folder / ADAPTERS / role / ADAPTER_WEIGHTS, folder / EXPERTS / role / WEIGHTS):
             if path.is_file():
                 parts[role] = sum(_counts(path).values())
+    for path in sorted((folder / DETECTORS).glob("*.safetensors")):
+        parts[f"detector {path.stem}"] = sum(_counts(path).values())
     return parts
 
 

@@ -17,11 +17,20 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from rsmoe_core.checkpoint.validation import CONFIG, load_config
-from rsmoe_core.checkpoint.weights import ADAPTERS, DETECTORS, EXPERTS, WEIGHTS, read_adapters, read_base, read_roles
+from rsmoe_core.checkpoint.weights import (
+    ADAPTERS,
+    DETECTORS,
+    EXPERTS,
+    WEIGHTS,
+    read_adapters,
+    read_base,
+    read_roles,
+    write_weights,
+)
 from rsmoe_core.errors import ModelError
 from rsmoe_core.model.language.decoder import Decoder
 from rsmoe_core.model.language.native import RoleDecoders
@@ -97,10 +106,10 @@ def save_model(model: RSMoE, folder: Path, *, half: bool = False, merged: bool =
     config = dataclasses.replace(model.config, share_base=not merged)
     (folder / CONFIG).write_text(json.dumps(config.to_dict(), indent=2) + "\n", encoding="utf-8")
     model.tokenizer.save(folder)
-    save_file(_stored(base_state(model), half), str(folder / WEIGHTS))
+    write_weights(_stored(base_state(model), half), folder / WEIGHTS)
     for name, detector in model.detectors.items():
         (folder / DETECTORS).mkdir(exist_ok=True)
-        save_file(_stored(detector.state_dict(), half), str(folder / DETECTORS / f"{name}.safetensors"))
+        write_weights(_stored(detector.state_dict(), half), folder / DETECTORS / f"{name}.safetensors")
     if merged:
         _save_copies(model, folder / EXPERTS, half)
     elif model.has_experts:
@@ -108,7 +117,7 @@ def save_model(model: RSMoE, folder: Path, *, half: bool = False, merged: bool =
 
         lora.save_adapters(model.language, folder / ADAPTERS)
         for path in (folder / ADAPTERS).glob("*/*.safetensors"):
-            save_file(_stored(load_file(str(path)), half), str(path), metadata={"format": "pt"})
+            write_weights(_stored(load_file(str(path)), half), path, {"format": "pt"})
 
 
 def load_model(folder: Path, device: str = "cpu") -> RSMoE:
@@ -150,7 +159,7 @@ def _save_copies(model: RSMoE, folder: Path, half: bool) -> None:
         state = lora.merged(model.language, role).state_dict()
         (folder / role).mkdir(parents=True)
         own = {key: value for key, value in state.items() if not key.endswith(_TIED)}
-        save_file(_stored(own, half), str(folder / role / WEIGHTS))
+        write_weights(_stored(own, half), folder / role / WEIGHTS)
 
 
 def _stored(state: dict[str, Tensor], half: bool) -> dict[str, Tensor]:

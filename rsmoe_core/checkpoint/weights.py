@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from rsmoe_core.config import LanguageConfig, LoraSettings, ModelConfig
@@ -65,6 +66,15 @@ def shapes_of(path: Path) -> dict[str, tuple[int, ...]]:
     """
     with _open_weights(path) as file:
         return {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118 - it is no mapping
+
+
+def write_weights(state: Mapping[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
+    """Write a weight file that has the permissions of any new file; safetensors itself makes it for the owner alone."""
+    path.unlink(missing_ok=True)
+    path.touch()
+    mode = path.stat().st_mode
+    save_file(dict(state), str(path), metadata=metadata)
+    path.chmod(mode)
 
 
 def read_weights(path: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -20,10 +20,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from rsmoe_core.checkpoint.weights import write_weights
 from rsmoe_core.training import distributed
 from rsmoe_core.training.log import Log
 from rsmoe_core.training.objectives.base import Objective, RunOptions
@@ -195,7 +196,7 @@ def _save(objective: Objective, optimiser: torch.optim.Optimizer, ema: EMA, step
             state[f"{key}/{name}"] = value.contiguous()
     (out / "last").mkdir(parents=True, exist_ok=True)
     part = out / "last" / "state.part"
-    save_file(state, str(part), metadata={"step": str(step), "phase": phase})
+    write_weights(state, part, {"step": str(step), "phase": phase})
     part.replace(_state_path(out))
 
 

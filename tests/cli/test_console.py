@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import io
 import logging
+import sys
 
 import pytest
 
@@ -32,3 +34,62 @@ def test_control_characters_are_escaped(capsys: pytest.CaptureFixture[str], text
 def test_an_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     console.print_error("a\nb\r\n\x1b[31mc")
     assert capsys.readouterr().err == "error: a b \\x1b[31mc\n"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "plain"),
+    [("NO_COLOR", "1", True), ("NO_COLOR", "", False), ("TERM", "dumb", True), ("TERM", "xterm", False)],
+)
+def test_colours_are_for_terminals_that_want_them(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, plain: bool
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv(name, value)
+    monkeypatch.setattr("sys.stderr", Terminal())
+    console.print_error("no")
+    console.set_level(logging.WARNING)
+    logging.getLogger("rsmoe_cli").warning("careful")
+    printed = sys.stderr.getvalue()  # type: ignore[attr-defined]
+    assert ("\x1b[" in printed) != plain
+    assert "error: no" in printed
+    assert "warning: careful" in printed
+
+
+def advance(times: int, clock: list[float], **more: object) -> None:
+    """Three tiles every ten seconds."""
+    with console.progress_bar(60, "tile", "caption", done=30, **more) as update:  # type: ignore[arg-type]
+        for _ in range(times):
+            clock[0] += 10
+            update(3)
+
+
+@pytest.mark.parametrize("term", [None, "dumb"])
+def test_progress_in_logs_is_a_line_every_half_minute(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], term: str | None
+) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    monkeypatch.setattr(console, "_last_progress", 0.0)
+    if term is not None:
+        monkeypatch.setenv("TERM", term)
+        monkeypatch.setattr("sys.stderr", Terminal())
+    console.set_level(logging.WARNING)
+    advance(2, clock)
+    advance(6, clock)
+    advance(9, clock, shown=False)
+    printed = sys.stderr.getvalue() if term is not None else capsys.readouterr().err  # type: ignore[attr-defined]
+    assert printed.splitlines() == ["caption: 33 of 60 tiles (55%)", "caption: 42 of 60 tiles (70%)"]
+
+
+def test_a_quiet_run_shows_no_progress(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    console.set_level(logging.ERROR)
+    advance(9, clock)
+    assert capsys.readouterr().err == ""

@@ -105,3 +105,12 @@ def test_threads_share_two_malloc_arenas(tmp_path: Path) -> None:
 
     assert arenas("unlimited") > 2
     assert arenas("limited") <= 2
+
+
+@pytest.mark.parametrize("words", [(), ("-h",), ("models",), ("models", "-h"), ("data",), ("evaluate",), ("ask", "-h")])
+def test_help_is_what_is_printed_where_no_command_is_given(rsmoe: Cli, words: tuple[str, ...]) -> None:
+    result = rsmoe(*words)
+    assert result.exit_code == 0
+    assert result.stdout == rsmoe(*(word for word in words if word != "-h"), "--help").stdout
+    assert "Usage:" in result.stdout
+    assert result.stderr == ""

@@ -220,3 +220,42 @@ def test_a_question_may_be_longer_than_a_file_name(rsmoe: Cli, engine: FakeEngin
     rgb(tmp_path / "a.tif")
     result = rsmoe("ask", "a.tif", f"{COUNT} {'please ' * 50}")
     assert result.exit_code == 0, result.stderr
+
+
+@pytest.mark.parametrize("words", [COUNT, "ships?", "Is there any water in a.tif?", "how many roads are there in docs"])
+def test_a_question_without_quotes_is_recognised(rsmoe: Cli, engine: FakeEngine, tmp_path: Path, words: str) -> None:
+    ships(tmp_path / "a.tif")
+    ships(tmp_path / "b.tif")
+    (tmp_path / "docs").mkdir()
+    result = rsmoe("ask", "a.tif", "./b.tif", *words.split(), "--json")
+    if "a.tif" in words:
+        assert (result.exit_code, len(result.stderr.splitlines())) == (2, 1)
+        assert "put the question last, in quotes, such as" in result.stderr
+        return
+    assert result.exit_code == 0, result.stderr
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [(line["scene"], line["question"]) for line in lines] == [("a.tif", words), ("./b.tif", words)]
+
+
+def test_a_scene_that_is_missing_is_no_word_of_a_question(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
+    ships(tmp_path / "a.tif")
+    for scenes in (("nowhere",), ("a.tif", "nowhere")):
+        assert "there is no file nowhere" in rsmoe("ask", *scenes, COUNT).stderr
+
+
+def test_one_warning_for_one_cause(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
+    for name in "abcd":
+        ships(tmp_path / f"{name}.tif", crs=None)
+    result = rsmoe("ask", "a.tif", "b.tif", "c.tif", "d.tif", COUNT)
+    first, more = result.stderr.splitlines()
+    assert first.startswith("warning: a.tif: no coordinate reference system")
+    assert more == first.replace("a.tif: ", "3 more scenes: ")
+    assert "d.tif: no coordinate" in rsmoe("ask", "-v", "a.tif", "b.tif", "c.tif", "d.tif", COUNT).stderr
+
+
+def test_verbose_says_what_was_decided(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
+    ships(tmp_path / "a.tif")
+    model, scene = rsmoe("ask", "-v", "a.tif", COUNT, "--tile-size", "32").stderr.splitlines()
+    assert model == "model fake, revision abc123, on cpu in float32"
+    assert scene.startswith("a.tif: 128 x 96 pixels, of 10 m, bands 1 (red), 2 (green), 3 (blue), ")
+    assert scene.endswith("20 tiles of 32 pixels, of which neighbours share 8")

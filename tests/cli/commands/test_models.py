@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from typer.testing import Result
 
-from rsmoe_core.checkpoint.catalogue import fingerprint
-from rsmoe_core.checkpoint.load import save_model
+from rsmoe_core.checkpoint.catalogue import fingerprint, summarise
+from rsmoe_core.checkpoint.load import load_model, save_model
 from rsmoe_core.engine import load
 from rsmoe_core.model import lora
 from tests.cli.rasters import rgb
@@ -98,3 +100,22 @@ def test_a_merged_model_cannot_be_trained(rsmoe: Cli, model: Path, karpathy_fold
     assert result.exit_code == 1
     assert "exported from" in result.stderr
     assert not Path("mine").exists()
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o027, 0o640)])
+def test_the_files_of_a_model_are_readable_as_the_umask_says(rsmoe: Cli, tmp_path: Path, umask: int, mode: int) -> None:
+    before = os.umask(umask)
+    try:
+        save_model(make_tiny(), tmp_path / "model")
+        assert rsmoe("models", "export", "model", "-o", "merged").exit_code == 0
+    finally:
+        os.umask(before)
+    for name in ("model", "merged"):
+        files = [path for path in (tmp_path / name).rglob("*") if path.is_file()]
+        assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {mode}
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o777 & ~umask
+
+
+def test_parameters_are_those_of_the_loaded_model() -> None:
+    summary = summarise("nano")
+    assert summary.parameters == sum(tensor.numel() for tensor in load_model(summary.folder).parameters())
