@@ -15,21 +15,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import geopandas
 import numpy as np
-import pyogrio
 from PIL import Image
-from pyproj.exceptions import ProjError
 
-from rsmoe_cli.errors import SceneError
-from rsmoe_cli.raster.dataset import first_line, quiet_gdal
+from rsmoe_cli.prepare.labels import read_labels
+from rsmoe_cli.raster.dataset import quiet_gdal
 from rsmoe_cli.raster.scene import Scene
 from rsmoe_cli.tiles.grid import Tile
 from rsmoe_cli.tiles.image import TileFailure
 from rsmoe_cli.tiles.reader import OVERSAMPLING, read_tile
 from rsmoe_core.data.base import Question, Sample
 from rsmoe_core.data.formats import plain
-from rsmoe_core.errors import DataError, UsageError
+from rsmoe_core.errors import DataError
 from rsmoe_core.preprocess import fill_unobserved
 from rsmoe_core.questions.types import question_type
 
@@ -88,7 +85,8 @@ def cut_chips(scene: Scene, labels: Path, columns: Columns, side: int, target: P
         UsageError: a column does not exist.
         DataError: the layer cannot be read or transformed, or gives no image at all.
     """
-    layer = _read_in_pixels(scene, labels, columns.required)
+    found = read_labels(scene, labels, columns.required)
+    layer = found.layer
     text_columns = " or ".join(name for name in (*columns.required, columns.question) if name in layer.columns)
     skipped: Skips = []
     windows: dict[Tile, list[int]] = defaultdict(list)
@@ -97,10 +95,10 @@ def cut_chips(scene: Scene, labels: Path, columns: Columns, side: int, target: P
         feature = features[number]
         if columns.caption_of(feature) is None and columns.question_of(feature) is None:
             skipped.append(f"feature {number}: no text in {text_columns}")
-        elif (window := _window(scene, geometry, side)) is None:
-            skipped.append(f"feature {number}: not on the scene")
+        elif number in found.problems:
+            skipped.append(f"feature {number}: {found.problems[number]}")
         else:
-            windows[window].append(number)
+            windows[_window(scene, geometry, side)].append(number)
     (target / "images").mkdir()
     groups = _groups(tuple(windows), side)
     samples = []
@@ -147,38 +145,9 @@ def _text(value: object) -> str | None:
     return (" ".join(value.lower().split()) or None) if isinstance(value, str) else None
 
 
-def _read_in_pixels(scene: Scene, labels: Path, columns: Sequence[str]) -> geopandas.GeoDataFrame:
-    """The layer with geometries in pixels of the scene, x to the right and y down; its index are feature numbers."""
-    georeference = scene.georeference
-    if georeference.kind != "affine" or georeference.crs is None:
-        raise SceneError(f"{scene.path}: labels need a scene with a CRS and no control points; warp it with gdalwarp")
-    try:
-        layer = geopandas.read_file(labels, fid_as_index=True)
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, OSError, ValueError) as error:
-        raise DataError(
-            f"{labels}: cannot be read as a vector layer ({first_line(error)}); check it with ogrinfo"
-        ) from error
-    if missing := [name for name in columns if name not in layer.columns]:
-        known = ", ".join(name for name in layer.columns if name != "geometry")
-        raise UsageError(f"{labels}: no column '{missing[0]}'; choose from: {known or 'none there'}")
-    if not isinstance(layer, geopandas.GeoDataFrame) or layer.crs is None:
-        raise DataError(f"{labels}: no geometries with a CRS; set it in QGIS or with ogr2ogr -a_srs")
-    try:
-        layer = layer.to_crs(georeference.crs)
-    except ProjError as error:
-        raise DataError(
-            f"{labels}: cannot be transformed to the CRS of {scene.path} ({first_line(error)}); warp it with ogr2ogr"
-        ) from error
-    return layer.set_geometry(layer.geometry.affine_transform((~georeference.transform).to_shapely()))
-
-
-def _window(scene: Scene, geometry: BaseGeometry | None, side: int) -> Tile | None:
-    """The square around a geometry in pixels, clipped to the scene; None if they do not overlap."""
-    left, top, right, bottom = geometry.bounds if geometry is not None else (math.nan,) * 4
-    if not math.isfinite(left + top + right + bottom):  # no geometry, an empty one, or one outside of the CRS
-        return None
-    if right < 0 or bottom < 0 or left >= scene.width or top >= scene.height:
-        return None
+def _window(scene: Scene, geometry: BaseGeometry, side: int) -> Tile:
+    """The square around a geometry in pixels that overlaps the scene, clipped to it."""
+    left, top, right, bottom = geometry.bounds
     size = max(side, math.ceil(max(right - left, bottom - top)))
     x, y = (math.floor((low + high - size) / 2 + 0.5) for low, high in ((left, right), (top, bottom)))
     x_0, y_0 = max(0, x), max(0, y)
