@@ -7,11 +7,13 @@ import re
 from pathlib import Path
 
 import geopandas
+import numpy as np
 import pytest
+import rasterio
 from typer.testing import CliRunner
 
 from rsmoe_cli.main import app
-from rsmoe_core.words.grammar import counted
+from rsmoe_core.words.grammar import counted, plural
 
 
 def ask(*arguments: str) -> list[dict]:
@@ -41,7 +43,7 @@ def test_ships_of_a_port_are_counted_and_located(algiers: str, tmp_path: Path) -
 
 def test_other_wordings_and_another_grid_give_the_same_count(algiers: str, tmp_path: Path) -> None:
     questions = tmp_path / "questions.txt"
-    questions.write_text("How many ships?\nwhat is the number of vesels in the harbour\nCount the boats, please.\n")
+    questions.write_text("How many ships?\nwhat is the number of vesels in the picture\nCount the boats, please.\n")
     answers = [answer["answer"] for answer in ask(algiers, "--questions", str(questions))]
     assert len(answers) == 3
     assert len(set(answers)) == 1
@@ -76,3 +78,25 @@ def test_ships_are_not_counted_at_300_metres_per_pixel(shared: Path) -> None:
     (answer,) = ask(str(shared / "scenes" / "mixed" / "RGB.byte.tif"), "How many ships are there?")
     assert (answer["answer"], answer["interval"]) == ("unknown", None)
     assert "300 m per pixel" in answer["reason"]
+
+
+def test_nothing_is_counted_on_bare_water(tmp_path: Path) -> None:
+    scene, questions = tmp_path / "water.tif", tmp_path / "questions.txt"
+    waves = np.random.default_rng(0).normal(0, 25, (3, 448, 448))
+    pixels = np.clip(np.array([260, 420, 560])[:, None, None] + waves, 1, None).astype("uint16")
+    transform = rasterio.transform.from_origin(320000, 6690000, 10, 10)
+    with rasterio.open(
+        scene, "w", "GTiff", count=3, height=448, width=448, dtype="uint16", crs="EPSG:32736", transform=transform
+    ) as file:
+        file.write(pixels)
+        file.descriptions = ("red", "green", "blue")
+    objects = ("baseball field", "church", "stadium", "school", "airport", "bridge")
+    lines = [line for name in objects for line in (f"Is there a {name}?", f"How many {plural(name)} are there?")]
+    comparisons = ["Is there more forest than water?", "Is there more water than forest?"]
+    questions.write_text("\n".join([*lines, *comparisons]))
+    answers = ask(str(scene), "--questions", str(questions))
+    for presence, count in zip(answers[:-2:2], answers[1:-2:2], strict=True):
+        if presence["answer"] == "no":
+            assert count["answer"] in ("0", "unknown")
+            assert count["interval"] is None or count["interval"][0] == 0
+    assert [answer["answer"] for answer in answers[-2:]].count("yes") <= 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,12 +11,21 @@ from rsmoe_cli.asking.detections import SceneDetection
 from rsmoe_cli.asking.evidence import Aggregate, Evidence, strongest_first
 from rsmoe_cli.tiles.grid import Tile
 from rsmoe_core.inference import count_distribution
-from rsmoe_core.types import SURE
+from rsmoe_core.questions.bounds import NONE, limits
+from rsmoe_core.types import SURE, UNKNOWN, Answer
+from rsmoe_core.words.grammar import article
+from rsmoe_core.words.lexicon import MASS
 
 _INTERVAL = 0.9
 """Probability that the true number lies in the interval of a count."""
 _TOLERANCE = 0.25
 """A count is right if the true number is within this share of it: its confidence is the probability of that."""
+_LARGER_THAN_TILES = MASS | frozenset(
+    """airport, apron, beach, commercial area, field, golf course, green plant, highway, industrial area, island, lake,
+    mobile home park, mountain, park, parking lot, port, railway, railway station, residential area, resort, river,
+    road, runway, viaduct, wave""".replace("\n", " ").split(", ")
+)
+"""Objects that may reach over several tiles, so that the numbers of tiles do not add up."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +45,8 @@ class ObjectCount:
 
     @property
     def answer(self) -> int:
-        """The number that is answered."""
-        return len(self.detections) + round(self.unlocated)
+        """The number that is answered: at least one where a tile counts any, however small its share is."""
+        return len(self.detections) + (max(1, round(self.unlocated)) if self.unlocated > 0 else 0)
 
     @property
     def interval(self) -> tuple[int, int]:
@@ -88,9 +97,11 @@ def count_objects(evidence: Evidence, label: str) -> ObjectCount:
 
 def count(evidence: Evidence) -> Aggregate | None:
     """How many there are. The confidence is the probability that the true number is within a quarter of the answer."""
-    if not evidence.known_answers:
-        return None
     number = count_objects(evidence, evidence.subject)
+    if why := _not_countable(evidence, number):
+        return Aggregate(UNKNOWN, 0.0, [], reason=why)
+    if not evidence.known_answers or _is_doubtful(evidence, number):
+        return None
     margin = max(0.5, _TOLERANCE * number.answer)
     close = count_distribution.probability_between(number.distribution, number.answer - margin, number.answer + margin)
     tiles = strongest_first(number.per_tile)
@@ -112,6 +123,52 @@ def _count_lines(evidence: Evidence, number: ObjectCount, tiles: list[Tile]) -> 
         yield f"doubtful and not counted: {number.doubtful}"
     if number.unlocated > 0:
         yield f"counted without being located, so the interval is wide: {number.unlocated:.0f}"
+
+
+def _not_countable(evidence: Evidence, number: ObjectCount) -> str:
+    """Why tiles that count without locating do not give a number for the scene; empty where they do."""
+    if number.unlocated > 0 and len(number.per_tile) > 1 and evidence.subject in _LARGER_THAN_TILES:
+        name = evidence.subject
+        what = f"{article(name)} {name}" if name not in MASS else name
+        return f"{what} may reach over several tiles, each of which counts it; ask, for example: is there any {name}?"
+    return ""
+
+
+def _is_doubtful(evidence: Evidence, number: ObjectCount) -> bool:
+    """Whether none are counted, but there are tiles that see some without being able to count them."""
+    return number.answer == 0 and len(evidence.known_answers) < len(evidence.tile_answers)
+
+
+def threshold(evidence: Evidence) -> Aggregate | None:
+    """Whether the number lies within a bound, by the count; "no" is the opposite of presence."""
+    bound = evidence.question.relation or NONE
+    if bound == NONE:
+        return _absence(evidence)
+    counted = count(evidence)
+    if counted is None or counted.answer == UNKNOWN:
+        return counted
+    number = count_objects(evidence, evidence.subject)
+    least, greatest = limits(bound)
+    within = least <= number.answer and (greatest is None or number.answer <= greatest)
+    probability = count_distribution.probability_within(number.distribution, least, greatest)
+    confidence = probability if within else 1 - probability
+    return replace(
+        counted,
+        answer="yes" if within else "no",
+        confidence=evidence.confidence if number.is_empty else confidence,
+        evidence=(f"{evidence.subject}: {number}", f"probability of {bound}: {probability:.2f}", *counted.evidence),
+        interval=None,
+    )
+
+
+def _absence(evidence: Evidence) -> Aggregate | None:
+    answers = [replace(one, answer=_opposite(one.answer)) for one in evidence.tile_answers]
+    present = presence(replace(evidence, tile_answers=answers))
+    return None if present is None else replace(present, answer="no" if present.answer == "yes" else "yes")
+
+
+def _opposite(answer: Answer) -> Answer:
+    return replace(answer, text={"yes": "no", "no": "yes"}.get(answer.text, answer.text))
 
 
 def presence(evidence: Evidence) -> Aggregate | None:

@@ -141,6 +141,8 @@ class Aggregate:
     """Of a count, the numbers between which the true one lies with a probability of 90 %."""
     detections: tuple[SceneDetection, ...] = ()
     """The objects that it is based on."""
+    reason: str = ""
+    """Of `unknown`: why, where the rule knows it."""
 
 
 def mean_confidence(tile_answers: Iterable[TileAnswer]) -> float:

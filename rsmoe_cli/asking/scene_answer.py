@@ -42,14 +42,15 @@ def register_scene_rule(question_type: str, rule: SceneRule) -> None:
 
 
 def _comparison(evidence: Evidence) -> Aggregate | None:
-    """By counts; where nothing was counted, by a vote."""
-    return counting.comparison(evidence) or voting.vote(evidence)
+    """By counts; where nothing was counted, by a vote that cannot be won both ways."""
+    return counting.comparison(evidence) or voting.majority(evidence)
 
 
 for _type, _rule in (
     ("count", counting.count),
     ("presence", counting.presence),
     ("comparison", _comparison),
+    ("threshold", counting.threshold),
     ("location", voting.location),
     ("description", voting.description),
 ):
@@ -169,7 +170,9 @@ def scene_answer(
         failed=stats.failed,
         supporting=tuple(aggregate.tiles),
         evidence=(*aggregate.evidence, *_engine_evidence(aggregate.tiles, tile_answers), *failures),
-        reason=_unknown_reason(question, tile_answers, stats) if aggregate.answer == UNKNOWN else "",
+        reason=(aggregate.reason or _unknown_reason(question, tile_answers, stats))
+        if aggregate.answer == UNKNOWN
+        else "",
         detections=aggregate.detections,
     )
 
@@ -184,6 +187,8 @@ def _unknown_reason(question: ParsedQuestion, tile_answers: Sequence[TileAnswer]
     if question.type == UNPARSED:
         return question.reason
     if tile_answers:
-        lines = Counter(one.answer.evidence for one in tile_answers if one.answer.evidence)
+        lines = Counter(
+            one.answer.evidence for one in tile_answers if one.answer.evidence and one.answer.text == UNKNOWN
+        )
         return lines.most_common(1)[0][0] if lines else "the model gives no reason"
     return "no tile could be read or answered" if stats.failed else "the scene has no valid pixel"

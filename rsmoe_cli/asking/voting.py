@@ -21,6 +21,26 @@ def vote(evidence: Evidence) -> Aggregate | None:
     return _winner(_ranked(evidence.known_answers, lambda one: one.answer.text.strip(" .").lower()))
 
 
+def majority(evidence: Evidence) -> Aggregate | None:
+    """Yes, if tiles with more than half of the area say so; the others do not have to be sure.
+
+    Which of two objects is more is asked both ways. A tile says yes to one of them at most, and so does the scene.
+    """
+    answers = evidence.known_answers
+    if not answers:
+        return None
+    yes = [one for one in answers if one.answer.text == "yes"]
+    wins = 2 * _area(yes) > _area(answers)
+    voters = sorted(yes if wins else (one for one in answers if one not in yes), key=lambda one: -one.weight)
+    share = _area(yes) / _area(answers)
+    return Aggregate(
+        answer="yes" if wins else "no",
+        confidence=_area(voters) / _area(answers) * mean_confidence(voters),
+        tiles=[one.tile for one in voters],
+        evidence=(f"by area: yes {share:.0%}, no {1 - share:.0%}",),
+    )
+
+
 def location(evidence: Evidence) -> Aggregate | None:
     """The parts of the scene in which objects were detected, the one with most of them first.
 

@@ -64,6 +64,11 @@ def probability_between(distribution: CountDistribution, low: float, high: float
     return min(1.0, float(distribution[max(0, math.ceil(low)) : math.floor(high) + 1].sum()))
 
 
+def probability_within(distribution: CountDistribution, least: int, greatest: int | None) -> float:
+    """Probability of a count from `least` to `greatest`; None stands for no limit."""
+    return probability_between(distribution, least, len(distribution) if greatest is None else greatest)
+
+
 def probability_greater(first: CountDistribution, second: CountDistribution) -> float:
     """Probability that the first count is greater than the second."""
     below = np.concatenate([[0.0], np.cumsum(second)])[: len(first)]

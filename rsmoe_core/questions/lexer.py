@@ -2,6 +2,7 @@
 
     "How many white vesels can you see in the harbour?"  ──▶  "how many <0> can you see {in} <1>"
                                                               <0> = white ship, <1> = port
+    "Are there more than five ships?"                    ──▶  "is [at least 6] <0>"
 
 Words that are not in the vocabulary count as objects that the model cannot recognise.
 """
@@ -12,6 +13,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rsmoe_core.questions.bounds import with_bounds
 from rsmoe_core.questions.spelling import corrected
 from rsmoe_core.questions.vocabulary import ADJECTIVES, Vocabulary, names_object, vocabulary
 from rsmoe_core.words.lexicon import ATTRIBUTES
@@ -40,17 +42,18 @@ class LexedQuestion:
 
 
 _IS = re.compile(r"\b(?:(what|where|there|that|here|how|who)'?s|(it)'s)\b")
+_BRACKET = re.compile(r"[][]")
 _POSSESSIVE = re.compile(r"'(?:s\b|(?= |$))")
-_WORD = re.compile(r"[a-z]+(?:'[a-z]+)?|\d+")
+_WORD = re.compile(r"\[[^\]]*\]|[a-z]+(?:'[a-z]+)?|\d+")
 # "in this picture" adds nothing, but "what kind of place" is the question itself
-_IN_PICTURE = re.compile(r"(?<!kind)(?:^| )(?:of|for|from|\{in\}|\{on\}) (?:picture|place)(?= |$)")
+_IN_PICTURE = re.compile(r"(?<!kind)(?<!all)(?:^| )(?:of|for|from|\{in\}|\{on\}) (?:all )?(?:picture|place)(?= |$)")
 _REQUEST = re.compile(r"^can you (?!see)")
 _REPEATED = re.compile(r"(<\d+>) (?:and|or) \1(?= |$)")
 
 
 def lex(question: str) -> LexedQuestion:
     """The tokens of a question in lower case."""
-    question = _POSSESSIVE.sub(" ", _IS.sub(r"\1\2 is", question))
+    question = with_bounds(_POSSESSIVE.sub(" ", _IS.sub(r"\1\2 is", _BRACKET.sub(" ", question))))
     known = vocabulary()
     words = [
         word if word in known.known_words else corrected(word, known.correctable) for word in _WORD.findall(question)
@@ -66,7 +69,7 @@ def lex(question: str) -> LexedQuestion:
         if mention not in mentions:
             mentions.append(mention)
         tokens.append(f"<{mentions.index(mention)}>")
-    return LexedQuestion(_without_padding(" ".join(tokens)), mentions)
+    return LexedQuestion(_on_the_water(_without_padding(" ".join(tokens)), mentions), mentions)
 
 
 def _tokens(words: Sequence[str], known: Vocabulary) -> list[str]:
@@ -85,6 +88,8 @@ def _tokens(words: Sequence[str], known: Vocabulary) -> list[str]:
 
 def _longest(words: Sequence[str], start: int, known: Vocabulary) -> tuple[int, str]:
     """The end of the longest spelling from `start`, and its token."""
+    if words[start].startswith("["):
+        return start + 1, words[start]
     for stop in range(min(start + known.longest, len(words)), start, -1):
         spelling = " ".join(words[start:stop])
         if spelling in ADJECTIVES and stop < len(words) and names_object(words[stop]):
@@ -92,6 +97,14 @@ def _longest(words: Sequence[str], start: int, known: Vocabulary) -> tuple[int, 
         if spelling in known.tokens:
             return stop, known.tokens[spelling]
     return start + 1, f"?{words[start]}"
+
+
+def _on_the_water(tokens: str, mentions: Sequence[ObjectMention]) -> str:
+    """Without "on the water" where it is said of ships, which are nowhere else."""
+    names = [mention.name for mention in mentions]
+    if sorted(names) != ["ship", "water"]:
+        return tokens
+    return re.sub(rf"(?:^| )\{{(?:in|on)\}} <{names.index('water')}>(?= |$)", "", tokens).strip()
 
 
 def _without_padding(tokens: str) -> str:

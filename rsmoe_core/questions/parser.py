@@ -16,14 +16,24 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 
 from rsmoe_core.errors import UsageError
+from rsmoe_core.questions.bounds import NONE
 from rsmoe_core.questions.lexer import LexedQuestion, ObjectMention, lex
 from rsmoe_core.questions.types import QUESTION_TYPES, UNPARSED, ParsedQuestion, canonical_question
+from rsmoe_core.questions.vocabulary import FOREIGN, STATES
 from rsmoe_core.words.lexicon import MASS, NAMES
 
 MAX_CHARACTERS = 500
 """Length of the longest question that is read."""
 
 _EXAMPLE = "how many ships are there?"
+_ONLY_ENGLISH = f"only English is understood; ask something like: {_EXAMPLE}"
+_MAX_WORDS = 20
+"""Words of a question among which the one too many is looked for."""
+_RELATED = re.compile(
+    r"<\d+>.* \{(?P<relation>[^}]+)\} <(?P<object>\d+)>"  # ships in the port
+    r"|^(?:if )?\{(?P<before>[^}]+)\} <(?P<place>\d+)>"  # in the port, how many ships
+    r"|^(?:if )?do <(?P<whole>\d+)> have <"  # does the port have ships
+)
 _COMMON_OBJECTS = ("ship", "airplane", "car", "building", "tree")
 _FEWER = ("fewer", "lesser")
 _EQUAL = ("equal", "same", "as many")
@@ -38,13 +48,21 @@ def parse_question(text: str) -> ParsedQuestion:
     line = _on_one_line(text)
     letters = _without_accents(line)
     if any(letter.isalpha() and not letter.isascii() for letter in letters):
-        return _unparsed(line, f"only English is understood; ask something like: {_EXAMPLE}")
+        return _unparsed(line, _ONLY_ENGLISH)
     lexed = lex(letters)
+    if found := _match(lexed):
+        type, groups = found
+        return _parsed(line, type, lexed.mentions, groups)
+    return _unparsed(line, _why_not_understood(letters, lexed))
+
+
+def _match(lexed: LexedQuestion) -> tuple[str, Mapping[str, str | None]] | None:
+    """The first type with a pattern that matches, and the groups of the match."""
     for question_type in QUESTION_TYPES.values():
         for pattern in question_type.patterns:
             if match := re.fullmatch(pattern, lexed.tokens):
-                return _parsed(line, question_type.name, lexed.mentions, match.groupdict())
-    return _unparsed(line, _why_not_understood(lexed))
+                return question_type.name, match.groupdict()
+    return None
 
 
 def _on_one_line(text: str) -> str:
@@ -78,6 +96,8 @@ def _parsed(
     relation = groups.get("relation")
     if objection := _objection(mentions, subject, compared_with):
         return _unparsed(line, objection)
+    if type == "threshold" and relation != NONE and subject and subject.name in MASS:
+        return _unparsed(line, f"{subject.name} is not counted; ask, for example: {_suggestion(mentions)}")
     if type == "comparison":
         if relation in _FEWER:
             subject, compared_with = compared_with, subject
@@ -94,12 +114,14 @@ def _objection(
     mentions: Sequence[ObjectMention], subject: ObjectMention | None, compared_with: ObjectMention | None
 ) -> str:
     """Why a question that is understood cannot be answered; empty where it can."""
+    if foreign := _foreign(mentions):
+        return foreign
     for mention in (subject, compared_with):
         if mention and not mention.known:
             names = ", ".join(_similar_names(mention.name))
             return f"the model was not trained to recognise {_quoted(mention)}; ask about one of: {names}"
     if unknown := _unknown_words(mentions):
-        return f"{unknown} is not understood; ask, for example: {_suggestion(mentions)}"
+        return _unknown_reason(mentions, unknown)
     if subject and compared_with and subject.name == compared_with.name:
         return f"that compares an object with itself; ask, for example: {_suggestion(mentions)}"
     if subject and compared_with and (subject.attribute or compared_with.attribute):
@@ -108,22 +130,69 @@ def _objection(
     return ""
 
 
-def _why_not_understood(lexed: LexedQuestion) -> str:
+def _why_not_understood(letters: str, lexed: LexedQuestion) -> str:
     """Why no pattern matches a question."""
     tokens, mentions = lexed.tokens, lexed.mentions
     suggestion = _suggestion(mentions)
+    if foreign := _foreign(mentions):
+        return foreign
     if re.search(r"\b(?:who|when|why)\b", tokens):
         return f"an image does not show who, when or why; ask, for example: {suggestion}"
     if "measured" in tokens:
         return f"sizes, distances, ages and amounts are not measured; ask, for example: {suggestion}"
     if unknown := _unknown_words(mentions):
-        return f"{unknown} is not understood; ask, for example: {suggestion}"
-    if related := re.search(r"<\d+>.* \{([^}]+)\} <(\d+)>", tokens):
-        suggestion = canonical_question("relation", mentions[int(related[2])].name, relation=related[1])
-        return f"objects are found and counted in whole images only; ask, for example: {suggestion}"
+        return _unknown_reason(mentions, unknown)
+    if re.search(r"^what (?:is )?(?:urban|rural)\b", tokens):
+        return "an image does not show names; ask, for example: is this a rural or an urban area?"
+    if related := _RELATED.search(tokens):
+        relation, number = related["relation"] or related["before"] or "in", related["object"] or related["place"]
+        return _not_in_parts(letters, relation, mentions[int(number or related["whole"])].name)
     if len(mentions) > 1:
         return f"only one object can be asked about at a time; ask, for example: {suggestion}"
+    if mentions and (word := _word_too_many(letters)):
+        return f'"{word}" changes the question, and is not understood there; ask, for example: {suggestion}'
     return f"the question is not understood; ask something like: {suggestion}"
+
+
+def _not_in_parts(letters: str, relation: str, name: str) -> str:
+    suggestion = canonical_question("relation", name, relation=relation)
+    place = f'"{_as_written(letters, relation, name)}" is not told'
+    return f"{place}: objects are found and counted in whole images only; ask, for example: {suggestion}"
+
+
+def _as_written(letters: str, relation: str, name: str) -> str:
+    """The words of a question that mean this relation to this object."""
+    words = letters.rstrip(" ?.!").split()[:_MAX_WORDS]
+    for length in range(2, 6):
+        for start in range(len(words) - length + 1):
+            phrase = " ".join(words[start : start + length]).strip(",;:")
+            lexed = lex(phrase)
+            if lexed.tokens == f"{{{relation}}} <0>" and lexed.mentions[0].name == name:
+                return phrase
+    return f"{relation} the {name}"
+
+
+def _word_too_many(letters: str) -> str | None:
+    """The word, or the two in a row, without which a question would be understood."""
+    words = letters.rstrip(" ?.!").split()[:_MAX_WORDS]
+    for length in (1, 2):
+        for start in range(len(words) - length + 1):
+            if _match(lex(" ".join(words[:start] + words[start + length :]))):
+                return " ".join(words[start : start + length]).strip(",;:")
+    return None
+
+
+def _foreign(mentions: Sequence[ObjectMention]) -> str:
+    """The reason where several unknown words are those of another language; else empty."""
+    words = {word for mention in mentions if not mention.known for word in mention.name.split()}
+    return _ONLY_ENGLISH if len(words & FOREIGN) > 1 else ""
+
+
+def _unknown_reason(mentions: Sequence[ObjectMention], unknown: str) -> str:
+    suggestion = _suggestion(mentions)
+    if all(mention.known or mention.name in STATES for mention in mentions):
+        return f"what objects do, such as {unknown}, is not told; ask, for example: {suggestion}"
+    return f"{unknown} is not understood; ask, for example: {suggestion}"
 
 
 def _unknown_words(mentions: Sequence[ObjectMention]) -> str:
@@ -139,8 +208,7 @@ def _suggestion(mentions: Sequence[ObjectMention]) -> str:
     mention = next((mention for mention in mentions if mention.known), None)
     if mention is None:
         return _EXAMPLE
-    type = "presence" if mention.name in MASS else "count"
-    return canonical_question(type, mention.name, attribute=mention.attribute)
+    return canonical_question("presence" if mention.name in MASS else "count", mention.name)
 
 
 def _similar_names(word: str) -> list[str]:

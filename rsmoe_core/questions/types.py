@@ -1,6 +1,6 @@
 """What questions ask for: the registry of question types, and a parsed question. Free of torch.
 
-    parser.parse_question("How many red vesels are in the harbour?")
+    parser.parse_question("How many red vesels are in the picture?")
         ──▶  ParsedQuestion(type="count", subject="ship", attribute="red", canonical="how many red ships are there?")
 
 Different wordings of one question give the same ParsedQuestion except for its `text`, so they get the same answer.
@@ -16,21 +16,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from rsmoe_core.errors import UsageError
+from rsmoe_core.questions.bounds import NONE
 from rsmoe_core.words.grammar import plural
 
 UNPARSED = "unknown"
 """The type of a question that no registered type fits."""
 
 # Building blocks of `QuestionType.patterns`. A lexed question is a line of tokens: "how many <0> can you see {in} <1>".
-SUBJECT, COMPARED_WITH, ANY_OBJECT = r"<(?P<subject>\d+)>", r"<(?P<compared_with>\d+)>", r"<\d+>"
-"""The object that is asked about, the one that it is compared with, and an object that only sets the scene."""
+SUBJECT, COMPARED_WITH = r"<(?P<subject>\d+)>", r"<(?P<compared_with>\d+)>"
+"""The object that is asked about, and the one that it is compared with."""
 FILLER = "(?:is|can|do|you|see|have|picture|place)"
 """A token that does not change what is asked."""
 _IN = r"\{(?:in|on)\}"
-START = rf"(?:{_IN} {ANY_OBJECT} )?(?:if )?"
-"""What may stand before a question: "in the port, how many ships"."""
-END = rf"(?: {FILLER}| count| {_IN} {ANY_OBJECT})*"
-"""What may stand after a question: "how many ships do you see in the water"."""
+_MOVES = f"(?:{FILLER}|run)"
+_ALL_OF = "(?:all )?(?:of )?"
+START = "(?:if )?"
+"""What may stand before a question: "whether there are ships"."""
+END = rf"(?: {FILLER}| count)*"
+"""What may stand after a question: "how many ships do you see". A place is no such thing: ships in the port are other
+ships than those of the picture."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,8 @@ class ParsedQuestion:
     compared_with: str | None = None
     """The second object of a comparison."""
     relation: str | None = None
-    """`more` or `equal` in a comparison, in a relation one of the names in `lexicon.RELATIONS`."""
+    """`more` or `equal` in a comparison, in a threshold a bound such as `at least 6` (see `bounds`), in a relation one
+    of the names in `lexicon.RELATIONS`."""
     attribute: str | None = None
     """An adjective of `lexicon.ATTRIBUTES` before the subject. None in a comparison."""
     reason: str = ""
@@ -143,7 +148,7 @@ def question_type(text: object, given: object = None) -> str:
     return next(found, "other")
 
 
-_NUMBER_OF = "(?:number of )?"
+_NUMBER_OF = "(?:(?:total )?number of )?"
 _DISTRICT = "(?:rural|urban)(?: place)?"
 _MORE = "(?P<relation>more|fewer|greater|lesser)"
 _EQUAL = "(?P<relation>equal|same|as many)"
@@ -153,7 +158,11 @@ for _type in (
         name="rural_urban",
         wording="is this a rural or an urban area?",
         experts=("theme",),
-        patterns=(rf"(?:if )?(?:what )?(?:{FILLER} )*(?:of )?{_DISTRICT}(?: or (?:is )?{_DISTRICT})?(?: {FILLER})*",),
+        patterns=(
+            # "which city is this" asks for a name, so "what" needs both
+            rf"(?:if )?(?:what )?(?:{FILLER} )*(?:of )?{_DISTRICT} or (?:is )?{_DISTRICT}(?: {FILLER})*",
+            rf"(?:if )?(?:{FILLER} )*(?:of )?{_DISTRICT}(?: {FILLER})*",
+        ),
         words={"rural": "countryside, village", "urban": "city, town"},
         synonyms=("rural or urban",),
         keywords=r"\brural\b.*\burban\b|\burban\b.*\brural\b",
@@ -192,9 +201,12 @@ for _type in (
         wording="how many {subjects} are there?",
         experts=("objects",),
         patterns=(
-            rf"{START}(?:what )?(?:is )?(?:count )?(?:how many|number|count)(?: number)?(?: of)? {SUBJECT}{END}",
-            rf"{START}(?:what is )?{SUBJECT} (?:count|number){END}",
+            rf"{START}(?:what )?(?:is )?(?:count )?(?:total )?(?:how many|number|count)(?: number)?(?: of)? "
+            rf"{_ALL_OF}{SUBJECT}{END}",
+            rf"{START}(?:what is )?(?:total )?{SUBJECT} (?:count|number){END}",
+            rf"{START}(?:{FILLER} )*{SUBJECT}{END} (?:and )?(?:if )?how many(?: <(?P=subject)>)?{END}",
         ),
+        words={"all": "whole, entire", "total": ""},
         synonyms=("quantity", "object quantity"),
         keywords=r"\bhow many\b|\bnumber of\b",
         answer_pattern=r"^\d+$",
@@ -205,10 +217,11 @@ for _type in (
         wording="what kind of place is this?",
         experts=("theme",),
         patterns=(
-            r"(?:what )?(?:is )?(?:picture |place )?(?:theme|kind)(?: kind| of (?:place|theme|picture))*"
+            r"(?:what )?(?:is )?(?:main )?(?:picture |place )?(?:theme|kind)(?: kind| of (?:place|theme|picture|land))*"
             rf"(?: {FILLER})*",
             rf"what is place|what place(?: {FILLER})+|classify (?:picture|place)",
         ),
+        words={"land": "", "main": ""},
         synonyms=("scene", "scene type"),
         keywords=r"\btheme\b|\bkind of (place|scene)\b",
     ),
@@ -217,8 +230,8 @@ for _type in (
         wording="where is the {subject}?",
         experts=("relations",),
         patterns=(
-            rf"{START}where (?:{FILLER} )*{SUBJECT}{END}",
-            rf"{START}(?:what is )?(?:location of|locate) {SUBJECT}{END}",
+            rf"{START}where (?:{FILLER} )*{_ALL_OF}{SUBJECT}{END}(?: run)?",
+            rf"{START}(?:what is )?(?:location of|locate) {_ALL_OF}{SUBJECT}{END}",
             rf"(?:what is )?{SUBJECT} location",
             rf"(?:{_IN} )?what (?:part|place|location) (?:{FILLER} )*{SUBJECT}(?: {_IN})?{END}",
         ),
@@ -247,7 +260,7 @@ for _type in (
         wording="what is {relation} the {subject}?",
         experts=("relations",),
         patterns=(
-            rf"(?:describe )?what (?:thing )?(?:{FILLER} )*\{{(?P<relation>[^}}]+)\}} {SUBJECT}{END}",
+            rf"(?:describe )?what (?:thing )?(?:{_MOVES} )*\{{(?P<relation>[^}}]+)\}} {SUBJECT}{END}",
             rf"what (?:thing )?is {SUBJECT} \{{(?P<relation>near|next to|beside)\}}",
             rf"what (?:thing )?is {SUBJECT} \{{surrounded by\}}",  # that is, what is around it
         ),
@@ -257,9 +270,17 @@ for _type in (
         name="description",
         wording="describe the picture",
         patterns=(
-            rf"(?:have )?describe(?: {FILLER}| of| what| thing| about)*",
+            rf"(?:have )?describe(?: {FILLER}| of| what| thing| about| all)*",
             rf"what(?: {FILLER}| thing| of)+(?: about)?|about (?:picture|place)",
         ),
+    ),
+    QuestionType(
+        name="threshold",
+        wording="are there {relation} {subjects}?",
+        wordings_by_relation={NONE: "is there no {subject}?"},
+        patterns=(rf"{START}(?:{FILLER} )*\[(?P<relation>[^\]]+)\] {SUBJECT}{END}",),
+        yes_or_no=True,
+        uses_detectors=True,
     ),
     QuestionType(name="area", keywords=r"\barea (of|covered)\b|\bhow large\b"),
     QuestionType(name="orientation", synonyms=("road_ori", "object direction")),
@@ -270,10 +291,7 @@ for _type in (
         name="presence",
         wording="is there any {subject}?",
         experts=("theme", "objects"),
-        patterns=(
-            rf"{START}(?:{FILLER} )*(?:presence )?(?:of )?{SUBJECT}{END}",
-            rf"do {ANY_OBJECT} have {SUBJECT}",
-        ),
+        patterns=(rf"{START}(?:{FILLER} )*(?:presence )?(?:of )?{SUBJECT}{END}",),
         synonyms=("object existence", "existence"),
         keywords=r"^(is|are|does|do|has|have|can)\b",
         yes_or_no=True,

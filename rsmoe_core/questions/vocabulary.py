@@ -3,7 +3,7 @@
     "vessels"  ──▶  "<ship>"        an object, by its name in `lexicon`
     "next to"  ──▶  "{next to}"     a relation, by its name in `lexicon.RELATIONS`
     "photo"    ──▶  "picture"       one token for all words that mean the same in a question
-    "please"   ──▶  ""              padding, which does not change the question
+    "please"   ──▶  ""              padding, which does not change the question; "all" and "docked" do, and are none
 
 Words that only one type of question needs are listed with the type (`QuestionType.words`).
 """
@@ -48,11 +48,10 @@ _RELATIONS = {
 }
 
 _PADDING = (
-    "a, an, the, this, that, these, those, any, some, all, there, here, it, its",
-    "visible, present, shown, located, situated, standing, placed, parked, docked, moored, anchored, berthed, floating",
-    "sailing, happening, going on, main, whole, entire, satellite, aerial",
-    "now, right now, currently, at the moment, at present, exactly, approximately, roughly, just, also, actually",
-    "really, clearly, altogether, overall, total, in total, in all, at all, or not",
+    "a, an, the, this, that, these, those, any, some, there, here, it, its",
+    "visible, present, shown, located, situated, placed, happening, going on, satellite, aerial",
+    "now, right now, currently, at the moment, at present, exactly, approximately, roughly, also, actually",
+    "really, clearly, altogether, overall, in total, in all, at all, or not",
     "hi, hello, hey, ok, okay, please, kindly, thanks, thank you, excuse me, tell me, show me, give me, let me know",
     "do you know, do you think, would you say, i wonder, i want to know, i would like to know, i'd like to know",
 )
@@ -63,7 +62,7 @@ _WITHOUT_SYNONYMS = (
 )
 
 _SYNONYMS = {
-    "can": "could, would, will, may",
+    "can": "could, would, may",
     "describe": "description, caption, summarize, summarise, summary, explain, overview, write a caption, "
     "write a description, generate a caption, make a caption",
     "do": "does, did",
@@ -72,8 +71,7 @@ _SYNONYMS = {
     "depicts, display, displays, feature, features",
     "how many": "how many of, how may",
     "if": "whether",
-    "is": "are, was, were, be, been, am, lie, lies, sit, sits, stand, stands, run, runs, go, goes, pass, passes, flow, "
-    "flows, appear, appears, exist, exists",
+    "is": "are, was, were, be, been, am, lie, lies, appear, appears, exist, exists",
     "kind": "kinds, type, types, sort, sorts, category, class, classification",
     "large": "largest, big, biggest",
     "location": "locations, position, positions, whereabouts",
@@ -84,7 +82,8 @@ _SYNONYMS = {
     "part": "side, corner, section, quadrant, portion, half",
     "picture": "pictures, image, images, photo, photos, photograph, pic, tile, map, view, shot, frame, "
     "satellite image, aerial image",
-    "place": "area, scene, region, landscape, environment, terrain, zone, site, land, setting",
+    "place": "area, scene, region, landscape, environment, terrain, zone, site, setting",
+    "run": "runs, sit, sits, stand, stands, go, goes, pass, passes, flow, flows",
     "see": "seen, spot, spotted, find, found, notice, recognize, recognise, identify, detect, detected, observe, "
     "make out",
     "small": "smallest, little, tiny",
@@ -95,6 +94,24 @@ _SYNONYMS = {
     "who": "whose, whom",
     "you": "we, i",
 }
+
+_STATES = "anchored berthed docked floating flying landed moored moving parked sailing sunk standing"
+STATES = frozenset(_STATES.split())
+"""Words for what an object does, which the model does not tell."""
+
+# German; French; Spanish; Italian; Portuguese; Dutch, Swedish, Polish and Turkish
+_FOREIGN = """
+wie viele viel gibt sind ist wo welche welcher welches der das dem den ein eine einen einem es auf bild hier
+combien est sont les des une du sur dans quelle quel quels quelles cette il ou
+cuantos cuantas hay donde estan esta los las una imagen cual cuales de el la en que
+quanti quante ci sono dove gli nella quale quali di le
+quantos quantas onde estao uma os imagem qual ha na um
+hoeveel zijn er waar het een welke hur manga finns det var ar bilden ile jest gdzie kac
+"""
+FOREIGN = frozenset(_FOREIGN.split())
+"""Words of questions in other languages that are written in the same letters. One of them may be anything, two are
+another language.
+"""
 
 ADJECTIVES = frozenset(("square", "residential", "industrial"))
 """Names of objects that are adjectives before another object: "a square building"."""

@@ -19,6 +19,8 @@ _TEENS = ("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen",
 _TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 _NUMBERS = {word: number for number, word in enumerate((*_ONES, *_TEENS))}
 _NUMBERS |= {word: number for number, word in zip(range(20, 100, 10), _TENS, strict=True)}
+NUMBER_WORDS = tuple(_NUMBERS)
+"""Words for single numbers, from zero to ninety."""
 
 _YES_OR_NO = re.compile(r"(yes|no)(?:\s*[,.;:!].*| (?:there|it|they|this|these|that) .*)?", re.DOTALL)
 # The order matters: a later rule may rely on the result of an earlier one.

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -213,6 +214,64 @@ def test_comparison_of_counts_without_locations() -> None:
     assert aggregate(parsed("comparison", compared_with="car", relation="more"), ROW, answers).answer == "yes"
     bare = aggregate(parsed("comparison", compared_with="car", relation="more"), ROW, [tile_answer(LEFT, "no", 0.7)])
     assert (bare.answer, bare.confidence) == ("no", 0.7)
+
+
+def test_more_of_one_object_wins_one_way_only() -> None:
+    """By area alone: the tile that is surer of its yes does not outvote the other, whichever way it is asked."""
+    question = parsed("comparison", compared_with="car", relation="more")
+    one_way = [tile_answer(LEFT, "yes", 0.9), tile_answer(MIDDLE, "no", 0.5)]
+    other_way = [tile_answer(LEFT, "no", 0.5), tile_answer(MIDDLE, "yes", 0.9)]
+    assert [aggregate(question, ROW, answers).answer for answers in (one_way, other_way)] == ["no", "no"]
+    won = aggregate(question, ROW, [*one_way, tile_answer(RIGHT, "yes", 0.6)])
+    assert (won.answer, won.supporting, won.evidence) == ("yes", (LEFT, RIGHT), ("by area: yes 67%, no 33%",))
+    assert won.confidence == pytest.approx(2 / 3 * 0.75)
+
+
+def test_objects_larger_than_tiles_are_not_added_up() -> None:
+    several = [tile_answer(tile, "1", counts={"lake": 1}) for tile in ROW]
+    answer = aggregate(parsed("count", subject="lake"), ROW, several)
+    assert (answer.answer, answer.interval) == ("unknown", None)
+    assert answer.reason.startswith("a lake may reach over several tiles, each of which counts it; ask, for example:")
+    one = [tile_answer(LEFT, "2", counts={"lake": 2}), tile_answer(RIGHT, "0", counts={"lake": 0})]
+    assert aggregate(parsed("count", subject="lake"), ROW, one).answer == "2"
+
+
+def test_a_count_agrees_with_presence() -> None:
+    """A tile that sees some without counting any leaves no 0; a tile of which little is owned leaves at least 1."""
+    none = tile_answer(LEFT, "0", counts={"stadium": 0})
+    uncounted = tile_answer(MIDDLE, "unknown", evidence="the experts see a stadium, but count none")
+    answer = aggregate(parsed("count", subject="stadium"), ROW, [none, uncounted])
+    assert (answer.answer, answer.reason) == ("unknown", "the experts see a stadium, but count none")
+    small = tile_answer(RIGHT, "1", counts={"stadium": 1})
+    small = replace(small, owned_share=0.2)
+    assert aggregate(parsed("count", subject="stadium"), ROW, [none, small]).answer == "1"
+
+
+@pytest.mark.parametrize(
+    ("relation", "text"), [("at least 2", "yes"), ("at least 3", "no"), ("at most 2", "yes"), ("at most 1", "no")]
+)
+def test_a_threshold_agrees_with_the_count(relation: str, text: str) -> None:
+    answers = [tile_answer(LEFT, "?", ships=[(5, 5, 0.9), (15, 5, 0.9), (25, 5, 0.1)]), tile_answer(RIGHT, "?")]
+    answer = aggregate(parsed("threshold", relation=relation), ROW, answers)
+    assert (answer.answer, answer.interval, len(answer.detections)) == (text, None, 2)
+    assert answer.confidence == pytest.approx(0.8, abs=0.15)
+    assert answer.evidence[0].startswith("ship: 2 (1 to 3)")
+    assert answer.evidence[1].startswith(f"probability of {relation}: ")
+
+
+def test_a_threshold_without_a_count_is_unknown() -> None:
+    answers = [tile_answer(tile, "yes", counts={"lake": 1}) for tile in ROW]
+    assert aggregate(parsed("threshold", subject="lake", relation="at least 2"), ROW, answers).answer == "unknown"
+
+
+def test_absence_is_the_opposite_of_presence() -> None:
+    absent = [tile_answer(tile, "yes", 0.9) for tile in ROW]
+    answer = aggregate(parsed("threshold", relation="no"), ROW, absent)
+    assert (answer.answer, answer.confidence) == ("yes", pytest.approx(0.9))
+    answer = aggregate(parsed("threshold", relation="no"), ROW, [*absent[:2], tile_answer(RIGHT, "no", 0.8)])
+    assert (answer.answer, answer.confidence, answer.supporting) == ("no", 0.8, (RIGHT,))
+    answer = aggregate(parsed("threshold", relation="no"), ROW, [tile_answer(LEFT, "no", 0.6, ships=[(5, 5, 0.97)])])
+    assert (answer.answer, answer.confidence) == ("no", 0.97)
 
 
 @pytest.mark.parametrize("type", ["theme", "rural_urban", "color", "relation"])

@@ -1,18 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from rsmoe_core.config import DecodingConfig, DetectionConfig
-from rsmoe_core.inference.answers import (
-    ExpertAnswers,
-    answer_from_detections,
-    answer_from_experts,
-    ask_experts,
-    detect_subjects,
-    unanswerable,
-)
+from rsmoe_core.inference.answers import answer_from_detections, detect_subjects, unanswerable
 from rsmoe_core.inference.detection import Detectors
+from rsmoe_core.inference.expert_answers import ExpertAnswers, answer_from_experts, ask_experts
 from rsmoe_core.model.language.base import Turn
 from rsmoe_core.questions.parser import parse_question
 from rsmoe_core.questions.types import ParsedQuestion, canonical_question
@@ -225,3 +221,93 @@ def test_where_the_router_chooses_nobody_the_experts_for_the_question_type_are_a
     assert [turn.image for turn in backend.turns_of("relations")] == [1]
     description = ask("description")
     assert ask_canned("", description)[1][0].prompts == {"theme": description.canonical}, "no expert answers these"
+
+
+def counted(number: str, present: tuple[str, float | None] = ("yes", 0.9)) -> Answer:
+    """The answer to how many stadiums there are, by what is counted and whether any is seen."""
+    answers = replace(written(objects=(number, 0.6)), checks={"present": written(theme=present, objects=present)})
+    return answer_from_experts(ask("count", "stadium"), answers)
+
+
+def test_what_is_not_there_is_not_counted() -> None:
+    absent = counted("6", ("no", 0.99))
+    assert (absent.text, absent.counts) == (UNKNOWN, {})
+    assert absent.evidence == (
+        "the experts see no stadium, but count 6: objects expert: 6 (0.60); "
+        "is there any? theme expert: no (0.99); objects expert: no (0.99)"
+    )
+    assert counted("0", ("no", 0.99)).text == "0"
+    assert counted("", ("no", 0.99)).text == UNKNOWN
+    six = counted("6")
+    assert (six.text, six.confidence, six.counts) == ("6", pytest.approx(0.6), {"stadium": 6})
+    none = counted("0")
+    assert none.text == UNKNOWN
+    assert none.evidence.startswith("the experts see a stadium, but count 0: objects expert: 0")
+
+
+@pytest.mark.parametrize(
+    ("forward", "swapped", "present", "answers"),
+    [
+        (0.9, 0.2, 0.9, ("yes", "no")),
+        (0.9, 0.8, 0.9, ("yes", "no")),
+        (0.8, 0.9, 0.9, ("no", "yes")),
+        (0.8, 0.8, 0.9, ("no", "no")),
+        (0.9, 0.2, 0.1, ("no", "no")),
+        (0.2, 0.1, 0.9, ("no", "no")),
+    ],
+)
+def test_there_is_not_more_both_ways(forward: float, swapped: float, present: float, answers: tuple[str, str]) -> None:
+    def compared(own: float, other: float) -> str:
+        checks = {"present": written(theme=("yes", present)), "swapped": written(objects=("yes", other))}
+        return answer_from_experts(
+            ask("comparison", "forest", compared_with="water", relation="more"),
+            replace(written(objects=("yes", own)), checks=checks),
+        ).text
+
+    assert (compared(forward, swapped), compared(swapped, forward)) == answers
+
+
+@pytest.mark.parametrize(
+    ("relation", "text", "confidence"),
+    [("at least 2", "yes", 0.9), ("at least 3", "no", 0.98), ("at most 1", "no", 0.9), ("no", "no", 0.95)],
+)
+def test_thresholds_follow_from_detections(relation: str, text: str, confidence: float) -> None:
+    ships_found = {"ship": ships(0.95, 0.95)}
+    within = answer(ask("threshold", "ship", relation=relation), written(), ships_found)
+    assert (within.text, within.counts) == (text, {"ship": 2})
+    assert within.confidence == pytest.approx(confidence, abs=0.01)
+    assert answer(ask("threshold", "ship", relation="no"), written(), {"ship": ()}).text == "yes"
+
+
+def test_thresholds_follow_from_the_count_of_the_experts() -> None:
+    def within(relation: str, text: str, present: str = "yes") -> Answer:
+        answers = replace(written(objects=(text, 0.9)), checks={"present": written(theme=(present, 0.9))})
+        return answer_from_experts(ask("threshold", "stadium", relation=relation), answers)
+
+    assert within("at least 3", "20").text == "yes"
+    assert within("at least 3", "1").text == "no"
+    assert within("at least 3", "20", present="no").text == UNKNOWN
+    assert within("at most 3", "0", present="no").text == "yes"
+    assert within("at least 3", "many").text == UNKNOWN
+    absent = answer_from_experts(ask("threshold", "stadium", relation="no"), written(theme=("no", 0.9)))
+    assert (absent.text, absent.confidence) == ("yes", pytest.approx(0.9))
+
+
+@pytest.mark.parametrize("type", ["presence", "count", "location", "color"])
+def test_an_adjective_is_not_passed_over(type: str) -> None:
+    reason = unanswerable(ask(type, "ship", attribute="white"), DETECTORS, 0.5)
+    assert reason is not None
+    assert reason.startswith('objects are not told apart by "white"; ask, for example: ')
+
+
+def test_checks_are_asked_once_with_the_question() -> None:
+    count, presence = ask("count", "stadium"), ask("presence", "stadium")
+    threshold = ask("threshold", "stadium", relation="at least 3")
+    more = ask("comparison", "stadium", compared_with="forest", relation="more")
+    backend = FakeBackend({ROUTER: "", "theme": "no", "objects": "no", "relations": "no"}, confidence=0.5)
+    answers = ask_experts(backend, [0], [0] * 4, [count, presence, threshold, more], DEFAULT_EXPERTS, DecodingConfig())
+    swapped = ask("comparison", "forest", compared_with="stadium", relation="more")
+    asked = [turn.prompt for turn in backend.turns_of(ROUTER)]
+    assert sorted(asked) == sorted([count.canonical, presence.canonical, more.canonical, swapped.canonical])
+    assert [sorted(own.checks) for own in answers] == [["present"], [], ["present"], ["present", "swapped"]]
+    assert answers[0].checks["present"].drafts == answers[1].drafts

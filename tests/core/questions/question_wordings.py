@@ -15,10 +15,11 @@ WORDINGS: dict[tuple[str, ...], str] = {
         does the scene show ships
         are ships visible on the map?
         Could you tell me if there are ships, please?
-        I wonder whether there are any ships in the port.
+        I wonder whether there are any ships.
+        is there at least one ship?
+        are there one or more ships?
+        are there ships on the water?
         is there a presence of ships?
-        in the harbour, are there ships?
-        does the port have ships?
         are there any ships or boats?
         are there ships or not?""",
     ("presence", "airport"): """
@@ -30,10 +31,15 @@ WORDINGS: dict[tuple[str, ...], str] = {
     ("presence", "tree"): "does this picture contain trees?\nis there any tree?",
     ("presence", "water"): "is there water\nis water there?",
     ("presence", "residential area"): "is it residential?\nis this a residential area?",
-    ("presence", "car", "", "", "red"): "is there a red car?\nare there any red cars in the parking lot?",
+    ("presence", "car", "", "", "red"): "is there a red car?\nare there any red cars in the photo?",
     ("count", "ship"): """
         how many ships are there?
-        How many vesels in the harbour
+        How many vesels in the picture
+        how many ships are in the whole picture?
+        count all the ships
+        are there any ships? How many?
+        are there any ships and how many ships are there
+        how many boats are on the water?
         how many ships
         number of ships?
         what is the number of boats
@@ -43,26 +49,35 @@ WORDINGS: dict[tuple[str, ...], str] = {
         ship count
         count of ships
         how mny ships
-        How many vessels are docked in the port?
-        how many ships are sailing on the river
         how many ships does the picture show?
         Tell me how many ships there are.
         how many ships can be seen here
-        in the harbour, how many ships do you see?
+        in this picture, how many ships do you see?
         How many ship's are there?
         how many ships and boats are there altogether?""",
     ("count", "airplane"): """
         number of planes?
         what is the number of aircraft
-        how many aircrafts are parked on the apron?
+        how many aircrafts are present?
         how many airplans
-        how many aiplanes are there on the runway""",
+        how many aiplanes are there""",
     ("count", "car", "", "", "red"): "how many RED cars\nnumber of red automobiles in the picture?",
     ("count", "car", "", "", "gray"): "how many grey cars\nhow many gray cars are there",
     ("count", "building", "", "", "square"): "how many square buildings?",
     ("count", "tennis court"): "how many tenis courts\nHow many tennis-courts in the picture?",
     ("count", "swimming pool"): "how many swiming pools are there?\nhow many pools",
     ("count", "crossroads"): "how many intersections\nhow many cross points are there?",
+    ("threshold", "ship", "", "at least 6"): """
+        are there more than five ships?
+        Are there at least 6 boats in the picture?
+        are there six or more ships
+        no less than 6 ships?""",
+    ("threshold", "ship", "", "at most 2"): """
+        are there fewer than 3 ships?
+        are there at most two ships?
+        can you see 2 or fewer ships""",
+    ("threshold", "ship", "", "no"): "is there no ship?\nare there no boats here\nless than one ship?",
+    ("threshold", "water", "", "no"): "is there no water?",
     ("comparison", "ship", "airplane", "more"): """
         are there more ships than airplanes?
         Are there more boats than planes in this picture?
@@ -101,9 +116,11 @@ WORDINGS: dict[tuple[str, ...], str] = {
         Is this area urban?
         is it rural?
         is this a rural area or an urban area?
+        what is it, urban or rural?
         does this picture show a city or the countryside?""",
     ("location", "airplane"): """
         where are the airplanes?
+        where are all the airplanes?
         Where is the plane
         where's the aircraft located?
         what is the location of the airplanes in this picture?

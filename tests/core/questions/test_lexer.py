@@ -43,6 +43,14 @@ from rsmoe_core.questions.lexer import LexedQuestion, ObjectMention, lex
             "<0> <1> or <2>",
             [ObjectMention(name, None, True) for name in ("ship", "car", "tree")],
         ),
+        # bounds
+        ("are there more than five ships", "is [at least 6] <0>", [ObjectMention("ship", None, True)]),
+        # ships are nowhere but on the water
+        (
+            "ships on the water",
+            "<0>",
+            [ObjectMention("ship", None, True), ObjectMention("water", None, True)],
+        ),
         # whose
         ("what's the ship's position", "what is <0> location", [ObjectMention("ship", None, True)]),
         # padding

@@ -129,7 +129,7 @@ def test_registered_types_are_consistent() -> None:
 
 
 def test_a_new_type_is_parsed(shape: QuestionType) -> None:
-    parsed = parse_question("In the harbour, what form is the dark pond?")
+    parsed = parse_question("In this picture, what form is the dark pond?")
     canonical = "what shape is the dark pond?"
     assert parsed == ParsedQuestion(parsed.text, "shape", canonical, "pond", attribute="dark")
     assert parse_question(canonical).type == question_type("the shape?") == "shape"
