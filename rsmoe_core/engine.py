@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from PIL import Image
 from rsmoe_core.checkpoint.catalogue import find_model, fingerprint
 from rsmoe_core.checkpoint.load import load_for_inference
 from rsmoe_core.config import DecodingConfig, DetectionConfig
+from rsmoe_core.data.images import read_image
 from rsmoe_core.devices import find_device, is_out_of_memory, release_memory, uses_bf16
 from rsmoe_core.errors import ModelError, UsageError
 from rsmoe_core.inference.ablations import FULL_MODEL, Ablation
@@ -40,6 +41,8 @@ from rsmoe_core.roles import DEFAULT_EXPERTS
 from rsmoe_core.types import UNKNOWN, Answer, Description, Detection, Request
 
 Result = TypeVar("Result")
+ImageLike = NDArray[np.uint8] | Image.Image | str | Path
+"""An image in the forms that the engine takes."""
 
 
 class Engine:
@@ -98,19 +101,22 @@ class Engine:
 
     def caption(
         self,
-        images: Sequence[NDArray[np.uint8] | Image.Image],
-        valid: Sequence[NDArray[np.bool_]] | None = None,
+        images: ImageLike | Sequence[ImageLike],
+        valid: NDArray[np.bool_] | Sequence[NDArray[np.bool_]] | None = None,
         metres_per_pixel: float | None = None,
     ) -> list[Description]:
-        """Describe images: HxWx3 uint8 arrays (red-green-blue) or PIL images, each of any size.
+        """Describe images: HxWx3 uint8 arrays (red-green-blue), PIL images or paths of files, each of any size.
+
+        A single image gives a list with one description.
 
         `valid` gives an HxW mask for each, true where the image was observed. `metres_per_pixel` is the images' ground
         sample distance; where it is known, numbers of ships and airplanes are those that the detectors find.
 
         Raises:
             ImageError: an image or a mask has the wrong shape or type.
+            DataError: a file cannot be read as an image.
         """
-        masks = valid if valid is not None else [None] * len(images)
+        images, masks = _listed(images, valid)
         return self.describe(
             [
                 Request(as_array(image), mask, metres_per_pixel=metres_per_pixel)
@@ -131,9 +137,9 @@ class Engine:
 
     def ask(
         self,
-        images: Sequence[NDArray[np.uint8] | Image.Image],
+        images: ImageLike | Sequence[ImageLike],
         question: str | Sequence[str],
-        valid: Sequence[NDArray[np.bool_]] | None = None,
+        valid: NDArray[np.bool_] | Sequence[NDArray[np.bool_]] | None = None,
         metres_per_pixel: float | None = None,
     ) -> list[Answer]:
         """Ask one question about every image, or one about each; images and masks as in `caption`.
@@ -145,12 +151,13 @@ class Engine:
         Raises:
             UsageError: a question is empty or too long, or there are not as many questions as images.
             ImageError: an image or a mask has the wrong shape or type.
+            DataError: a file cannot be read as an image.
         """
+        images, masks = _listed(images, valid)
         questions = [question] * len(images) if isinstance(question, str) else list(question)
         if len(questions) != len(images):
             raise UsageError(f"{len(questions)} questions for {len(images)} images; give one, or one for each")
         parsed = {text: parse_question(text) for text in questions}
-        masks = valid if valid is not None else [None] * len(images)
         grouped: dict[tuple[int, int], list[int]] = {}
         for number, (image, mask) in enumerate(zip(images, masks, strict=True)):
             grouped.setdefault((id(image), id(mask)), []).append(number)
@@ -286,8 +293,26 @@ def native_engine(model: RSMoE, name: str = "", revision: str = "", device: str 
     return Engine(backend, detectors, model.config.experts, model.config.decoding)
 
 
-def as_array(image: NDArray[np.uint8] | Image.Image) -> NDArray[np.uint8]:
-    """An image as HxWx3, red-green-blue."""
+def _listed(
+    images: ImageLike | Sequence[ImageLike], valid: NDArray[np.bool_] | Sequence[NDArray[np.bool_]] | None
+) -> tuple[Sequence[ImageLike], Sequence[NDArray[np.bool_] | None]]:
+    """Images and masks as lists of the same length; one image may come without a list."""
+    if isinstance(images, str | Path | Image.Image) or (isinstance(images, np.ndarray) and images.ndim < 4):
+        images = [cast(ImageLike, images)]
+        if isinstance(valid, np.ndarray) and valid.ndim < 3:
+            valid = [valid]
+    listed = cast(Sequence[ImageLike], images)
+    return listed, [None] * len(listed) if valid is None else list(valid)
+
+
+def as_array(image: ImageLike) -> NDArray[np.uint8]:
+    """An image as HxWx3, red-green-blue.
+
+    Raises:
+        DataError: a file cannot be read as an image.
+    """
+    if isinstance(image, str | Path):
+        return read_image(Path(image))
     return np.asarray(image.convert("RGB")) if isinstance(image, Image.Image) else image
 
 

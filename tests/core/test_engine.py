@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import huggingface_hub
 import numpy as np
@@ -11,7 +12,7 @@ from PIL import Image
 from rsmoe_core.checkpoint.catalogue import fingerprint
 from rsmoe_core.checkpoint.load import save_model
 from rsmoe_core.engine import Engine, load
-from rsmoe_core.errors import ImageError, ModelError, UsageError
+from rsmoe_core.errors import DataError, ImageError, ModelError, UsageError
 from rsmoe_core.inference.batching import ThreadPool
 from rsmoe_core.model.language.base import Backend
 from rsmoe_core.model.rsmoe import RSMoE
@@ -263,3 +264,21 @@ def test_an_engine_takes_its_sizes_and_limits_from_its_backend() -> None:
     assert sorted(backend.encoded) == [1, 3, 3, 3, 3]
     engine.batch_size = 5
     assert engine.batch_size == 5
+
+
+def test_an_image_may_be_a_path_and_one_image_needs_no_list(
+    tiny_engine: Engine, images: list[np.ndarray], tmp_path: Path
+) -> None:
+    path = tmp_path / "one.png"
+    Image.fromarray(images[0]).save(path)
+    [expected] = tiny_engine.caption([images[0]])
+    mask = np.ones(images[0].shape[:2], bool)
+    for given in (path, str(path), [path], images[0], Image.open(path), [str(path)], images[0][None]):
+        assert tiny_engine.caption(given) == [expected]
+    assert len(tiny_engine.caption(path, mask)) == len(tiny_engine.caption(path, [mask])) == 1
+    assert tiny_engine.ask(str(path), "How many roads?") == tiny_engine.ask([images[0]], "How many roads?")
+    with pytest.raises(DataError, match=r"nowhere\.png"):
+        tiny_engine.caption("nowhere.png")
+    for wrong in (images[0][..., 0], images[0].astype(float)):
+        with pytest.raises(ImageError):
+            tiny_engine.caption(wrong)

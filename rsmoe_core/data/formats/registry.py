@@ -41,6 +41,7 @@ for _name in (
     "boxes",
     "ucm",
     "rsivqa",
+    "scene_folders",  # the last one, since it is recognised without annotations
 ):
     register_format(_name, f"rsmoe_core.data.formats.{_name}")
 

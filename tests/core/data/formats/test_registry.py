@@ -55,12 +55,13 @@ def _write(root: Path, name: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", format_names())
+@pytest.mark.parametrize("name", ROWS)
 def test_each_format_is_recognised_and_a_missing_image_is_reported(tmp_path: Path, name: str) -> None:
     path = _write(tmp_path, name)
     found, annotations = find_format(tmp_path)
     assert found == name
     assert annotations in (path, path.parent)
+    assert set(ROWS) == set(format_names()) - {"scene_folders"}, "which is recognised by the images themselves"
     with pytest.raises(DataError, match=r"no usable image \(.*\.(png|tif) is missing"):
         read_dataset(tmp_path)
 
