@@ -10,14 +10,13 @@ import itertools
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 from rsmoe_cli.errors import SceneError
 from rsmoe_cli.option_groups import TilingOptions
 from rsmoe_cli.pipeline.run import Engine
 from rsmoe_cli.raster.bands import parse_bands
-from rsmoe_cli.raster.products import RASTER_SUFFIXES, scenes_in
+from rsmoe_cli.raster.products import PICTURE_SUFFIXES, RASTER_SUFFIXES, scenes_in
 from rsmoe_cli.raster.scene import Scene, SceneFile, checked_scene
 from rsmoe_cli.tiles.grid import Grid, fitting_tile_size, parse_tile_size
 
@@ -71,7 +70,7 @@ def find_scenes(arguments: Sequence[str]) -> list[str]:
 
 
 def _expanded(argument: str) -> Iterator[str]:
-    if Path(argument).is_dir():
+    if os.path.isdir(argument):
         paths = scenes_in(argument)
         if not paths:
             raise SceneError(
@@ -89,15 +88,20 @@ def _expanded(argument: str) -> Iterator[str]:
 
 def _deeper(folder: str) -> str | None:
     """What to name instead of a folder with rasters in its folders only."""
-    for place, _, files in itertools.islice(os.walk(folder), _MAX_FOLDERS):
-        if rasters := [name for name in sorted(files) if name.lower().endswith(RASTER_SUFFIXES)]:
-            return f"name a file, such as {os.path.join(place, rasters[0])}"
-    return None
+    rasters = [
+        os.path.join(place, name)
+        for place, _, files in itertools.islice(os.walk(folder), _MAX_FOLDERS)
+        for name in sorted(files)
+        if name.lower().endswith(RASTER_SUFFIXES)
+    ]
+    # Pictures in the folders of a product are previews.
+    first = next((name for name in rasters if not name.lower().endswith(PICTURE_SUFFIXES)), next(iter(rasters), None))
+    return f"name a file, such as {first}" if first else None
 
 
 def _is_pattern(argument: str) -> bool:
     is_remote = "://" in argument or argument.startswith("/vsi")
-    return glob.has_magic(argument) and not is_remote and not Path(argument).exists()
+    return glob.has_magic(argument) and not is_remote and not os.path.exists(argument)
 
 
 def open_input(path: str, tiling: TilingOptions) -> Scene:

@@ -35,9 +35,12 @@ _LANDSAT = re.compile(r"(?P<product>L[COTEM]0?(?P<satellite>\d)\w+?)(?:_SR)?_B(?
 """Names such as `LC09_L2SP_114036_20240101_20240102_02_T1_SR_B4.TIF`."""
 _HEADER = re.compile(r"MTD_(?:MSIL\w+|TL)\.xml|S2[A-D]_OPER_MTD_\w+\.xml", re.IGNORECASE)
 _LANDSAT_HEADER = re.compile(r"(?P<product>L[COTEM]\w+)_MTL\.(?:txt|xml|json)", re.IGNORECASE)
+_PRODUCT_ARCHIVE = re.compile(r"(?:S2[A-D]_MSI|L[COTE]0\d_).*\.(?:zip|tar)$", re.IGNORECASE)
+"""Names of archives in a folder that are taken for scenes."""
 _ARCHIVES = {".zip": "/vsizip/", ".tar": "/vsitar/"}
 """Suffix → prefix of the names under which GDAL reads what is in the archive."""
-RASTER_SUFFIXES = (".tif", ".tiff", ".vrt", ".jp2", ".img", ".png", ".jpg", ".jpeg")
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
+RASTER_SUFFIXES = (".tif", ".tiff", ".vrt", ".jp2", ".img", *PICTURE_SUFFIXES)
 """Endings of the names of files that are taken for scenes, in lower case."""
 _MAX_NAMED = 4
 _MAX_FILES = 50_000
@@ -68,11 +71,12 @@ def find_product(path: str) -> Product | None:
     """
     name, home = Path(path).name, Path(path).absolute()
     try:
-        if _HEADER.fullmatch(name) and home.is_file():
+        # os.path takes names that are too long for files, such as signed addresses; pathlib raises an error.
+        if _HEADER.fullmatch(name) and os.path.isfile(path):
             products = products_in(str(home.parent))
         elif header := _LANDSAT_HEADER.fullmatch(name):
             products = [p for p in products_in(str(home.parent)) if p.name == header["product"].removesuffix("_SR")]
-        elif home.is_dir() or (home.suffix.lower() in _ARCHIVES and _is_archive(home)):
+        elif os.path.isdir(path) or (home.suffix.lower() in _ARCHIVES and _is_archive(home)):
             products = products_in(str(home))
         else:
             return None
@@ -95,11 +99,15 @@ def scenes_in(folder: str) -> list[str]:
     own = f"{product.name}_" if product is not None else None
     paths = [] if product is None else [folder]
     for path in sorted(Path(folder).iterdir()):
+        name = str(path)
         if path.is_dir():
-            if (path.suffix.upper() == ".SAFE" and products_in(str(path))) or is_zarr(str(path)):
-                paths.append(str(path))
-        elif path.suffix.lower() in RASTER_SUFFIXES and not (own and path.name.startswith(own)):
-            paths.append(str(path))
+            is_scene = is_zarr(name) or (path.suffix.upper() == ".SAFE" and bool(products_in(name)))
+        elif _PRODUCT_ARCHIVE.match(path.name):
+            is_scene = True
+        else:
+            is_scene = path.suffix.lower() in RASTER_SUFFIXES and not (own and path.name.startswith(own))
+        if is_scene:
+            paths.append(name)
     return paths
 
 
@@ -165,7 +173,7 @@ def vrt(product: Product, datasets: Iterable[DatasetReader]) -> str:
 
 def is_zarr(path: str) -> bool:
     """Whether a path is the folder of a Zarr store."""
-    return any((Path(path) / name).is_file() for name in (".zgroup", ".zarray", "zarr.json"))
+    return any(os.path.isfile(os.path.join(path, name)) for name in (".zgroup", ".zarray", "zarr.json"))
 
 
 def check_links(folder: str) -> None:
@@ -191,7 +199,11 @@ def refuse_archive(path: str) -> None:
         SceneError: the path is an archive.
     """
     file = Path(path)
-    if file.suffix.lower() in (".gz", ".tgz") and file.name.lower().endswith((".tar.gz", ".tgz")) and file.is_file():
+    if (
+        file.suffix.lower() in (".gz", ".tgz")
+        and file.name.lower().endswith((".tar.gz", ".tgz"))
+        and os.path.isfile(path)
+    ):
         raise SceneError(f"{path} is a compressed archive; unpack it first, with: tar xf {path}")
     if file.suffix.lower() not in _ARCHIVES or not _is_archive(file):
         return
@@ -205,7 +217,9 @@ def refuse_archive(path: str) -> None:
 
 def _is_archive(path: Path) -> bool:
     """Whether a file is an archive of the kinds that GDAL reads file by file."""
-    return path.is_file() and (zipfile.is_zipfile(path) if path.suffix.lower() == ".zip" else tarfile.is_tarfile(path))
+    return os.path.isfile(path) and (
+        zipfile.is_zipfile(path) if path.suffix.lower() == ".zip" else tarfile.is_tarfile(path)
+    )
 
 
 def _archived_files(path: Path) -> list[str]:

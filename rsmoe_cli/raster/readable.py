@@ -56,8 +56,8 @@ def _named(dataset: DatasetReader, path: str) -> str:
     for name in dataset.subdatasets[:_MAX_SUBDATASETS]:
         if own.fullmatch(name):
             with suppress(SceneError), open_dataset(path, (dataset.driver,), name) as part:
-                sizes[name] = part.width * part.height
-    names = sorted(sizes, key=lambda name: -sizes[name])
+                sizes[name] = 0 if 1 in part.shape else part.width * part.height  # an axis is no raster
+    names = sorted((name for name in sizes if sizes[name] > 0), key=lambda name: -sizes[name])
     return " or ".join(map(shlex.quote, names[:_MAX_NAMED])) or "gdalinfo lists them"
 
 

@@ -271,3 +271,30 @@ def test_an_incomplete_or_damaged_product_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(b"PK\x03\x04" + bytes(100))
     with pytest.raises(SceneError, match="cannot read"):
         open_scene(str(tmp_path / "a.zip"))
+
+
+def test_a_folder_of_downloads_is_its_products(tmp_path: Path) -> None:
+    product = sentinel_2(tmp_path / "unpacked")
+    for name in ("S2A_MSIL2A_20240101T021101_N0510_R103_T52SDD.zip", "backup.zip"):
+        with zipfile.ZipFile(tmp_path / name, "w") as out:
+            for file in product.rglob("*.*"):
+                out.write(file, file.relative_to(product.parent))
+    [scene] = find_scenes([str(tmp_path)])
+    assert Path(scene).name.startswith("S2A_MSI")
+    assert colours(open_scene(scene)) == [3010, 2010, 1010]
+
+
+def test_previews_are_not_what_is_named(tmp_path: Path) -> None:
+    for name in ("a/quick-look.png", "b/measurement.tiff"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    with pytest.raises(SceneError, match=r"name a file, such as .*b/measurement\.tiff"):
+        find_scenes([str(tmp_path)])
+
+
+def test_signed_addresses_are_longer_than_file_names(tmp_path: Path) -> None:
+    for suffix in ("tif", "zip", "xml"):
+        address = f"http://127.0.0.1:9/a.tif?signature={'x' * 5000}.{suffix}"
+        [scene] = find_scenes([address])
+        with pytest.raises(SceneError, match="cannot read http"):
+            open_scene(scene)
