@@ -24,6 +24,7 @@ def of_scene(scene: Scene, grid: Grid | None) -> dict[str, object]:
         "georeference": georeference.kind,
         "coordinates": georeference.warning or "of the CRS",
         "bands": str(scene.band_selection),
+        "bands_reason": scene.band_selection.reason,
         "stretch": str(scene.stretch),
         "valid_pixels": scene.mask.source,
         **tiling,

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rsmoe_cli.errors import SceneError
+from rsmoe_cli.raster.band_names import COLOURS, find_colours, is_named_otherwise
 from rsmoe_core.errors import UsageError
 
-_COLOURS = ("red", "green", "blue")
-_SENTINEL_2 = {"b04": "red", "b03": "green", "b02": "blue"}
-_LETTERS = {"r": "red", "g": "green", "b": "blue"}
-_NOT_VISIBLE = {"edge", "infra"}
-"""Words that occur next to a colour in the names of other bands: `red edge`, `infra red`."""
+BY_POSITION = "by position"
+"""Why bands are selected where nothing else says which."""
 
 
 @dataclass(frozen=True)
@@ -37,19 +34,12 @@ class Band:
     @property
     def is_displayable(self) -> bool:
         """Whether the band can be shown as a colour of an image."""
-        return self.interpretation != "alpha" and not self.dtype.startswith("complex")
+        return not self.is_alpha and not self.dtype.startswith("complex")
 
     @property
-    def colour(self) -> str | None:
-        """Red, green or blue if the description says so, as in `B04 red`, `Red`, `r` or `B04`."""
-        words = re.findall(r"[a-z0-9]+", self.description.lower())
-        if not _NOT_VISIBLE.intersection(words):
-            for colour in _COLOURS:
-                if colour in words:
-                    return colour
-        if len(words) == 1:
-            return _SENTINEL_2.get(words[0]) or _LETTERS.get(words[0])
-        return None
+    def is_alpha(self) -> bool:
+        """Whether it is called alpha, and not named otherwise: GDAL calls the fourth of four byte bands alpha."""
+        return self.interpretation == "alpha" and not is_named_otherwise(self.description)
 
 
 @dataclass(frozen=True)
@@ -58,13 +48,27 @@ class BandSelection:
 
     bands: tuple[Band, ...]
     """Red, green and blue; or a single band, which is shown in grey."""
-    by_position: bool
-    """True if nothing in the file names its colours, so that the first bands were taken."""
+    reason: str
+    """Why these were selected."""
+    is_doubtful: bool = False
+    """Whether they may be the wrong ones: the user should look."""
 
     @property
     def indexes(self) -> tuple[int, ...]:
         """Band numbers in the file, from 1."""
         return tuple(band.index for band in self.bands)
+
+    @property
+    def note(self) -> str:
+        """What the user should know about the selection; empty where it is not doubtful."""
+        if not self.is_doubtful:
+            return ""
+        if self.reason == BY_POSITION:
+            numbers = ", ".join(str(index) for index in self.indexes)
+            return f"no band names its colour: using bands {numbers} by position; choose others with --bands"
+        return (
+            f"using bands {self} as red, green and blue, which is doubtful: {self.reason}; choose others with --bands"
+        )
 
     @property
     def is_bytes(self) -> bool:
@@ -80,7 +84,7 @@ class BandSelection:
     def is_display_ready(self) -> bool:
         """Whether the bands hold 8-bit display colours, which need no contrast stretch."""
         is_grey = len(self.bands) == 1 and self.interpretations == {"gray"}
-        return self.is_bytes and (self.interpretations <= set(_COLOURS) or is_grey)
+        return self.is_bytes and (self.interpretations <= set(COLOURS) or is_grey)
 
     def __str__(self) -> str:
         return ", ".join(f"{band.index} ({band.name})" for band in self.bands)
@@ -102,7 +106,9 @@ def parse_bands(text: str) -> tuple[int, ...]:
 
 
 def select_bands(bands: Sequence[Band], requested: tuple[int, ...] | None) -> BandSelection:
-    """Selects the requested bands; else by colour interpretation, then by description, then by position.
+    """Selects the requested bands; else by description, then by colour interpretation, then by position.
+
+    Interpretations come second because GDAL calls the first byte bands of a file red, green and blue by default.
 
     Raises:
         UsageError: a requested band does not exist or cannot be displayed.
@@ -112,14 +118,16 @@ def select_bands(bands: Sequence[Band], requested: tuple[int, ...] | None) -> Ba
     if not usable:
         raise SceneError("has no usable band: every band is complex or an alpha mask; convert it to real values first")
     if requested is not None:
-        return BandSelection(tuple(_find(index, usable) for index in requested), by_position=False)
-    by_interpretation = {band.interpretation: band for band in reversed(list(usable.values()))}
-    by_description = {band.colour: band for band in reversed(list(usable.values())) if band.colour}
-    for by_colour in (by_interpretation, by_description):
-        if all(colour in by_colour for colour in _COLOURS):
-            return BandSelection(tuple(by_colour[colour] for colour in _COLOURS), by_position=False)
+        return BandSelection(tuple(_find(index, usable) for index in requested), "--bands")
     first = tuple(usable.values())
-    return BandSelection(first[:3] if len(first) >= 3 else first[:1], by_position=len(first) > 1)
+    if named := find_colours([band.description for band in first]):
+        return BandSelection(tuple(first[at] for at in named.positions), named.reason, named.is_doubtful)
+    by_interpretation = {band.interpretation: band for band in reversed(first)}
+    if all(colour in by_interpretation for colour in COLOURS):
+        return BandSelection(tuple(by_interpretation[colour] for colour in COLOURS), "the file's color interpretation")
+    if len(first) == 1:
+        return BandSelection(first, "the only band")
+    return BandSelection(first[:3] if len(first) >= 3 else first[:1], BY_POSITION, True)
 
 
 def _find(index: int, usable: dict[int, Band]) -> Band:

@@ -78,6 +78,8 @@ class Scene:
     """GDAL drivers that may open the file."""
     source: str | None = None
     """The name under which GDAL opens it, where that is not the path: the raster of a product."""
+    is_inverted: bool = False
+    """Whether low values of a grey band are bright."""
     may_be_unwritten: bool = False
     """Whether tiles that are black or white throughout are blank: no stretch made them so, and no user wants them."""
 
@@ -137,7 +139,7 @@ class SceneFile:
     def _scene(self, requested_bands: tuple[int, ...] | None, stretch: str, nodata: str | None) -> Scene:
         dataset, notes = self.dataset, []
         bands = _list_bands(dataset)
-        alpha = next((band.index for band in bands if band.interpretation == "alpha"), None)
+        alpha = next((band.index for band in bands if band.is_alpha), None)
         if alpha is not None and not is_alpha(sample_bands(dataset, [alpha])):
             notes.append(f"band {alpha} is called alpha but is not a mask (it varies smoothly); it hides no pixel")
             bands = [Band(b.index, "undefined", b.description, b.dtype) if b.index == alpha else b for b in bands]
@@ -146,9 +148,8 @@ class SceneFile:
             selection = select_bands(bands, requested_bands)
         except SceneError as error:
             raise SceneError(f"{self.path} {error}") from None
-        if selection.by_position:
-            numbers = ", ".join(str(index) for index in selection.indexes)
-            notes.append(f"no band names its colour: using bands {numbers} by position; choose others with --bands")
+        if selection.note:
+            notes.append(selection.note)
         palette = _palette(dataset, selection)
         mask = find_mask(dataset, selection, alpha)
         if palette is None or nodata is not None:  # the values of a palette have no order
@@ -179,6 +180,7 @@ class SceneFile:
             pixel_bytes=sum(map(dtype_bytes, dataset.dtypes)),
             drivers=self.drivers,
             source=self.source,
+            is_inverted=palette is None and len(selection.bands) == 1 and _is_inverted(dataset),
             may_be_unwritten=nodata is None and percent is None and palette is None and selection.is_bytes,
         )
 
@@ -233,6 +235,7 @@ def read_pixels(
     if scene.palette is not None:
         return scene.palette[np.clip(values[0], 0, len(scene.palette) - 1)]
     image = scene.stretch.apply(values)
+    image = 255 - image if scene.is_inverted else image
     return np.broadcast_to(image, (3, *shape)).transpose(1, 2, 0)
 
 
@@ -246,9 +249,15 @@ def _scene_errors(path: str) -> Iterator[None]:
         raise SceneError(f"cannot read {path}: {first_line(error)}; fetch it again") from error
 
 
+def _is_inverted(dataset: DatasetReader) -> bool:
+    """Whether a TIFF says that zero is white."""
+    return dataset.tags(ns="IMAGE_STRUCTURE").get("MINISWHITE") == "YES"
+
+
 def _list_bands(dataset: DatasetReader) -> list[Band]:
+    grey = "gray" if dataset.count == 1 and _is_inverted(dataset) else "undefined"  # GDAL gives it no interpretation
     return [
-        Band(index, interpretation.name, description or "", dtype)
+        Band(index, grey if interpretation.name == "undefined" else interpretation.name, description or "", dtype)
         for index, interpretation, description, dtype in zip(
             dataset.indexes, dataset.colorinterp, dataset.descriptions, dataset.dtypes, strict=True
         )

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from rsmoe_cli.errors import SceneError
-from rsmoe_cli.raster.bands import Band, parse_bands, select_bands
+from rsmoe_cli.raster.bands import BY_POSITION, Band, parse_bands, select_bands
 from rsmoe_core.errors import UsageError
 
 
@@ -15,10 +15,13 @@ def described(*texts: str) -> list[Band]:
     return bands(*(("undefined", text) for text in texts))
 
 
-def test_colour_interpretation_comes_before_descriptions() -> None:
-    selection = select_bands(bands(("blue", "red"), ("green", ""), ("red", "blue"), ("alpha", "")), None)
+def test_descriptions_come_before_the_interpretation_that_gdal_gives_by_default() -> None:
+    four_bytes = (("red", "blue"), ("green", "green"), ("blue", "red"), ("alpha", "nir"))
+    assert select_bands(bands(*four_bytes, dtype="uint8"), None).indexes == (3, 2, 1)
+    selection = select_bands(bands(("blue", "x"), ("green", ""), ("red", ""), ("alpha", "")), None)
     assert selection.indexes == (3, 2, 1)
-    assert not selection.by_position
+    assert selection.reason == "the file's color interpretation"
+    assert not selection.is_doubtful
 
 
 @pytest.mark.parametrize(
@@ -29,18 +32,50 @@ def test_colour_interpretation_comes_before_descriptions() -> None:
         (("B05", "B04", "B03", "B02"), (2, 3, 4)),
         (("b", "g", "r"), (3, 2, 1)),
         (("red_band", "green_band", "blue_band"), (1, 2, 3)),
+        (("coastal_blue", "blue", "green_i", "green", "yellow", "red", "rededge", "nir"), (6, 4, 2)),
+        (("Coastal Blue", "Blue", "Green I", "Green II", "Yellow", "Red", "Red-Edge", "NIR"), (6, 4, 2)),
+        (("BAND_C", "BAND_B", "BAND_G", "BAND_Y", "BAND_R", "BAND_RE", "BAND_N", "BAND_N2"), (5, 3, 2)),
+        (("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9", "B11", "B12"), (4, 3, 2)),
+        (
+            ("B4, central wavelength 665 nm", "B3, central wavelength 560 nm", "B2, central wavelength 490 nm"),
+            (1, 2, 3),
+        ),
+        (("B8_median", "B4_median", "B3_median", "B2_median"), (2, 3, 4)),
+        (tuple(f"SR_B{n}" for n in range(1, 8)), (4, 3, 2)),
+        (("SR_B1", "SR_B2", "SR_B3", "SR_B4", "SR_B5", "SR_B7", "ST_B6"), (3, 2, 1)),
+        (("B1", "B2", "B3", "B4", "B5", "B6_VCID_1", "B6_VCID_2", "B7", "B8"), (3, 2, 1)),
+        (tuple(f"sur_refl_b0{n}" for n in range(1, 8)), (1, 4, 3)),
+        (tuple(f"Oa{n:02}_radiance" for n in range(1, 22)), (8, 6, 4)),
     ],
 )
 def test_descriptions_name_colours(texts: tuple[str, ...], indexes: tuple[int, ...]) -> None:
     selection = select_bands(described(*texts), None)
     assert selection.indexes == indexes
-    assert not selection.by_position
+    assert not selection.is_doubtful
 
 
 def test_position_is_the_last_resort() -> None:
     selection = select_bands(described("", "", "", ""), None)
     assert selection.indexes == (1, 2, 3)
-    assert selection.by_position
+    assert selection.reason == BY_POSITION
+    assert "choose others with --bands" in selection.note
+
+
+@pytest.mark.parametrize(
+    ("texts", "indexes"),
+    [
+        (("SR_B4", "SR_B3", "SR_B2"), (1, 2, 3)),
+        (tuple(f"B{n}" for n in range(1, 13)), (4, 3, 2)),
+        (("red_2019", "green_2019", "blue_2019", "red_2020", "green_2020", "blue_2020"), (1, 2, 3)),
+        (("B1", "B2", "B3", "B4"), (1, 2, 3)),
+        (("nir", "red", "green"), (1, 2, 3)),
+    ],
+)
+def test_names_that_fit_several_bands_are_doubtful(texts: tuple[str, ...], indexes: tuple[int, ...]) -> None:
+    selection = select_bands(described(*texts), None)
+    assert selection.indexes == indexes
+    assert selection.is_doubtful
+    assert selection.note
 
 
 def test_alpha_and_complex_bands_are_never_colours() -> None:

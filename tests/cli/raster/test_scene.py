@@ -46,6 +46,24 @@ def test_one_band_is_grey(tmp_path: Path) -> None:
     assert image.max() == 255
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_grey_whose_zero_is_white_is_inverted(tmp_path: Path, dtype: str) -> None:
+    values = noise(1, 40, 30, dtype, high=255)
+    ordinary = open_scene(write_raster(tmp_path / "a.tif", values, "gray", photometric="MINISBLACK"))
+    inverted = open_scene(write_raster(tmp_path / "b.tif", values, photometric="MINISWHITE"))
+    with ordinary.open() as a, inverted.open() as b:
+        images = [read_pixels(file, scene, Window(0, 0, 30, 40)) for file, scene in ((a, ordinary), (b, inverted))]
+    assert np.array_equal(images[0], 255 - images[1])
+
+
+def test_cmyk_is_drawn_in_its_colours(tmp_path: Path) -> None:
+    values = np.zeros((4, 20, 20), np.uint8)
+    values[1:3] = 255  # magenta and yellow are red
+    scene = open_scene(write_raster(tmp_path / "a.tif", values, photometric="CMYK"))
+    with scene.open() as file:
+        assert read_pixels(file, scene, Window(0, 0, 1, 1)).tolist() == [[[255, 0, 0]]]
+
+
 def test_a_colour_table_gives_the_colours(tmp_path: Path) -> None:
     values = np.array([[[0, 1], [1, 2]]], np.uint8)
     colours = {0: (0, 0, 255, 255), 1: (0, 128, 0, 255), 2: (255, 255, 0, 255)}
