@@ -164,7 +164,10 @@ def threshold(evidence: Evidence) -> Aggregate | None:
 def _absence(evidence: Evidence) -> Aggregate | None:
     answers = [replace(one, answer=_opposite(one.answer)) for one in evidence.tile_answers]
     present = presence(replace(evidence, tile_answers=answers))
-    return None if present is None else replace(present, answer="no" if present.answer == "yes" else "yes")
+    if present is None:
+        return None
+    evidence_of = tuple(f"whether there is any {evidence.subject}: {line}" for line in present.evidence)
+    return replace(present, answer="no" if present.answer == "yes" else "yes", evidence=evidence_of)
 
 
 def _opposite(answer: Answer) -> Answer:

@@ -270,6 +270,7 @@ def test_absence_is_the_opposite_of_presence() -> None:
     assert (answer.answer, answer.confidence) == ("yes", pytest.approx(0.9))
     answer = aggregate(parsed("threshold", relation="no"), ROW, [*absent[:2], tile_answer(RIGHT, "no", 0.8)])
     assert (answer.answer, answer.confidence, answer.supporting) == ("no", 0.8, (RIGHT,))
+    assert answer.evidence[0].startswith("whether there is any ship: yes in 1 of 3 tiles; most probable in ")
     answer = aggregate(parsed("threshold", relation="no"), ROW, [tile_answer(LEFT, "no", 0.6, ships=[(5, 5, 0.97)])])
     assert (answer.answer, answer.confidence) == ("no", 0.97)
 
