@@ -64,8 +64,9 @@ def test_an_output_format(tmp_path: Path) -> None:
     from rsmoe_cli.formats.output import check_output
 
     run("Add an output format")
-    with check_output(tmp_path / "captions.csv").open(Layer("captions", {"caption": str}, CRS(4326))) as writer:
-        writer.write([Row("r0c0", {"caption": "A pond, and trees."}, Point(1, 2))])
+    columns = {"id": str, "caption": str}
+    with check_output(tmp_path / "captions.csv").open(Layer("captions", columns, CRS(4326))) as writer:
+        writer.write([Row("r0c0", {"id": "r0c0", "caption": "A pond, and trees."}, Point(1, 2))])
         writer.finish({"model": "nano"})
     assert (tmp_path / "captions.csv").read_text().splitlines() == [
         "id,caption,footprint",

@@ -80,7 +80,7 @@ def test_the_columns_of_the_readme_are_those_of_the_layer(readme: SimpleNamespac
     table = text_of("README.md").split("## Output")[1].split("##")[0]
     named = re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)))
     layer = geopandas.read_file(readme.folder / "captions.geojson")
-    assert set(named) == set(layer.columns) - {"id", "geometry"}
+    assert set(named) == set(layer.columns) - {"geometry"}
 
 
 def test_the_answer_in_the_readme_looks_like_one(readme: SimpleNamespace) -> None:
@@ -166,8 +166,12 @@ def is_defined(name: str) -> bool:
     return name in ("Backend.encode", "Backend.generate")
 
 
-def test_the_python_of_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_python_of_the_readme_runs(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     [code] = blocks("README.md", "python")
     images = list(np.random.default_rng(0).integers(0, 255, (2, 64, 64, 3), dtype=np.uint8))
+    monkeypatch.chdir(tmp_path)
+    write_raster(tmp_path / "scene.tif", np.moveaxis(images[0], -1, 0), "red green blue", photometric="RGB")
     exec(compile(code, "README.md", "exec"), {"images": images})
     assert len(capsys.readouterr().out.splitlines()) == 4

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rsmoe_cli.formats.base import Row, tile_values
+from rsmoe_cli.formats.base import Row, rounded, tile_values
+from rsmoe_cli.pipeline.provenance import scene_names
 from rsmoe_cli.pipeline.records import Codec, TileRecord
 from rsmoe_cli.pipeline.session import Session
 from rsmoe_cli.pipeline.stats import TileStats
@@ -18,16 +19,18 @@ LAYER = "captions"
 """Name of the layer."""
 
 
-def caption_columns(experts: Sequence[str], prompts: bool = False, scene: bool = False) -> dict[str, type]:
-    """The columns of the layer and their types; any but scene, tile_id, row, col and status may be null.
+def caption_columns(experts: Sequence[str], prompts: bool = False) -> dict[str, type]:
+    """The columns of the layer and their types; any but id, scene, tile_id, row, col and status may be null.
 
-    `prompts` adds the router's prompt for each expert; `scene` adds the scene, for several scenes in one file.
+    `prompts` adds the router's prompt for each expert.
     """
     return {
-        **({"scene": str} if scene else {}),
+        "id": str,  # such as 1.r0003c0012
+        "scene": str,  # name of its file
         "tile_id": str,  # such as r0003c0012
         "row": int,
         "col": int,
+        "tile_m": float,  # metres a side
         "caption": str,  # the fused sentence
         **dict.fromkeys(experts, str),  # their drafts
         "confidence": float,  # geometric mean of the probabilities of the caption's tokens, 0-1
@@ -38,18 +41,20 @@ def caption_columns(experts: Sequence[str], prompts: bool = False, scene: bool =
     }
 
 
-def caption_row(record: TileRecord[Description], scene: tuple[int, str] | None = None) -> Row:
-    """The row of a tile; `scene` is the scene's number, from 0, and its path, for several scenes in one file."""
+def caption_row(record: TileRecord[Description], number: int, scene: str, metres_per_pixel: float | None = None) -> Row:
+    """The row of a tile of the scene with this number, from 0, and this name."""
     [outcome] = record.outcomes
-    values = tile_values(record.tile, record.valid_fraction, outcome.error)
+    row_id = f"{number + 1}.{record.tile.id}"
+    values = {
+        "id": row_id,
+        "scene": scene,
+        **tile_values(record.tile, record.valid_fraction, outcome.error, metres_per_pixel),
+    }
     if (description := outcome.value) is not None:
-        values |= {"caption": description.caption, "confidence": description.confidence}
+        values |= {"caption": description.caption, "confidence": rounded(description.confidence, 3)}
         values |= {role: draft.text for role, draft in description.drafts.items()}
         values |= {f"prompt_{role}": prompt for role, prompt in description.prompts.items()}
-    if scene is None:
-        return Row(record.tile.id, values, record.footprint)
-    number, path = scene
-    return Row(f"{number + 1}.{record.tile.id}", {"scene": path, **values}, record.footprint)
+    return Row(row_id, values, record.footprint)
 
 
 def write_layer(session: Session[Description], prompts: bool) -> None:
@@ -59,24 +64,28 @@ def write_layer(session: Session[Description], prompts: bool) -> None:
         OutputError: the file cannot be written; the journal stays as it is.
     """
     assert session.engine is not None, "captions need an engine"
-    several = len(session.job.scenes) > 1
-    with session.open_output(LAYER, caption_columns(session.engine.experts, prompts, several)) as output:
-        output.write(_rows(session, several))
-        output.finish(_metadata(session, several))
+    with session.open_output(LAYER, caption_columns(session.engine.experts, prompts)) as output:
+        output.write(_rows(session))
+        output.finish(_metadata(session))
 
 
-def _rows(session: Session[Description], several: bool) -> Iterator[Row]:
+def _rows(session: Session[Description]) -> Iterator[Row]:
+    names = scene_names(session.job.scenes)
     for number, scene in session.journal.scenes():
         for record in session.journal.tiles(number):
-            yield caption_row(record, (number, scene.path) if several else None)
+            yield caption_row(record, number, names[scene.path], scene.metres_per_pixel)
 
 
-def _metadata(session: Session[Description], several: bool) -> Mapping[str, object]:
-    journal = session.journal
-    scenes = [{**scene.facts, **_counts(journal.stats(number))} for number, scene in journal.scenes()]
-    if not several:
+def _metadata(session: Session[Description]) -> Mapping[str, object]:
+    journal, names = session.journal, scene_names(session.job.scenes)
+    scenes = [
+        {**scene.facts, "source": names[scene.path], **_counts(journal.stats(number))}
+        for number, scene in journal.scenes()
+    ]
+    if len(names) == 1:
         return scenes[0]
-    return {"scenes": scenes, "scenes_failed": journal.failed_scenes(), **_counts(journal.stats())}
+    failed = {names[path]: error for path, error in journal.failed_scenes().items()}
+    return {"scenes": scenes, "scenes_failed": failed, **_counts(journal.stats())}
 
 
 def _counts(stats: TileStats) -> dict[str, object]:
@@ -84,7 +93,7 @@ def _counts(stats: TileStats) -> dict[str, object]:
         "tiles_captioned": stats.answered,
         "tiles_skipped": stats.skipped,
         "tiles_failed": stats.failed,
-        "coverage": stats.coverage,
+        "coverage": rounded(stats.coverage, 4),
     }
 
 

@@ -92,22 +92,24 @@ def write_errors(path: Path, *types: type[Exception]) -> Iterator[None]:
         raise OutputError(f"cannot write {path.name}: {reason}; is the disk full?") from error
 
 
-def tile_layer(name: str, columns: Mapping[str, type], target: CRS | None, scene_crs: CRS | None) -> Layer:
-    """A layer of tile footprints, in the system `target`, or in the scene's own if `target` is None.
+def rounded(value: float | None, decimals: int) -> float | None:
+    """A number without the digits that mean nothing; None stays None."""
+    return None if value is None else round(value, decimals)
 
-    In longitude and latitude a footprint may be a multipolygon, cut at the 180th meridian.
+
+def tile_values(
+    tile: Tile, valid_fraction: float | None, error: str | None = None, metres_per_pixel: float | None = None
+) -> dict[str, object]:
+    """The values that every row about a tile has; `error` is one line on why the tile failed.
+
+    `metres_per_pixel` is that of the scene, if it is known.
     """
-    geographic = target is not None and target.is_geographic
-    return Layer(name, columns, target or scene_crs, "Unknown" if geographic else "Polygon")
-
-
-def tile_values(tile: Tile, valid_fraction: float | None, error: str | None = None) -> dict[str, object]:
-    """The values that every row about a tile has; `error` is one line on why the tile failed."""
     return {
         "tile_id": tile.id,
         "row": tile.row,
         "col": tile.col,
-        "valid_fraction": valid_fraction,
+        "tile_m": None if metres_per_pixel is None else float(f"{tile.size * metres_per_pixel:.3g}"),
+        "valid_fraction": rounded(valid_fraction, 4),
         "status": "ok" if error is None else "failed",
         "error": error,
     }

@@ -130,9 +130,7 @@ class SharedGeoPackage:
             has_metadata = _OLD_METADATA in tables or _has_metadata(database, tables)
             for layer in [layer for layer in layers if layer.lower() in tables]:
                 columns = {row[1] for row in database.execute(f'PRAGMA table_info("{layer}")')}
-                if not has_metadata or not columns.issuperset(
-                    layers[layer]
-                ):
+                if not has_metadata or not columns.issuperset(layers[layer]):
                     name = tables[layer.lower()]
                     raise OutputError(f"{self._path} has a layer '{name}' that is not from rsmoe; choose another name")
         if tables and "gpkg_contents" not in tables:

@@ -28,8 +28,8 @@ from rsmoe_cli.pipeline.run import Value
 from rsmoe_cli.pipeline.stats import TileStats
 from rsmoe_cli.tiles.grid import Grid
 
-_LAYOUT = 2
-"""Version of the tables below; to be raised with every change."""
+_LAYOUT = 3
+"""Version of the tables below, and of the facts in them; to be raised with every change."""
 _TABLES = """
 CREATE TABLE run (state TEXT, settings TEXT);
 CREATE TABLE scene (number INTEGER PRIMARY KEY, path TEXT, file_signature TEXT, crs TEXT, facts TEXT, grid TEXT,
@@ -214,6 +214,11 @@ class Journal(Generic[Value]):
             geometry = None if footprint is None else shapely.from_wkb(footprint)
             yield TileRecord(tile, self._codec.loads(outcomes), owned, valid, side, geometry)
 
+    def has_multipolygons(self) -> bool:
+        """Whether a footprint has several parts, because it is cut at the 180th meridian."""
+        query = "SELECT 1 FROM tile WHERE substr(footprint, 2, 1) = x'06' LIMIT 1"  # the type in well-known binary
+        return self._database.read(query).fetchone() is not None
+
     def count(self) -> int:
         """Number of tiles that are recorded."""
         [[tiles]] = self._database.read("SELECT count(*) FROM tile")
@@ -267,7 +272,7 @@ class Journal(Generic[Value]):
 
     def _row(self, scene: int, grid: Grid, record: TileRecord[Value]) -> tuple[object, ...]:
         outcomes = self._codec.dumps(record.outcomes) if record.outcomes else None
-        footprint = None if record.footprint is None else shapely.to_wkb(record.footprint)
+        footprint = None if record.footprint is None else shapely.to_wkb(record.footprint, byte_order=1)
         return (
             *(scene, grid.number(record.tile), record.status, outcomes),
             *(record.owned_valid_pixels, record.valid_pixels, record.side, footprint),

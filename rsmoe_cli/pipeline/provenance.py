@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 
 from pyproj import CRS
 
+from rsmoe_cli.formats.base import rounded
 from rsmoe_cli.pipeline.run import Engine
 from rsmoe_cli.raster.scene import Scene
 from rsmoe_cli.tiles.grid import Grid
+
+
+def scene_names(paths: Sequence[str]) -> dict[str, str]:
+    """Path → name of the file, with as many of its folders as tell all scenes apart.
+
+    Names stay true when the scenes are moved, and say nothing about the machine.
+    """
+    parts = {path: [part for part in re.split(r"[/\\]", path.split("?")[0]) if part] or [path] for path in paths}
+    for depth in range(1, max(map(len, parts.values()), default=0) + 1):
+        names = {path: "/".join(own[-depth:]) for path, own in parts.items()}
+        if len(set(names.values())) == len(names):
+            return names
+    return {path: path for path in paths}
 
 
 def of_scene(scene: Scene, grid: Grid | None) -> dict[str, object]:
@@ -21,6 +37,7 @@ def of_scene(scene: Scene, grid: Grid | None) -> dict[str, object]:
         "source_width": scene.width,
         "source_height": scene.height,
         "source_crs": crs_name(georeference.crs),
+        "metres_per_pixel": rounded(scene.metres_per_pixel, 6),
         "georeference": georeference.kind,
         "coordinates": georeference.warning or "of the CRS",
         "bands": str(scene.band_selection),

@@ -40,6 +40,12 @@ class SceneRecord:
         return {"the state of its files": self.file_signature, **self.facts}
 
     @property
+    def metres_per_pixel(self) -> float | None:
+        """Ground sample distance; None if it is unknown."""
+        value = self.facts.get("metres_per_pixel")
+        return value if isinstance(value, float) else None
+
+    @property
     def tiles(self) -> int:
         """Number of its tiles."""
         return 0 if self.grid is None else len(self.grid)

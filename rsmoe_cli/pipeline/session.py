@@ -21,7 +21,7 @@ from pyproj import CRS
 
 from rsmoe_cli.atomic import clean_stale
 from rsmoe_cli.errors import OutputError, SceneError
-from rsmoe_cli.formats.base import OWN_LAYERS, Layer, Row, Writer, tile_layer
+from rsmoe_cli.formats.base import OWN_LAYERS, Layer, Row, Writer
 from rsmoe_cli.formats.output import Output, check_output, warn_unplaced
 from rsmoe_cli.option_groups import OutputOptions
 from rsmoe_cli.pipeline import provenance
@@ -223,7 +223,8 @@ class Session(Generic[Value]):
         clean_stale(self.output.path)
         scenes = [scene for _, scene in self.journal.scenes()]
         scene_crs = next((CRS.from_wkt(scene.crs) for scene in scenes if scene.crs is not None), None)
-        layer = tile_layer(name, columns, self.output.target(scene_crs), scene_crs)
+        crs = self.output.target(scene_crs) or scene_crs
+        layer = Layer(name, columns, crs, "Unknown" if self.journal.has_multipolygons() else "Polygon")
         try:
             with self.output.open(layer) as writer:
                 layer_writer = LayerWriter(writer, layer, self.engine)

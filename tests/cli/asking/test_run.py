@@ -139,14 +139,16 @@ def test_the_output_has_a_row_for_each_tile_and_question_and_a_point_for_each_sh
     assert len(rows) == 2 * 12
     assert rows["question"].tolist()[:2] == [COUNT, THEME]
     assert rows["tile_id"].tolist()[:4] == ["r0000c0000"] * 2 + ["r0000c0001"] * 2
-    assert set(rows["scene"]) == {path}
+    assert set(rows["scene"]) == {"a.tif"}
+    assert rows["id"].is_unique
+    assert set(rows["tile_m"]) == {320}
     assert rows["count"].isna().tolist() == [False, True] * 12
     assert rows["count"].iloc[0] == 1
     assert rows["evidence"].iloc[0] == "1 bright spots"
     assert rows.geometry.iloc[0].bounds == (500_000, 3_999_680, 500_320, 4_000_000)
     detections = gpd.read_file(tmp_path / "out.gpkg", layer="detections")
     assert detections.crs.to_epsg() == 32631
-    assert list(detections.columns) == ["object", "confidence", "tile_id", "question", "scene", "geometry"]
+    assert list(detections.columns) == ["id", "object", "confidence", "tile_id", "question", "scene", "geometry"]
     expected = {(500_000 + 10 * x + 5, 4_000_000 - 10 * y - 5) for x, y in SPOTS}
     for point in detections.geometry:
         assert min(np.hypot(point.x - x, point.y - y) for x, y in expected) <= 11, (
@@ -155,7 +157,7 @@ def test_the_output_has_a_row_for_each_tile_and_question_and_a_point_for_each_sh
     assert len(detections) == len(reply.answers[0].detections) == 5
     metadata = metadata_of(tmp_path / "out.gpkg", "answers")
     assert metadata["model"] == "fake"
-    assert metadata["scenes"][0]["source"] == path
+    assert metadata["scenes"][0]["source"] == "a.tif"
     assert metadata["scenes"][0]["tile_size"] == 32
     assert metadata["answers"][0]["question"] == COUNT
     assert metadata["answers"][0]["answer"] == "5"
@@ -179,7 +181,7 @@ def test_several_scenes_share_one_file(tmp_path: Path) -> None:
     assert [[answer.answer for answer in reply.answers] for reply in replies] == [["5", "yes"]] * 2
     rows = gpd.read_file(tmp_path / "out.gpkg", layer="answers")
     assert rows.crs.to_epsg() == 4326
-    assert rows["scene"].drop_duplicates().tolist() == [utm, degrees]
+    assert rows["scene"].drop_duplicates().tolist() == ["a.tif", "b.tif"]
     detections = gpd.read_file(tmp_path / "out.gpkg", layer="detections")
     assert detections.crs.to_epsg() == 4326
     assert len(detections) == 20

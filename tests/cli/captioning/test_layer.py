@@ -23,12 +23,15 @@ def record(outcome: Outcome[Description], valid_pixels: int | None = 512) -> Til
 
 
 def test_a_captioned_tile_has_the_words_of_all_roles_and_no_error() -> None:
-    row = caption_row(record(Outcome(DESCRIPTION)))
-    assert row.id == "r0001c0000"
+    row = caption_row(record(Outcome(DESCRIPTION)), 0, "a.tif", metres_per_pixel=0.6123456)
+    assert row.id == "1.r0001c0000"
     assert {name: row.values[name] for name in caption_columns(DEFAULT_EXPERTS)} == {
+        "id": "1.r0001c0000",
+        "scene": "a.tif",
         "tile_id": "r0001c0000",
         "row": 1,
         "col": 0,
+        "tile_m": 19.6,
         "caption": "a port",
         "theme": "port",
         "objects": "ships",
@@ -44,19 +47,20 @@ def test_a_captioned_tile_has_the_words_of_all_roles_and_no_error() -> None:
 
 
 def test_a_failed_tile_has_an_error_and_no_words() -> None:
-    values = caption_row(record(Outcome(error="cannot be read"), None)).values
-    assert {name for name, value in values.items() if value is not None} == {"tile_id", "row", "col", "status", "error"}
+    values = caption_row(record(Outcome(error="cannot be read"), None), 0, "a.tif").values
+    known = {name for name, value in values.items() if value is not None}
+    assert known == {"id", "scene", "tile_id", "row", "col", "status", "error"}
     assert values["status"] == "failed"
 
 
 def test_one_of_several_scenes_is_named() -> None:
-    row = caption_row(record(Outcome(DESCRIPTION)), (2, "c.tif"))
+    row = caption_row(record(Outcome(DESCRIPTION)), 2, "c.tif")
     assert (row.id, row.values["scene"]) == ("3.r0001c0000", "c.tif")
 
 
 def test_columns_follow_the_experts() -> None:
-    columns = list(caption_columns(("theme", "weather"), prompts=True, scene=True))
-    assert columns[:7] == ["scene", "tile_id", "row", "col", "caption", "theme", "weather"]
+    columns = list(caption_columns(("theme", "weather"), prompts=True))
+    assert columns[:9] == ["id", "scene", "tile_id", "row", "col", "tile_m", "caption", "theme", "weather"]
     assert columns[-2:] == ["prompt_theme", "prompt_weather"]
 
 

@@ -68,7 +68,7 @@ def test_blank_tiles_are_counted_but_not_sent(tmp_path: Path) -> None:
     assert metadata["coverage"] == 1
     assert metadata["bands"] == "1 (red), 2 (green), 3 (blue)"
     assert (metadata["model"], metadata["model_revision"]) == ("fake", "abc123")
-    assert metadata["source"] == path
+    assert metadata["source"] == "a.tif"
     assert (metadata["source_crs"], metadata["crs"]) == ("EPSG:32631", "EPSG:4326")
 
 

@@ -10,10 +10,10 @@ from pyproj import CRS
 from shapely.geometry import MultiPolygon, box
 
 from rsmoe_cli.errors import OutputError
-from rsmoe_cli.formats.base import Layer, Row, tile_layer
+from rsmoe_cli.formats.base import Layer, Row
 from rsmoe_cli.formats.output import check_output
 from rsmoe_cli.formats.registry import OUTPUT_FORMATS
-from tests.cli.formats.layers import COLUMNS, NAMES, TILES, UTM, WORLD, captioned, many_rows, two_rows, write
+from tests.cli.formats.layers import COLUMNS, NAMES, TILES, WORLD, captioned, many_rows, two_rows, write
 from tests.cli.full_disk import limited
 from tests.cli.rasters import CUSTOM_CRS
 
@@ -42,7 +42,7 @@ def test_rows_are_read_back(tmp_path: Path, name: str, crs: str | None) -> None:
 def test_footprints_in_two_parts_lie_beside_whole_ones(tmp_path: Path, name: str) -> None:
     parts = MultiPolygon([box(179, 0, 180, 1), box(-180, 0, -179, 1)])
     rows = [captioned(TILES[0], parts), captioned(TILES[1], box(3, 36, 4, 37))]
-    with check_output(tmp_path / name, "scene.tif").open(tile_layer("captions", COLUMNS, WORLD, UTM)) as writer:
+    with check_output(tmp_path / name, "scene.tif").open(Layer("captions", COLUMNS, WORLD, "Unknown")) as writer:
         writer.write(rows)
         writer.finish({})
     found = read(tmp_path / name)
