@@ -23,9 +23,9 @@ from PIL import Image
 from rsmoe_core.checkpoint.catalogue import find_model, fingerprint
 from rsmoe_core.checkpoint.load import load_for_inference
 from rsmoe_core.config import DecodingConfig, DetectionConfig
-from rsmoe_core.data.images import read_image
 from rsmoe_core.devices import find_device, is_out_of_memory, release_memory, uses_bf16
 from rsmoe_core.errors import ModelError, UsageError
+from rsmoe_core.images import read_image, to_rgb
 from rsmoe_core.inference.ablations import FULL_MODEL, Ablation
 from rsmoe_core.inference.answers import answer_from_detections, detect_subjects, unanswerable
 from rsmoe_core.inference.batching import AdaptiveBatchSize, ThreadPool, one_core
@@ -310,10 +310,11 @@ def as_array(image: ImageLike) -> NDArray[np.uint8]:
 
     Raises:
         DataError: a file cannot be read as an image.
+        ValueError: an image from Pillow has 16 bits in each of several bands.
     """
     if isinstance(image, str | Path):
         return read_image(Path(image))
-    return np.asarray(image.convert("RGB")) if isinstance(image, Image.Image) else image
+    return to_rgb(image) if isinstance(image, Image.Image) else image
 
 
 def _as_answer(description: Description) -> Answer:

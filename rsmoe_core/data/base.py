@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from rsmoe_core.data.images import read_image as read_image
-from rsmoe_core.data.images import read_size as read_size
 from rsmoe_core.errors import DataError
+from rsmoe_core.images import read_image as read_image
+from rsmoe_core.images import read_size as read_size
 
 SPLITS = ("train", "val", "test", "test_phili")
 """Known splits; `test_phili` is RSVQA-HR's second test, of a city that is not in its other splits."""
