@@ -44,6 +44,7 @@ def of_scene(scene: Scene, grid: Grid | None) -> dict[str, object]:
         "bands_reason": scene.band_selection.reason,
         "stretch": str(scene.stretch),
         "valid_pixels": scene.mask.source,
+        "warnings": list(scene.notes),
         **tiling,
     }
 

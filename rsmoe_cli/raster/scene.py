@@ -37,6 +37,7 @@ from rsmoe_cli.raster.masks import ValidMask, find_mask, is_alpha
 from rsmoe_cli.raster.readable import check_readable
 from rsmoe_cli.raster.safety import open_checked
 from rsmoe_cli.raster.stretch import NO_STRETCH, Stretch, fit_stretch, is_dark, parse_stretch
+from rsmoe_cli.raster.suitability import unsuitable
 from rsmoe_cli.raster.undeclared import leave_out
 from rsmoe_core.errors import RsmoeError
 
@@ -164,6 +165,8 @@ class SceneFile:
         georeference = read_georeference(dataset)
         if georeference.warning:
             notes.append(georeference.warning)
+        metres_per_pixel = georeference.metres_per_pixel(dataset.width, dataset.height)
+        notes += unsuitable(selection, [dataset.units[index - 1] for index in selection.indexes], metres_per_pixel)
         return Scene(
             path=self.path,
             width=dataset.width,
