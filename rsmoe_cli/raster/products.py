@@ -35,6 +35,8 @@ _LANDSAT = re.compile(r"(?P<product>L[COTEM]0?(?P<satellite>\d)\w+?)(?:_SR)?_B(?
 """Names such as `LC09_L2SP_114036_20240101_20240102_02_T1_SR_B4.TIF`."""
 _HEADER = re.compile(r"MTD_(?:MSIL\w+|TL)\.xml|S2[A-D]_OPER_MTD_\w+\.xml", re.IGNORECASE)
 _LANDSAT_HEADER = re.compile(r"(?P<product>L[COTEM]\w+)_MTL\.(?:txt|xml|json)", re.IGNORECASE)
+_SENTINEL_2_10M = re.compile(r'SENTINEL2_L\d\w:"?(?P<header>.+?MTD_MSIL\w+\.xml)"?:10m:EPSG_\d+')
+"""GDAL's name of the bands at 10 m, which its driver finds by the header: one that misses a file shows it as black."""
 _PRODUCT_ARCHIVE = re.compile(r"(?:S2[A-D]_MSI|L[COTE]0\d_).*\.(?:zip|tar)$", re.IGNORECASE)
 """Names of archives in a folder that are taken for scenes."""
 _ARCHIVES = {".zip": "/vsizip/", ".tar": "/vsitar/"}
@@ -69,6 +71,8 @@ def find_product(path: str) -> Product | None:
     Raises:
         SceneError: there are several products, or an archive without any.
     """
+    if (named := _SENTINEL_2_10M.fullmatch(path)) and os.path.isfile(named["header"]):
+        return find_product(named["header"])
     name, home = Path(path).name, Path(path).absolute()
     try:
         # os.path takes names that are too long for files, such as signed addresses; pathlib raises an error.

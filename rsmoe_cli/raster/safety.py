@@ -52,6 +52,7 @@ _REFERRING_DRIVERS = {
     "WMTS",
 }
 """Drivers of formats that refer to pixels stored elsewhere; some fetch them as soon as a file is opened."""
+_VRT_BAND = "VRTRasterBand"
 _ZARR = ("Zarr",)
 _ARCHIVED = ("/vsizip/", "/vsitar/")
 _RASTER_SIDECARS = (".ovr", ".msk")
@@ -214,7 +215,7 @@ def _check_files(scene: str, dataset: DatasetReader, *homes: Path) -> None:
             if name == overviews or name.lower().endswith(_RASTER_SIDECARS):
                 _check_sidecar(scene, name)
         if dataset.driver not in _VRT:
-            for name in _sources(dataset):
+            for name in _sources(scene, dataset):
                 _open_part(scene, str(homes[-1]), name).close()
     except BaseException:
         dataset.close()
@@ -230,11 +231,17 @@ def _check_sidecar(scene: str, name: str) -> None:
             raise _refusal(scene, name) from None
 
 
-def _sources(dataset: DatasetReader) -> list[str]:
-    """The files that the driver of a product, such as SENTINEL2, reads pixels from without listing them."""
+def _sources(scene: str, dataset: DatasetReader) -> list[str]:
+    """The files that the driver of a product, such as SENTINEL2, reads pixels from without listing them.
+
+    Raises:
+        SceneError: a band has no file; the driver would show it as black.
+    """
     if not (text := dataset.tags(ns="xml:VRT").get("xml:VRT")):
         return []
     root = ElementTree.fromstring(text)
+    if dataset.driver == "SENTINEL2" and any(band.find(".//SourceFilename") is None for band in root.iter(_VRT_BAND)):
+        raise SceneError(f"{scene} lacks the files of some bands; name the folder of the product, or fetch it again")
     return list(dict.fromkeys(element.text or "" for element in root.iter("SourceFilename")))
 
 
