@@ -16,6 +16,7 @@ from typer.testing import Result
 
 from rsmoe_cli.formats import shared_geopackage
 from tests.cli.fakes import FakeEngine
+from tests.cli.formats.layers import metadata_of
 from tests.cli.full_disk import limited
 from tests.cli.interruptions import kill_at, killed, names
 from tests.cli.rasters import sea, write_raster
@@ -56,7 +57,7 @@ def check(path: Path, *layers: str, captions: int = 6) -> None:
     database = sqlite3.connect(path)
     assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     contents = {name for (name,) in database.execute("SELECT table_name FROM gpkg_contents")}
-    assert contents - {"rsmoe_metadata"} == set(layers)
+    assert contents == set(layers)
     if "captions" in layers:
         for table in ("captions", "rtree_captions_geom"):
             assert database.execute(f"SELECT count(*) FROM {table}").fetchone() == (captions,)
@@ -128,6 +129,8 @@ def test_layers_of_other_programs_are_kept(rsmoe: Cli, engine: FakeEngine, proje
     scene(project.parent)
     assert rsmoe(*ASK, "--overwrite").exit_code == 0
     check(project, "answers", "captions", "roads", captions=24)  # no detections this time
+    assert metadata_of(project, "captions")["tiles_captioned"] == 24, "each layer has its own metadata"
+    assert metadata_of(project, "answers")["answers"][0]["answer"] == "0"
 
 
 def test_a_file_of_another_program_alone_gets_our_layer(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
