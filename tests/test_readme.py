@@ -18,6 +18,7 @@ from click import Context
 from typer.main import get_command
 
 from rsmoe_cli.main import app
+from tests.cli.rasters import write_raster
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -166,8 +167,12 @@ def is_defined(name: str) -> bool:
     return name in ("Backend.encode", "Backend.generate")
 
 
-def test_the_python_of_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_python_of_the_readme_runs(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     [code] = blocks("README.md", "python")
     images = list(np.random.default_rng(0).integers(0, 255, (2, 64, 64, 3), dtype=np.uint8))
+    monkeypatch.chdir(tmp_path)
+    write_raster(tmp_path / "scene.tif", np.moveaxis(images[0], -1, 0), "red green blue", photometric="RGB")
     exec(compile(code, "README.md", "exec"), {"images": images})
     assert len(capsys.readouterr().out.splitlines()) == 4
