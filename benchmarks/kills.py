@@ -165,12 +165,13 @@ def _state(out: Path, rows: int) -> str:
 
 def _rows(path: Path) -> Rows:
     table = gpd.read_parquet(path) if path.suffix == ".parquet" else gpd.read_file(path)
-    table = table.drop(columns="id", errors="ignore").to_wkt().sort_values("tile_id", kind="stable")
+    table = table.to_wkt().sort_values("id", kind="stable")
+    table = table[["id", *(name for name in table.columns if name != "id")]]
     return [tuple(None if value != value else value for value in row) for row in table.itertuples(index=False)]
 
 
 def compare(rows: Rows, expected: Rows, outcomes: Outcomes) -> None:
-    """Count the faults of a finished output; the first value of a row is the name of its tile."""
+    """Count the faults of a finished output; the first value of a row is its id."""
     outcomes.outputs += 1
     counts, wanted = Counter(row[0] for row in rows), {row[0]: row for row in expected}
     outcomes.faults["rows_lost"] += len(wanted.keys() - counts.keys())
