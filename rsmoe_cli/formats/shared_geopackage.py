@@ -32,8 +32,6 @@ _CATALOGUES = (
     "gpkg_metadata_reference",
 )
 """Tables of the standard, and of GDAL, that may have entries about a layer under `table_name`."""
-_OLD_METADATA = "rsmoe_metadata"
-"""The table in which earlier versions wrote the metadata."""
 _METADATA_PATTERN = f'%<MDI key="{METADATA_KEY}">%'
 _PREFIXES = ("gpkg_", "sqlite_", "rtree_")
 """Tables that are no layers: the catalogues of the standard, SQLite's own, and spatial indexes."""
@@ -75,7 +73,7 @@ class SharedGeoPackage:
             kept = self._kept(database, layers)
             if kept:
                 with self._errors():
-                    _copy_without(database, unfinished, [*layers, _OLD_METADATA])
+                    _copy_without(database, unfinished, list(layers))
             yield unfinished
             with self._errors():
                 self._take(database, unfinished, kept)
@@ -127,7 +125,7 @@ class SharedGeoPackage:
                 name.lower(): name
                 for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")
             }
-            has_metadata = _OLD_METADATA in tables or _has_metadata(database, tables)
+            has_metadata = _has_metadata(database, tables)
             for layer in [layer for layer in layers if layer.lower() in tables]:
                 columns = {row[1] for row in database.execute(f'PRAGMA table_info("{layer}")')}
                 if not has_metadata or not columns.issuperset(layers[layer]):
@@ -135,7 +133,7 @@ class SharedGeoPackage:
                     raise OutputError(f"{self._path} has a layer '{name}' that is not from rsmoe; choose another name")
         if tables and "gpkg_contents" not in tables:
             raise OutputError(f"{self._path} is a database, but no GeoPackage; choose another name")
-        ours = {layer.lower() for layer in layers} | {_OLD_METADATA}
+        ours = {layer.lower() for layer in layers}
         return {table for table in tables if not table.startswith(_PREFIXES) and table not in ours}
 
     def _take(self, database: sqlite3.Connection, unfinished: Path, kept: set[str]) -> None:
