@@ -150,13 +150,13 @@ def _why_not_understood(letters: str, lexed: LexedQuestion) -> str:
     if len(mentions) > 1:
         return f"only one object can be asked about at a time; ask, for example: {suggestion}"
     if mentions and (word := _word_too_many(letters)):
-        return f'"{word}" changes the question, and is not understood there; ask, for example: {suggestion}'
+        return f'"{word}" changes the question, and is not understood here; ask, for example: {suggestion}'
     return f"the question is not understood; ask something like: {suggestion}"
 
 
 def _not_in_parts(letters: str, relation: str, name: str) -> str:
     suggestion = canonical_question("relation", name, relation=relation)
-    place = f'"{_as_written(letters, relation, name)}" is not told'
+    place = f'"{_as_written(letters, relation, name)}" cannot be answered'
     return f"{place}: objects are found and counted in whole images only; ask, for example: {suggestion}"
 
 
@@ -191,7 +191,7 @@ def _foreign(mentions: Sequence[ObjectMention]) -> str:
 def _unknown_reason(mentions: Sequence[ObjectMention], unknown: str) -> str:
     suggestion = _suggestion(mentions)
     if all(mention.known or mention.name in STATES for mention in mentions):
-        return f"what objects do, such as {unknown}, is not told; ask, for example: {suggestion}"
+        return f"what objects do, such as {unknown}, cannot be answered; ask, for example: {suggestion}"
     return f"{unknown} is not understood; ask, for example: {suggestion}"
 
 
