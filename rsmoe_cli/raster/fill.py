@@ -67,8 +67,8 @@ class Fill:
         """What the user should know about it, and do."""
         share, value = f"{self.share:.0%} of the scene", f"the value {self}"
         if not self.is_certain:
-            remedy = f"; if it is no data, give --nodata {self}" if len(set(self.values)) == 1 else ""
-            return f"{share} from the border inwards has {value}, which may be real{remedy}"
+            remedy = f"give --nodata {self}" if len(set(self.values)) == 1 else "declare it in the file, as a mask"
+            return f"{share} from the border inwards has {value}, which may be real; if it is no data, {remedy}"
         where = "which lies far from all others" if self.is_far else "from the border inwards"
         return f"{share} has {value}, {where}: it is left out as no data; --nodata none keeps it"
 
