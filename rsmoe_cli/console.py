@@ -7,10 +7,13 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import typer
+
+from rsmoe_core import progress
+from rsmoe_core.progress import Advance, Progress
 
 SOME_FAILED = 3
 """Exit code of a run in which some tiles failed."""
@@ -60,37 +63,35 @@ def shows_progress() -> bool:
 
 
 @contextmanager
-def progress_bar(
-    total: int, unit: str, label: str = "", done: int = 0, shown: bool = True
-) -> Iterator[Callable[[int], object]]:
+def progress_bar(total: int, unit: str, label: str = "", done: int = 0, shown: bool = True) -> Iterator[Advance]:
     """A function that advances progress by some units: a bar on a terminal, and a line now and then in a log.
 
     `done` units of the total were done before. Nothing is shown if `shown` is false or the run is quiet.
     """
-    from tqdm import tqdm
-
-    visible = shown and shows_progress()
-    if visible and not _is_terminal():
-        yield _progress_lines(total, unit, label, done)
-        return
-    with tqdm(total=total, unit=unit, desc=label or None, initial=done, disable=not visible) as bar:
-        yield bar.update
+    if not (shown and shows_progress()):
+        show: Progress = progress.no_progress
+    else:
+        show = progress.progress_bar if _is_terminal() else _progress_lines
+    with show(total, unit, label, done) as advance:
+        yield advance
 
 
-def _progress_lines(total: int, unit: str, label: str, done: int) -> Callable[[int], object]:
-    """A function that counts units, and prints a line if none has been printed for a while."""
+@contextmanager
+def _progress_lines(total: int, unit: str, label: str = "", done: int = 0) -> Iterator[Advance]:
+    """Counts units, and prints a line if none has been printed for a while."""
     global _last_progress
     _last_progress = _last_progress or time.monotonic()
 
-    def update(units: int) -> None:
+    def advance(units: int, note: str = "") -> None:
         nonlocal done
         global _last_progress
         done += units
         if (now := time.monotonic()) - _last_progress >= _PROGRESS_SECONDS:
             _last_progress = now
-            print_note(f"{label or 'progress'}: {done:,} of {total:,} {unit}s ({done / max(1, total):.0%})")
+            state = f"{label or 'progress'}: {done:,} of {total:,} {unit}s ({done / max(1, total):.0%})"
+            print_note(", ".join(filter(None, (state, note))))
 
-    return update
+    yield advance
 
 
 def _is_terminal() -> bool:

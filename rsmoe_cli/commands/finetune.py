@@ -89,7 +89,8 @@ def finetune(
             columns = Columns(column, answers, question or "")
             target = chips or work / "chips"
             folders.append(from_rank0(lambda: _cut_chips(source, labels, columns, start, target, replace=not chips)))
-        run_stage(stage, train_config(data=tuple(folders), out=out), start=start, report=console.print_note)
+        settings = train_config(data=tuple(folders), out=out)
+        run_stage(stage, settings, start=start, report=console.print_note, progress=console.progress_bar)
     console.print_note(f"the model is in {out}")
 
 

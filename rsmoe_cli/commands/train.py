@@ -61,7 +61,15 @@ def train(
     weights = (backbone or _installed_backbone(preset)) if builds else None
     with distributed_session(training) as train_config:
         settings = train_config(data=tuple(data), out=out, max_steps=max_steps, max_images=max_images)
-        folder = run_stage(chosen, settings, preset=model, backbone=weights, start=start, report=console.print_note)
+        folder = run_stage(
+            chosen,
+            settings,
+            preset=model,
+            backbone=weights,
+            start=start,
+            report=console.print_note,
+            progress=console.progress_bar,
+        )
     console.print_note(f"stage {stage} is in {folder}")
 
 

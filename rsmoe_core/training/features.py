@@ -6,7 +6,7 @@
     features.json        a fingerprint of what they were computed from, and how many images are done
 
 View 0 is the image itself; the others are random augmentations, the same for the same seed. A run that was interrupted
-is resumed; another encoder, data set or seed starts from the beginning.
+is resumed; another encoder, data set, seed or way of reading images starts from the beginning.
 
 Shapes: N images, V views of each, P patches, D features, B images of a batch, C channels, H rows, W columns.
 """
@@ -26,15 +26,17 @@ import torch
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from rsmoe_core.data.augment import another_view, is_directional
 from rsmoe_core.data.base import Sample, read_image
 from rsmoe_core.preprocess import Normalisation, normalise, resize
+from rsmoe_core.progress import Progress, progress_bar
 from rsmoe_core.training.distributed import from_rank0
 from rsmoe_core.training.run_folder import write_text_atomically
 
 _BATCH = 16
+_VIEWS_VERSION = 2
+"""Raise it whenever the same file gives other views, so that features of the old ones are computed again."""
 
 
 ViewSeed = np.random.Generator | None
@@ -95,16 +97,22 @@ class ViewOptions:
 
 
 def cached_features(
-    encoder: nn.Module, samples: Sequence[Sample], folder: Path, options: ViewOptions
+    encoder: nn.Module,
+    samples: Sequence[Sample],
+    folder: Path,
+    options: ViewOptions,
+    progress: Progress = progress_bar,
 ) -> NDArray[np.float16]:
     """features_NVPD of the samples as a read-only memory map, computed into `folder` where they are not there yet.
 
     In a distributed run, rank 0 computes them.
     """
-    return np.load(from_rank0(lambda: _compute(encoder, samples, folder, options)), mmap_mode="r")
+    return np.load(from_rank0(lambda: _compute(encoder, samples, folder, options, progress)), mmap_mode="r")
 
 
-def _compute(encoder: nn.Module, samples: Sequence[Sample], folder: Path, options: ViewOptions) -> Path:
+def _compute(
+    encoder: nn.Module, samples: Sequence[Sample], folder: Path, options: ViewOptions, progress: Progress
+) -> Path:
     """The file with the features, which is complete afterwards."""
     folder.mkdir(parents=True, exist_ok=True)
     array_path, state_path = folder / "features_NVPD.npy", folder / "features.json"
@@ -117,11 +125,13 @@ def _compute(encoder: nn.Module, samples: Sequence[Sample], folder: Path, option
         if not done:  # or the state of an earlier array would seem to be that of the new one
             state_path.unlink(missing_ok=True)
         array = open_memmap(array_path, "r+" if done else "w+", dtype=np.float16, shape=None if done else shape)
-        for start in tqdm(range(done, len(samples), _BATCH), desc=f"features → {folder.name}", disable=None):
-            stop = min(start + _BATCH, len(samples))
-            array[start:stop] = _encode(encoder, samples[start:stop], start, options)
-            array.flush()
-            write_text_atomically(state_path, json.dumps({"fingerprint": fingerprint, "done": stop}))
+        with progress(len(samples), "image", f"features of {folder.name}", done) as advance:
+            for start in range(done, len(samples), _BATCH):
+                stop = min(start + _BATCH, len(samples))
+                array[start:stop] = _encode(encoder, samples[start:stop], start, options)
+                array.flush()
+                write_text_atomically(state_path, json.dumps({"fingerprint": fingerprint, "done": stop}))
+                advance(stop - start)
     return array_path
 
 
@@ -146,7 +156,7 @@ def _feature_shape(encoder: nn.Module, image_size: int) -> tuple[int, int]:
 
 
 def _fingerprint(encoder: nn.Module, samples: Sequence[Sample], options: ViewOptions) -> str:
-    digest = hashlib.sha256(repr(options).encode())
+    digest = hashlib.sha256(repr((_VIEWS_VERSION, options)).encode())
     for value in encoder.state_dict().values():
         digest.update(value.cpu().contiguous().numpy().tobytes())
     for sample in samples:

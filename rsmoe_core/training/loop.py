@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from rsmoe_core.checkpoint.weights import write_weights
 from rsmoe_core.training import distributed
@@ -104,9 +103,8 @@ def run_phase(
     start = _resume(objective, optimiser, ema, options.out, phase.name)
     stop = min(total, options.max_steps or total)
     ended = stop == total
-    hidden = None if distributed.is_rank0() else True  # None hides the bar where there is no terminal
-    bar = tqdm(total=stop, initial=start, desc=phase.name, unit="step", disable=hidden)
-    with bar, closing(Log(options.out, phase.name, start)) as log:
+    progress = options.progress(stop, "step", phase.name, start)
+    with progress as advance, closing(Log(options.out, phase.name, start)) as log:
         for step in range(start, stop):
             epoch, index = divmod(step, steps_per_epoch)
             if index == 0 and should_stop(epoch):
@@ -128,8 +126,7 @@ def run_phase(
                 learning_rate=learning_rate,
                 gradient_norm=norm,
             )
-            bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
-            bar.update()
+            advance(1, f"loss {loss:.3f}")
             ends_epoch = index == steps_per_epoch - 1
             if ends_epoch:
                 with ema.swapped_in():

@@ -32,6 +32,7 @@ from rsmoe_core.data.formats.registry import read_dataset
 from rsmoe_core.model.detector import DETECTORS
 from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.model.vision.base import find_encoder
+from rsmoe_core.progress import Progress, no_progress, progress_bar
 from rsmoe_core.training import distributed
 from rsmoe_core.training.checkpoints import BestCheckpoint
 from rsmoe_core.training.distributed import from_rank0
@@ -98,19 +99,21 @@ def run_stage(
     backbone: Path | None = None,
     start: Path | None = None,
     report: Report = print,
+    progress: Progress = progress_bar,
 ) -> Path:
     """Train one stage and return its model folder; a run that was interrupted is resumed.
 
     Stages that start from nothing need `preset`, and take the weights of the image encoder from `backbone` (a published
     checkpoint, or the folder of a model) if that is given. Other stages need `start`, the model folder of the stage
-    before. In a distributed run every process calls this with the same arguments, and rank 0 reports.
+    before. In a distributed run every process calls this with the same arguments, and only rank 0 reports.
 
     Raises:
         TrainingError: one of these does not fit, or `config.out` holds another run.
         ModelError: a model folder or the backbone is damaged.
         DataError: the data cannot be read.
     """
-    report = report if distributed.is_rank0() else _report_nothing
+    if not distributed.is_rank0():
+        report, progress = _report_nothing, no_progress
     model_config = check_start(stage, preset, start)
     folder = RunFolder.of(stage, config.out)
     datasets = [_training_images(stage, root, config.max_images, report) for root in config.data]
@@ -126,7 +129,7 @@ def run_stage(
     how = split_description(samples, held_out)
     report(f"stage {stage.name}: {len(samples)} images, {held_out.sum()} of them held out {how}")
     model.to(config.device)
-    data = StageData(config, datasets, held_out, training_samples, folder.cache)
+    data = StageData(config, datasets, held_out, training_samples, folder.cache, progress)
     for number, phase in enumerate(stage.phases):
         finished = folder.finished(phase.name)
         if not finished.is_file():
@@ -136,7 +139,7 @@ def run_stage(
             _add_detectors(model, phase)
             report(_announcement(model, phase))
             train, validation = data.prepare(model, phase)
-            best = _train(model, phase, train, validation, config, folder.work / phase.name)
+            best = _train(model, phase, train, validation, config, folder.work / phase.name, progress)
             if best is None:
                 continue  # stopped by max_steps: the next phase gets the model as it is
             from_rank0(partial(write_text_atomically, finished, json.dumps(best) + "\n"))
@@ -216,9 +219,10 @@ class StageData:
         held_out: NDArray[np.bool_],
         training_samples: Sequence[TrainingSample],
         cache: Path,
+        progress: Progress,
     ) -> None:
         """`datasets` has the samples of each data folder; the other sequences go through all of them."""
-        self._config, self._datasets, self._cache = config, datasets, cache
+        self._config, self._datasets, self._cache, self._progress = config, datasets, cache, progress
         self._samples = list(training_samples)
         self._train = np.flatnonzero(~held_out)
         self._validation = np.flatnonzero(held_out)[:_MAX_VALIDATION_IMAGES]
@@ -229,7 +233,7 @@ class StageData:
         features = self._features(model) if needs.needs_features else FeatureBank.of([])
         if needs.needs_drafts:
             rows = np.concatenate([self._train, self._validation])
-            self._samples = from_rank0(partial(with_drafts, model, self._samples, features, rows))
+            self._samples = from_rank0(partial(with_drafts, model, self._samples, features, rows, self._progress))
         if needs.needs_consensus:
             sizes = [len(dataset) for dataset in self._datasets]
             self._samples = from_rank0(partial(with_consensus, self._samples, features, self._train, sizes))
@@ -251,16 +255,27 @@ class StageData:
             names[name] += 1
             folder = self._cache / (name if names[name] == 1 else f"{name}-{names[name]}")
             with torch.autocast(torch.device(config.device).type, torch.bfloat16, enabled=config.bf16):
-                arrays.append(cached_features(encoder, samples, folder, options))
+                arrays.append(cached_features(encoder, samples, folder, options, self._progress))
         return FeatureBank.of(arrays)
 
 
 def _train(
-    model: RSMoE, phase: Phase, train: TrainingData, validation: TrainingData, config: TrainConfig, out: Path
+    model: RSMoE,
+    phase: Phase,
+    train: TrainingData,
+    validation: TrainingData,
+    config: TrainConfig,
+    out: Path,
+    progress: Progress,
 ) -> dict[str, float] | None:
     """Train `model` in place. Returns epoch and score of the best epoch, or None where `max_steps` stopped it."""
     options = RunOptions(
-        out, seed=config.seed, bf16=config.bf16, max_steps=config.max_steps, accumulate=config.accumulate
+        out,
+        seed=config.seed,
+        bf16=config.bf16,
+        max_steps=config.max_steps,
+        accumulate=config.accumulate,
+        progress=progress,
     )
     torch.manual_seed(config.seed)
     objective = build_objective(model, phase, train, validation, options)

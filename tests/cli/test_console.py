@@ -61,12 +61,12 @@ def test_colours_are_for_terminals_that_want_them(
     assert "warning: careful" in printed
 
 
-def advance(times: int, clock: list[float], **more: object) -> None:
+def advance(times: int, clock: list[float], note: str = "", **more: object) -> None:
     """Three tiles every ten seconds."""
     with console.progress_bar(60, "tile", "caption", done=30, **more) as update:  # type: ignore[arg-type]
         for _ in range(times):
             clock[0] += 10
-            update(3)
+            update(3, note)
 
 
 @pytest.mark.parametrize("term", [None, "dumb"])
@@ -81,10 +81,13 @@ def test_progress_in_logs_is_a_line_every_half_minute(
         monkeypatch.setattr("sys.stderr", Terminal())
     console.set_level(logging.WARNING)
     advance(2, clock)
-    advance(6, clock)
+    advance(6, clock, "loss 1.2")
     advance(9, clock, shown=False)
     printed = sys.stderr.getvalue() if term is not None else capsys.readouterr().err  # type: ignore[attr-defined]
-    assert printed.splitlines() == ["caption: 33 of 60 tiles (55%)", "caption: 42 of 60 tiles (70%)"]
+    assert printed.splitlines() == [
+        "caption: 33 of 60 tiles (55%), loss 1.2",
+        "caption: 42 of 60 tiles (70%), loss 1.2",
+    ]
 
 
 def test_a_quiet_run_shows_no_progress(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

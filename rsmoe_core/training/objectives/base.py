@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from rsmoe_core.model import lora
 from rsmoe_core.model.rsmoe import RSMoE
+from rsmoe_core.progress import Progress, progress_bar
 from rsmoe_core.training.examples import TrainingSample
 from rsmoe_core.training.features import FeatureBank
 from rsmoe_core.training.phases import Phase
@@ -52,6 +53,8 @@ class RunOptions:
     """Stop after this many steps of the phase; the learning rate falls as if it ran to its end."""
     accumulate: int = 1
     """Parts of a step's images that each process goes through one after the other, with one of them in memory."""
+    progress: Progress = progress_bar
+    """How the progress through the steps is shown."""
 
 
 class Objective(Protocol):

@@ -85,11 +85,15 @@ def test_an_interrupted_run_is_resumed(samples: Sequence[Sample], tmp_path: Path
     assert again.seen == whole.shape[0] * 2 - 32
 
 
-@pytest.mark.parametrize("change", ["encoder", "seed", "views", "image", "fewer"])
-def test_another_origin_starts_from_the_beginning(samples: Sequence[Sample], tmp_path: Path, change: str) -> None:
+@pytest.mark.parametrize("change", ["encoder", "seed", "views", "image", "fewer", "reading"])
+def test_another_origin_starts_from_the_beginning(
+    samples: Sequence[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
     first = computed(encoder(), samples, tmp_path / "cache")
     if change == "image":
         Image.new("RGB", (64, 64), "red").save(samples[3].image)
+    if change == "reading":
+        monkeypatch.setattr(module, "_VIEWS_VERSION", module._VIEWS_VERSION + 1)
     chosen = samples[:30] if change == "fewer" else samples
     model = encoder(seed=1 if change == "encoder" else 0)
     options = dataclasses.replace(OPTIONS, seed=int(change == "seed"), views=3 if change == "views" else 2)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from rsmoe_core.model.rsmoe import RSMoE
+from rsmoe_core.progress import Advance
 from rsmoe_core.training import loop
 from rsmoe_core.training.loop import EMA, run_phase
 from rsmoe_core.training.objectives.base import RunOptions, TrainingData
@@ -35,10 +37,18 @@ def train(data: TrainingData, out: Path, phase: Phase = ALIGN, **settings: objec
 
 
 def test_the_loss_falls_and_is_logged(data: TrainingData, tmp_path: Path) -> None:
-    _, ended = train(data, tmp_path)
+    shown: list[object] = []
+
+    @contextmanager
+    def progress(total: int, unit: str, label: str = "", done: int = 0) -> Iterator[Advance]:
+        shown.append((total, unit, label, done))
+        yield lambda units, note="": shown.append((units, note))
+
+    _, ended = train(data, tmp_path, progress=progress)
     log = log_without_times(tmp_path)
     steps = [row for row in log if "loss" in row]
     assert ended
+    assert shown == [(12, "step", "align", 0), *((1, f"loss {row['loss']:.3f}") for row in steps)]
     assert [row["step"] for row in steps] == list(range(1, 13)), "30 images, 8 a step, 3 epochs"
     assert [row["epoch"] for row in steps][3::4] == [1, 2, 3]
     assert steps[-1]["loss"] < 0.7 * steps[0]["loss"]
