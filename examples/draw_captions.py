@@ -29,8 +29,8 @@ PANEL, MARGIN = 620, 24
 """Width of the list of captions, and the space around it."""
 SIZE = (COLS * TILE + PANEL, ROWS * TILE)
 """Width and height of the picture."""
-COLORS = 160
-"""Colors of the picture; in full color the file would be four times as large."""
+COLOURS = 160
+"""Colours of the picture; in full colour the file would be four times as large."""
 PAPER, INK, FAINT = "#ffffff", "#1f2328", "#656d76"
 
 
@@ -94,7 +94,7 @@ def draw(scene: Path, tiles: geopandas.GeoDataFrame) -> Image.Image:
         canvas.text((x + 26, y), str(number), INK, big, "rm")
         canvas.text((x + 42, y - 9), tile.caption, INK, normal, "lm")
         canvas.text((x + 42, y + 11), tile.objects, FAINT, small, "lm")
-    return picture.quantize(COLORS, dither=Image.Dither.NONE)
+    return picture.quantize(COLOURS, dither=Image.Dither.NONE)
 
 
 def read(scene: Path, bounds: tuple[float, float, float, float]) -> Image.Image:

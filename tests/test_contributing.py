@@ -79,10 +79,10 @@ def test_an_expert() -> None:
     from rsmoe_core.words.expert_targets import AnnotationFacts
 
     config = run("Add an expert")["config"]
-    assert config.experts == ("theme", "objects", "relations", "colors")
+    assert config.experts == ("theme", "objects", "relations", "colours")
     targets = expert_targets_of(AnnotationFacts.of(["a white airplane is near green trees ."]), config.experts)
-    assert targets.drafts["colors"] == "white airplane, green tree"
-    assert targets.prompts["colors"] == "name the colors of the objects"
+    assert targets.drafts["colours"] == "white airplane, green tree"
+    assert targets.prompts["colours"] == "name the colours of the objects"
 
 
 def test_the_fourth_expert_is_part_of_a_model_and_of_its_descriptions() -> None:

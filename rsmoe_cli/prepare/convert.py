@@ -13,7 +13,7 @@ from PIL import Image
 
 from rsmoe_cli.atomic import atomic_folder
 from rsmoe_core.data.base import Dataset, Sample, read_image
-from rsmoe_core.data.colorize import ReferenceImages, is_grey
+from rsmoe_core.data.colourise import ReferenceImages, is_grey
 from rsmoe_core.data.formats import boxes, plain
 from rsmoe_core.data.formats.registry import read_dataset
 from rsmoe_core.errors import UsageError
@@ -37,7 +37,7 @@ def prepare_dataset(
         source: Its folder.
         target: The new folder.
         scene_classes: Table with the scene class of each image, for the format `boxes` (see there).
-        colours: Folder of a data set whose colours grey images take (`rsmoe_core.data.colorize`).
+        colours: Folder of a data set whose colours grey images take (`rsmoe_core.data.colourise`).
         seed: Seed of the choice of these colours.
 
     Returns:

@@ -61,7 +61,7 @@ def _by_words(names: list[list[str]]) -> NamedColours | None:
         return None
     red, green, blue = (min(ranked[colour])[1] for colour in COLOURS)
     is_doubtful = any(sum(length == min(found)[0] for length, _ in found) > 1 for found in ranked.values())
-    return NamedColours((red, green, blue), "the descriptions name the colors", is_doubtful)
+    return NamedColours((red, green, blue), "the descriptions name the colours", is_doubtful)
 
 
 def _by_numbers(names: list[list[str]]) -> NamedColours | None:

@@ -124,7 +124,7 @@ def select_bands(bands: Sequence[Band], requested: tuple[int, ...] | None) -> Ba
         return BandSelection(tuple(first[at] for at in named.positions), named.reason, named.is_doubtful)
     by_interpretation = {band.interpretation: band for band in reversed(first)}
     if all(colour in by_interpretation for colour in COLOURS):
-        return BandSelection(tuple(by_interpretation[colour] for colour in COLOURS), "the file's color interpretation")
+        return BandSelection(tuple(by_interpretation[colour] for colour in COLOURS), "the file's colour interpretation")
     if len(first) == 1:
         return BandSelection(first, "the only band")
     return BandSelection(first[:3] if len(first) >= 3 else first[:1], BY_POSITION, True)

@@ -105,7 +105,7 @@ _RURAL = frozenset(("farmland", "forest", "meadow", "mountain", "desert", "bare 
 _MERGED = {"boat": "ship"}
 """Objects that captions distinguish and questions do not."""
 
-_COLORS = frozenset(("green", "white", "yellow", "red", "blue", "gray", "grey", "brown", "black"))
+_COLOURS = frozenset(("green", "white", "yellow", "red", "blue", "gray", "grey", "brown", "black"))
 
 
 @dataclass(frozen=True)
@@ -240,11 +240,11 @@ def _location(image: ImageFacts) -> Iterator[Question]:
 
 
 @training_questions
-def _color(image: ImageFacts) -> Iterator[Question]:
+def _colour(image: ImageFacts) -> Iterator[Question]:
     for name, attributes in image.captions.attributes.items():
-        colors = [attribute for attribute in attributes if attribute in _COLORS]
-        if colors:
-            yield make_question("color", Counter(colors).most_common(1)[0][0], _MERGED.get(name, name))
+        colours = [attribute for attribute in attributes if attribute in _COLOURS]
+        if colours:
+            yield make_question("color", Counter(colours).most_common(1)[0][0], _MERGED.get(name, name))
 
 
 @training_questions

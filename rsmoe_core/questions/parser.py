@@ -126,7 +126,7 @@ def _objection(
         return f"that compares an object with itself; ask, for example: {_suggestion(mentions)}"
     if subject and compared_with and (subject.attribute or compared_with.attribute):
         suggestion = canonical_question("comparison", subject.name, compared_with.name, "more")
-        return f"objects are compared without their color or size; ask, for example: {suggestion}"
+        return f"objects are compared without their colour or size; ask, for example: {suggestion}"
     return ""
 
 

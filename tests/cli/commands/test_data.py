@@ -9,7 +9,7 @@ from PIL import Image
 from typer.testing import Result
 
 from rsmoe_core.data.base import Question, read_image
-from rsmoe_core.data.colorize import is_grey
+from rsmoe_core.data.colourise import is_grey
 from rsmoe_core.data.formats.registry import format_names, read_dataset
 from tests.cli.prepare.test_ports import BANDS, write_port
 from tests.tiny import write_karpathy

@@ -10,7 +10,7 @@ from PIL import Image
 from rsmoe_cli.errors import OutputError
 from rsmoe_cli.prepare.convert import prepare_dataset, unique_names
 from rsmoe_core.data.base import read_image
-from rsmoe_core.data.colorize import is_grey
+from rsmoe_core.data.colourise import is_grey
 from rsmoe_core.data.formats.registry import read_dataset
 from rsmoe_core.errors import DataError, UsageError
 from tests.tiny import write_karpathy

@@ -20,7 +20,7 @@ def test_descriptions_come_before_the_interpretation_that_gdal_gives_by_default(
     assert select_bands(bands(*four_bytes, dtype="uint8"), None).indexes == (3, 2, 1)
     selection = select_bands(bands(("blue", "x"), ("green", ""), ("red", ""), ("alpha", "")), None)
     assert selection.indexes == (3, 2, 1)
-    assert selection.reason == "the file's color interpretation"
+    assert selection.reason == "the file's colour interpretation"
     assert not selection.is_doubtful
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from rsmoe_core.data.base import Dataset, Sample
-from rsmoe_core.data.colorize import ReferenceImages, is_grey, transfer_colours
+from rsmoe_core.data.colourise import ReferenceImages, is_grey, transfer_colours
 from rsmoe_core.errors import DataError
 
 sides = st.integers(1, 30)
