@@ -21,7 +21,8 @@ from rsmoe_cli.asking.scene_answer import SceneAnswer, scene_answer
 from rsmoe_cli.formats.output import LONGITUDE_LATITUDE
 from rsmoe_cli.pipeline.inputs import SceneJob
 from rsmoe_cli.pipeline.records import TileRecord
-from rsmoe_cli.pipeline.session import OpenedScene, Session
+from rsmoe_cli.pipeline.scenes import OpenedScene
+from rsmoe_cli.pipeline.session import Session
 from rsmoe_cli.pipeline.stats import TileStats
 from rsmoe_cli.raster.georeference import Footprints
 from rsmoe_cli.raster.orientation import Orientation

@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic
@@ -25,13 +25,12 @@ from rsmoe_cli.formats.base import OWN_LAYERS, Layer, Row, Writer
 from rsmoe_cli.formats.output import Output, check_output, warn_unplaced
 from rsmoe_cli.option_groups import OutputOptions
 from rsmoe_cli.pipeline import provenance
-from rsmoe_cli.pipeline.inputs import SceneJob, cut, open_input, read_input
+from rsmoe_cli.pipeline.inputs import SceneJob
 from rsmoe_cli.pipeline.journal import Journal, has_journal, journal_path, open_journal
 from rsmoe_cli.pipeline.records import Codec, SceneRecord, TileRecord
 from rsmoe_cli.pipeline.run import Engine, TileJob, Value, run_tiles
-from rsmoe_cli.raster.georeference import Footprints, read_georeference
-from rsmoe_cli.raster.scene import Scene, checked_scene
-from rsmoe_cli.tiles.grid import Grid
+from rsmoe_cli.pipeline.scenes import OpenedScene, Scenes, open_first
+from rsmoe_cli.raster.scene import Scene
 from rsmoe_cli.tiles.prefetch import ReadingLog
 from rsmoe_core.errors import RsmoeError, UsageError
 from rsmoe_core.questions.types import ParsedQuestion
@@ -41,17 +40,6 @@ log = logging.getLogger(__name__)
 
 _CHUNK = 500
 """Rows that are written at a time."""
-
-
-@dataclass(frozen=True, eq=False)
-class OpenedScene:
-    """A scene that is to be run."""
-
-    scene: Scene
-    grid: Grid | None
-    """None where the run needs no engine."""
-    footprints: Footprints | None
-    """In the reference system of the output; None where there is no output."""
 
 
 @dataclass
@@ -98,33 +86,12 @@ def open_session(
         layers = OWN_LAYERS[job.command]
         output = check_output(out, *job.scenes, overwrite=may_exist, dst_crs=options.dst_crs, layers=layers)
     with open_journal(out, codec) as journal:
-        first = _open_first(job, output)
+        first = open_first(job, output)
         engine = load_engine() if load_engine is not None else None
         if engine is not None:
             log.info("model %s, revision %s, on %s in %s", engine.name, engine.revision, engine.device, engine.dtype)
         journal.begin(job.settings(engine, options.dst_crs), options.overwrite, options.retry_failed)
         yield Session(job, engine, output, journal, first, progress)
-
-
-def _open_first(job: SceneJob, output: Output | None) -> Scene | RsmoeError:
-    """The first scene; or the error, if there are other scenes and the options are not to blame."""
-    try:
-        scene = open_input(job.scenes[0], job.tiling)
-        if output is not None:
-            crs = scene.georeference.crs
-            (output if crs is not None else output.without_crs()).target(crs, scene.path)
-    except RsmoeError as error:
-        if len(job.scenes) == 1 or isinstance(error, UsageError):
-            raise
-        return error
-    return scene
-
-
-def _has_crs(path: str, allow_external: bool) -> bool:
-    """Whether a scene can be opened and has a CRS."""
-    with suppress(RsmoeError), checked_scene(path, allow_external) as file:
-        return read_georeference(file.dataset).crs is not None
-    return False
 
 
 class Session(Generic[Value]):
@@ -139,16 +106,18 @@ class Session(Generic[Value]):
         first: Scene | RsmoeError,
         progress: bool,
     ) -> None:
-        self.job, self.engine, self.output, self.journal = job, engine, output, journal
-        self._first, self._progress = first, progress
-        self._notes: dict[str, int] = {}
-        """Notes on scenes that were logged, and how many more scenes had the same."""
-        self.timer = RunTimer()
-        self._has_frame = False
+        self.job, self.engine, self.journal, self._progress = job, engine, journal, progress
+        self._scenes = Scenes(job, first, None if engine is None else engine.image_size, output)
         if recorded := next(journal.scenes(), None):
-            self._choose_frame(recorded[1].crs is not None, others=())
+            self._scenes.choose_frame(recorded[1].crs is not None)
+        self.timer = RunTimer()
         self.resumed = journal.count()
         """Tiles that an earlier run had done."""
+
+    @property
+    def output(self) -> Output | None:
+        """Where the layers go; None where no file is to be written."""
+        return self._scenes.output
 
     def scenes(self, is_done: Callable[[int, str], bool]) -> Iterator[tuple[int, OpenedScene | None]]:
         """Number the scenes from 0 and open them in order, one at a time, without those that are done already.
@@ -162,7 +131,7 @@ class Session(Generic[Value]):
         """
         for number, path in enumerate(self.job.scenes):
             try:
-                opened = self._open(number, path, is_done)
+                opened = self._scenes.open(number, is_done)
             except RsmoeError as error:
                 if len(self.job.scenes) == 1:
                     raise
@@ -244,64 +213,12 @@ class Session(Generic[Value]):
         if failed_scenes:
             where = "the metadata say why" if self.output is not None else "the warnings above say why"
             log.warning("scenes left out: %d; %s", failed_scenes, where)
-        for note, repeated in self._notes.items():
-            if repeated:
-                log.warning("%d more scenes: %s", repeated, note)
+        self._scenes.log_repeated_notes()
         failed = bool(failed_tiles or failed_scenes)
         if failed and self.output is not None:
             log.warning("%s is kept for --retry-failed; otherwise remove it", journal_path(self.output.path))
         self.journal.finish()
         return failed
-
-    def _choose_frame(self, has_crs: bool, others: Sequence[str]) -> None:
-        """At the first scene, decide whether footprints are in pixels: where neither it nor another one has a CRS."""
-        external = self.job.tiling.allow_external
-        if not (self._has_frame or has_crs or self.output is None) and not any(
-            _has_crs(path, external) for path in others
-        ):
-            self.output = self.output.without_crs()
-        self._has_frame = True
-
-    def _open(self, number: int, path: str, is_done: Callable[[int, str], bool]) -> OpenedScene | None:
-        if number == 0:
-            if isinstance(self._first, RsmoeError):
-                raise self._first
-            scene = self._first
-            if is_done(number, scene.file_signature):
-                return None
-        else:
-            with checked_scene(path, self.job.tiling.allow_external) as file:
-                if is_done(number, file.signature):
-                    return None
-                scene = read_input(file, self.job.tiling)
-        crs = scene.georeference.crs
-        self._choose_frame(crs is not None, self.job.scenes[number + 1 :])
-        output = self.output
-        footprints = None if output is None else Footprints(scene.georeference, output.target(crs, path))
-        grid = None if self.engine is None else cut(scene, self.job.tiling, self.engine.image_size)
-        for note in (*scene.notes, *(output.notes(crs) if output is not None else ())):
-            if note in self._notes:
-                self._notes[note] += 1
-                log.info("%s: %s", path, note)
-                continue
-            self._notes[note] = 0
-            log.warning("%s%s", f"{path}: " if len(self.job.scenes) > 1 else "", note)
-        log.info("%s: %s", path, _decisions(scene, grid))
-        return OpenedScene(scene, grid, footprints)
-
-
-def _decisions(scene: Scene, grid: Grid | None) -> str:
-    """What was decided about a scene, for people to read."""
-    crs, metres = scene.georeference.crs, scene.metres_per_pixel
-    parts = [
-        f"{scene.width} x {scene.height} pixels",
-        "of unknown size" if metres is None else f"of {metres:.3g} m",
-        f"bands {scene.band_selection}",
-        "no CRS" if crs is None else crs.name,
-    ]
-    if grid is not None:
-        parts.append(f"{len(grid)} tiles of {grid.size} pixels, of which neighbours share {grid.overlap}")
-    return ", ".join(parts)
 
 
 @dataclass

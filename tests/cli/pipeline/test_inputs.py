@@ -9,7 +9,7 @@ from typer.testing import Result
 
 from rsmoe_cli.errors import SceneError
 from rsmoe_cli.option_groups import TilingOptions
-from rsmoe_cli.pipeline import inputs, session
+from rsmoe_cli.pipeline import inputs, scenes
 from rsmoe_cli.pipeline.inputs import cut, find_scenes, open_input
 from rsmoe_cli.raster.scene import Scene, SceneFile
 from rsmoe_core.errors import UsageError
@@ -75,7 +75,7 @@ def test_every_scene_is_opened_once(
         return real_scene(file, *more)
 
     monkeypatch.setattr(inputs, "checked_scene", counting_open)
-    monkeypatch.setattr(session, "checked_scene", counting_open)
+    monkeypatch.setattr(scenes, "checked_scene", counting_open)
     monkeypatch.setattr(SceneFile, "scene", counting_scene)
     name, *question = command
     result = rsmoe(name, "a.tif", "b.tif", *question, "-o", "out.gpkg")
