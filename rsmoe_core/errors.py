@@ -5,7 +5,8 @@
     ├── ImageError      an image that is not HxWx3 uint8, or a mask that does not fit it
     ├── ModelError      a model folder that is missing, incomplete or damaged
     ├── DataError       a data set that is missing or cannot be understood
-    └── TrainingError   a stage that cannot start or go on from what it was given
+    ├── TrainingError   a stage that cannot start or go on from what it was given
+    └── BackendError    a server or device that stopped working; what is done is kept, and the run can be continued
 
 The command line adds its own branches for scenes and outputs in `rsmoe_cli.errors`.
 """
@@ -33,3 +34,7 @@ class DataError(RsmoeError):
 
 class TrainingError(RsmoeError):
     """A training stage cannot start, or cannot go on."""
+
+
+class BackendError(RsmoeError):
+    """A server or a device stopped working in the middle of a run."""

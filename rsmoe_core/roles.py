@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from rsmoe_core.errors import UsageError
 from rsmoe_core.words import expert_targets
 from rsmoe_core.words.expert_targets import AnnotationFacts
+from rsmoe_core.words.replies import ITEMS, PHRASE, SENTENCE, ReplyForm
 
 ROUTER, FUSION = "router", "fusion"
 BASE = "__base__"
@@ -42,6 +43,8 @@ class Expert:
     """What it should write for an annotated image; an empty text means that the annotations do not say."""
     prompt_target: Callable[[AnnotationFacts], str] = lambda facts: ""
     """What the router should ask it about an annotated image; an empty text means the default prompt."""
+    form: ReplyForm = SENTENCE
+    """The form of its draft, for models that follow instructions."""
     may_be_empty: bool = False
     """Whether it learns to write nothing where its target is empty: captions without a relation say that none is worth
     mentioning, while captions without a known object say nothing about objects."""
@@ -68,6 +71,7 @@ for _expert in (
         default_prompt="name the kind of place",
         description="the scene class",
         target=expert_targets.theme_target,
+        form=PHRASE,
         prompt_target=expert_targets.theme_prompt,
     ),
     Expert(
@@ -75,6 +79,7 @@ for _expert in (
         default_prompt="name the objects and how many there are",
         description="which objects there are, and how many",
         target=expert_targets.objects_target,
+        form=ITEMS,
         prompt_target=expert_targets.objects_prompt,
     ),
     Expert(

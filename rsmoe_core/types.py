@@ -44,6 +44,9 @@ class Generation:
     """Geometric mean of the probabilities of its tokens, end of text included, 0-1; None where they are unknown."""
     tokens: int = 0
     """Number of tokens, end of text left out."""
+    error: str | None = None
+    """One line that says why there is no text: the model refused, or its reply could not be used; None where there is
+    one."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,10 @@ class Description:
     """Geometric mean of the probabilities of the caption's tokens, 0-1; None where they are unknown."""
     prompts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """The Instruction Router's prompt for each expert, by role."""
+    problems: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Why a role has nothing to say, by role: its reply could not be used, or its request failed."""
+    error: str | None = None
+    """One line that says why there is no caption; None where there is one."""
 
     def draft(self, role: str) -> str:
         """The text of one expert's draft; empty where there is none."""
@@ -100,3 +107,5 @@ class Answer:
     objects whose number is known without their locations."""
     prompts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """The router's prompt for each expert that was asked; an expert that was skipped is missing."""
+    error: str | None = None
+    """One line that says why nothing could be asked; None where it could. It is not the same as `unknown`."""

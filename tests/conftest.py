@@ -9,7 +9,17 @@ from types import ModuleType
 
 import pytest
 
+from tests.site import sitecustomize
 from tests.tiny import write_karpathy
+
+SITE = str(Path(sitecustomize.__file__).parent)
+"""On PYTHONPATH, it makes the packages that only tests need importable in the processes that tests start."""
+
+
+def pytest_sessionstart() -> None:
+    """Let the processes that tests start find what they need, and stay off the network."""
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (SITE, os.environ.get("PYTHONPATH"))))
+    os.environ["HF_HUB_OFFLINE"] = "1"
 
 
 def pytest_configure(config: pytest.Config) -> None:

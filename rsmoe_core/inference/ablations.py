@@ -25,6 +25,13 @@ class Ablation:
 FULL_MODEL = Ablation("full model")
 """Nothing taken away."""
 
+MIXTURES: dict[str, Ablation] = {
+    "full": FULL_MODEL,
+    "experts": Ablation("experts", router=False),
+    "direct": Ablation("direct", output="base"),
+}
+"""How captions are made, by the names of `config.Mixture`."""
+
 
 def ablations(experts: Sequence[str]) -> tuple[Ablation, ...]:
     """The full model, and the model without each of its parts."""

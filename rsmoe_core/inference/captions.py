@@ -24,14 +24,17 @@ def describe(
     experts: Sequence[str],
     limits: DecodingConfig,
     ablations: Sequence[Ablation],
+    instruction: str = CAPTION_INSTRUCTION,
 ) -> list[list[Description]]:
     """For each of the images (indices into `encoded`) a description by each ablation; what they share is done once."""
     drafted = {
-        routed: draft_captions(backend, encoded, images, experts, limits, routed=routed)
-        for routed in {ablation.router for ablation in ablations}
+        routed: draft_captions(backend, encoded, images, experts, limits, routed=routed, instruction=instruction)
+        for routed in {ablation.router for ablation in ablations if ablation.output != "base"}
     }
+    nothing: tuple[list[RoutedPrompts], list[ExpertDrafts]] = [{} for _ in images], [{} for _ in images]
     described = [
-        _finish(backend, encoded, images, limits, ablation, *drafted[ablation.router]) for ablation in ablations
+        _finish(backend, encoded, images, limits, ablation, instruction, *drafted.get(ablation.router, nothing))
+        for ablation in ablations
     ]
     return [list(by_ablation) for by_ablation in zip(*described, strict=True)]
 
@@ -44,6 +47,7 @@ def draft_captions(
     limits: DecodingConfig,
     *,
     routed: bool = True,
+    instruction: str = CAPTION_INSTRUCTION,
 ) -> tuple[list[RoutedPrompts], list[ExpertDrafts]]:
     """The prompt of every expert for each image, and its draft.
 
@@ -51,7 +55,7 @@ def draft_captions(
     """
     prompts: list[RoutedPrompts] = [default_prompts(experts) for _ in images]
     if routed:
-        instructions = [CAPTION_INSTRUCTION] * len(images)
+        instructions = [instruction] * len(images)
         written = route(backend, encoded, images, instructions, experts, limits.prompt_tokens)
         prompts = [default | own for default, own in zip(prompts, written, strict=True)]
     drafts = draft(backend, encoded, images, prompts, limits.draft_tokens)
@@ -59,12 +63,14 @@ def draft_captions(
 
 
 def caption_without_experts(
-    backend: Backend, encoded: Encoded, images: Sequence[int], limits: DecodingConfig
+    backend: Backend,
+    encoded: Encoded,
+    images: Sequence[int],
+    limits: DecodingConfig,
+    instruction: str = CAPTION_INSTRUCTION,
 ) -> list[Generation]:
-    """The captions of the stage-1 language model alone."""
-    return backend.generate(
-        encoded, [Turn(image, BASE, CAPTION_INSTRUCTION) for image in images], limits.caption_tokens
-    )
+    """The captions of the stage-1 language model alone, or of a base without any adapter."""
+    return backend.generate(encoded, [Turn(image, BASE, instruction) for image in images], limits.caption_tokens)
 
 
 def as_sentence(text: str) -> str:
@@ -81,18 +87,27 @@ def _finish(
     images: Sequence[int],
     limits: DecodingConfig,
     ablation: Ablation,
+    instruction: str,
     prompts: Sequence[RoutedPrompts],
     drafts: Sequence[ExpertDrafts],
 ) -> list[Description]:
-    used = [{name: text for name, text in own.items() if name not in ablation.without} for own in drafts]
+    kept = [{name: text for name, text in own.items() if name not in ablation.without} for own in drafts]
+    used = [{name: text for name, text in own.items() if text.error is None} for own in kept]
     if ablation.output == "join":
         captions = [Generation(", ".join(filter(None, (text.text for text in own.values())))) for own in used]
     elif ablation.output == "base":
-        captions = caption_without_experts(backend, encoded, images, limits)
+        captions = caption_without_experts(backend, encoded, images, limits, instruction)
     else:
-        instructions = [CAPTION_INSTRUCTION] * len(images)
+        instructions = [instruction] * len(images)
         captions = fuse(backend, encoded, images, instructions, used, limits.caption_tokens)
     return [
-        Description(as_sentence(caption.text), MappingProxyType(own), caption.confidence, MappingProxyType(prompt))
-        for caption, own, prompt in zip(captions, used, prompts, strict=True)
+        Description(
+            as_sentence(caption.text),
+            MappingProxyType(good),
+            caption.confidence,
+            MappingProxyType(prompt),
+            MappingProxyType({name: text.error for name, text in own.items() if text.error is not None}),
+            caption.error,
+        )
+        for caption, good, own, prompt in zip(captions, used, kept, prompts, strict=True)
     ]

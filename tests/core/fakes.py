@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from rsmoe_core.model.language.base import Turn
+from rsmoe_core.model.language.base import Turn, Usage
+from rsmoe_core.roles import DEFAULT_EXPERTS, FUSION, ROUTER
 from rsmoe_core.types import Generation, Request
 
 Text = str | Callable[[int, Turn], str]
@@ -28,6 +29,9 @@ class FakeBackend:
     image_size: int = 32
     batch_sizes: tuple[int, int] = (4, 4)
     threads: int = 1
+    follows_instructions: bool = False
+    trained_roles: frozenset[str] = frozenset((ROUTER, *DEFAULT_EXPERTS, FUSION))
+    usage: Usage = field(default_factory=Usage)
 
     def encode(self, requests: Sequence[Request]) -> list[int]:
         self.encoded += [len(requests)]

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any, Protocol
 
 from rsmoe_core.types import Generation, Request
+from rsmoe_core.words.replies import ReplyForm
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,32 @@ class Turn:
     prompt: str
     drafts: Mapping[str, str] = field(default_factory=dict)
     """Of fusion: the drafts that it reads, by expert."""
+    form: ReplyForm | None = None
+    """The form of the reply, for models that follow instructions; None for that of the role."""
+
+
+@dataclass
+class Usage:
+    """What a backend has computed so far. Threads may add to it side by side."""
+
+    images: int = 0
+    """Images that went through the image encoder."""
+    calls: int = 0
+    """Texts that were generated."""
+    prompt_tokens: int = 0
+    """Tokens that were read, those of images included; 0 where a server does not say."""
+    generated_tokens: int = 0
+
+    def __post_init__(self) -> None:
+        self._lock = Lock()
+
+    def add(self, images: int = 0, calls: int = 0, prompt_tokens: int = 0, generated_tokens: int = 0) -> None:
+        """Count more of each."""
+        with self._lock:
+            self.images += images
+            self.calls += calls
+            self.prompt_tokens += prompt_tokens
+            self.generated_tokens += generated_tokens
 
 
 Encoded = Any
@@ -66,6 +94,18 @@ class Backend(Protocol):
     def threads(self) -> int:
         """Threads that may call it side by side, each with images of its own."""
 
+    @property
+    def follows_instructions(self) -> bool:
+        """Whether it understands any words, in any language; otherwise only the phrases that it was trained on."""
+
+    @property
+    def trained_roles(self) -> frozenset[str]:
+        """The roles that it has weights of their own for; the others are instructions to the same weights."""
+
+    @property
+    def usage(self) -> Usage:
+        """What it has computed so far."""
+
     def encode(self, requests: Sequence[Request]) -> Encoded:
         """Look at the image of each request once.
 
@@ -74,4 +114,10 @@ class Backend(Protocol):
         """
 
     def generate(self, encoded: Encoded, turns: Sequence[Turn], max_tokens: int) -> list[Generation]:
-        """A text of at most `max_tokens` for each turn, in their order."""
+        """A text of at most `max_tokens` for each turn, in their order.
+
+        A turn that gives no text that can be used has an `error`; it fails alone.
+
+        Raises:
+            BackendError: nothing can be generated any more, now or for the turns to come.
+        """

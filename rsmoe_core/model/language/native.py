@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rsmoe_core.model.language.base import Turn
+from rsmoe_core.model.language.base import Turn, Usage
 from rsmoe_core.model.language.decoder import DecodedSequence, Decoder, DecodingCounts
 from rsmoe_core.model.moe import fusion_prompt
 from rsmoe_core.model.rsmoe import RSMoE
@@ -59,6 +59,8 @@ class RoleDecoders(nn.Module):
 class NativeBackend:
     """See `base.Backend`."""
 
+    follows_instructions = False
+
     def __init__(
         self,
         model: RSMoE,
@@ -74,8 +76,14 @@ class NativeBackend:
         self.model = model
         self.decoders: RoleDecoders = model.language
         self.name, self.revision, self.device = name, revision, device
+        self.usage = Usage()
         self._normalisation = model.encoder_spec.normalisation(model.config.vision)
         self.threads = threads or (torch.get_num_threads() if device.startswith("cpu") else 1)
+
+    @property
+    def trained_roles(self) -> frozenset[str]:
+        """See `base.Backend`."""
+        return frozenset(self.model.roles)
 
     @property
     def dtype(self) -> str:
@@ -98,6 +106,7 @@ class NativeBackend:
         size = _CPU_ENCODER_BATCH if self.device == "cpu" else len(requests)
         parts = [requests[first : first + size] for first in range(0, len(requests), size)]
         patches_BPD = torch.cat([self.model.vision(self._pixels(part)) for part in parts])
+        self.usage.add(images=len(requests))
         return self.encode_patches(patches_BPD)
 
     @torch.inference_mode()
@@ -109,12 +118,14 @@ class NativeBackend:
     def generate(self, encoded: Tensor, turns: Sequence[Turn], max_tokens: int) -> list[Generation]:
         """See `base.Backend`; `encoded` is tokens_BQH. The router's text keeps the markers of the experts."""
         tokenizer = self.model.tokenizer
+        prompts = [tokenizer.prompt_ids(self._prompt(turn)) for turn in turns]
         sequences = self.decoders.generate(
-            encoded[[turn.image for turn in turns]],
-            [tokenizer.prompt_ids(self._prompt(turn)) for turn in turns],
-            [turn.role for turn in turns],
-            max_tokens,
-            tokenizer.eos,
+            encoded[[turn.image for turn in turns]], prompts, [turn.role for turn in turns], max_tokens, tokenizer.eos
+        )
+        self.usage.add(
+            calls=len(turns),
+            prompt_tokens=sum(map(len, prompts)) + len(turns) * encoded.shape[1],
+            generated_tokens=sum(len(sequence.ids) for sequence in sequences),
         )
         return [
             Generation(

@@ -1,0 +1,36 @@
+"""Packages that only tests need, importable in pytest and in every process that it starts.
+
+They lie in `<environment>/only-for-tests`, apart from the others, because PyPI's torchvision does not import beside a
+CPU build of torch: its compiled operators are missing. Image and video processors do not use them, so they are declared
+without code. With an ordinary torchvision nothing is to do. `tests/conftest.py` puts this folder on PYTHONPATH.
+"""
+
+from __future__ import annotations
+
+import importlib.abc
+import sys
+from pathlib import Path
+from typing import Any
+
+PACKAGES = Path(sys.prefix) / "only-for-tests"
+
+
+class _DeclareOperators(importlib.abc.MetaPathFinder):
+    """Finds nothing itself; right before the first import of torchvision, it declares what that looks up."""
+
+    library: Any = None
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        if name != "torchvision" or self.library is not None:
+            return
+        import torch
+
+        self.library = torch.library.Library("torchvision", "DEF")
+        self.library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        self.library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+
+
+if PACKAGES.is_dir() and str(PACKAGES) not in sys.path:
+    sys.path.append(str(PACKAGES))
+    if (PACKAGES / "torchvision").is_dir():
+        sys.meta_path.insert(0, _DeclareOperators())
