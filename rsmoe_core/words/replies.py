@@ -191,8 +191,7 @@ def shorten(text: str, words: int) -> str:
 
 
 _DANGLING = frozenset(
-    ("a", "an", "the", "and", "or", "of", "with", "in", "on", "at", "by", "near", "to", "from", "for", "is", "are")
-    + ("some", "several", "many", "its", "their")
+    re.findall(r"\w+", "a an the and or of with in on at by near to from for is are some several many its their")
 )
 """Words that no sentence ends with."""
 
@@ -203,6 +202,11 @@ def _text_of(words: int) -> Callable[[str], str | None]:
         return shorten(line, words) if any(map(str.isalnum, line)) else None
 
     return parse
+
+
+def _tokens(words: int) -> int:
+    """Tokens for so many words in any language, with some to spare for what is cut off."""
+    return 3 * words + 16
 
 
 _TEXT = {"type": "string"}
@@ -265,8 +269,3 @@ _PROMPT_WORDS = 25
 def _prompt(value: object) -> str:
     text = _one_line(value).strip("\"'") if isinstance(value, str) else ""
     return " ".join(text.split()[:_PROMPT_WORDS]) if any(map(str.isalnum, text)) else ""
-
-
-def _tokens(words: int) -> int:
-    """Tokens for so many words in any language, with some to spare for what is cut off."""
-    return 3 * words + 16
