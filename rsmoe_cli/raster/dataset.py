@@ -117,6 +117,8 @@ def _reason(path: str, error: Exception) -> str:
         code = int(status[1])
         remedy = "check the address, and your access to it" if code < 500 else "try again later"
         return f"the server answers HTTP {code}{_STATUS_NAMES.get(code, '')}; {remedy}"
+    if "Range downloading not supported" in text:
+        return "the server does not send parts of files, as HTTP range requests ask for; download the file first"
     if _NETWORK.search(path) and _CONNECTION.search(text):
         return f"{text}; check the address, the network, and your access to it"
     with suppress(OSError, ValueError), open(path, "rb") as file:
