@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -48,6 +49,19 @@ def coastal_town() -> ModuleType:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(Path(__file__).parents[1] / "examples"))
         return importlib.import_module("coastal_town")
+
+
+@pytest.fixture(scope="session")
+def vlm(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The folder of a tiny vision-language model of transformers, by the names of `tests.vlm.CLASSES`; only read it."""
+    folder = tmp_path_factory.mktemp("vlm")
+
+    def of_class(name: str) -> Path:
+        from tests.vlm import save_vlm
+
+        return folder / name if (folder / name).is_dir() else save_vlm(name, folder / name)
+
+    return of_class
 
 
 @pytest.fixture
