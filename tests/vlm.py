@@ -56,10 +56,11 @@ def save_vlm(name: str, folder: Path, seed: int = 0) -> Path:
     """Write the tiny checkpoint of a class of `CLASSES` to a folder, which is returned."""
     torch.manual_seed(seed)
     model, processor = CLASSES[name]()
-    _randomise(model)
-    tokenizer = processor.tokenizer
-    model.generation_config.eos_token_id = tokenizer.eos_token_id
-    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    own = processor.tokenizer
+    _randomise(model, own)
+    settings = {"eos_token_id": own.eos_token_id, "pad_token_id": own.pad_token_id, **_GENERATION.get(name, {})}
+    for key, value in settings.items():
+        setattr(model.generation_config, key, value)
     model.eval().save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder
@@ -88,28 +89,34 @@ def tokenizer(*special: str, **options: Any) -> Any:
         pad_token="<pad>",
         unk_token="<unk>",
         bos_token="<s>",
-        eos_token=END,
+        eos_token=options.pop("eos_token", END),
         padding_side="right",  # as most are published; generation has to ask for the left
         **options,
     )
 
 
-def _randomise(model: Any) -> None:
+_GENERATION: dict[str, dict[str, Any]] = {
+    "qwen2_5_vl": {"do_sample": True, "temperature": 1e-6, "repetition_penalty": 1.05},
+    "florence2": {"num_beams": 3, "no_repeat_ngram_size": 3, "early_stopping": True},
+    "gemma3": {"do_sample": True, "top_k": 64, "top_p": 0.95},
+}
+"""What the published models have in their `generation_config.json`, beside their special tokens."""
+
+
+def _randomise(model: Any, own: Any) -> None:
     """Weights with which outputs vary and end: those of transformers are so small that all images look alike."""
+    silent = [token for token in range(len(own)) if not own.decode([token], skip_special_tokens=True).strip()]
+    silent += [token for text, token in own.get_added_vocab().items() if text.startswith(("<loc", "<seg"))]
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.ndim < 2 or "norm" in name:
                 continue
             is_table = "embed" in name and "patch" not in name
             parameter.normal_(std=1.0 if is_table else 1.5 * parameter[0].numel() ** -0.5)
-        output = model.get_output_embeddings().weight
-        output.normal_(std=output.shape[1] ** -0.5)
-        output[_end_of(model)] *= 2.5
-
-
-def _end_of(model: Any) -> int:
-    end = model.config.get_text_config(decoder=True).eos_token_id
-    return end if isinstance(end, int) else end[0]
+        output_VH = model.get_output_embeddings().weight
+        output_VH.normal_(std=output_VH.shape[1] ** -0.5)
+        output_VH[silent] = 0
+        output_VH[own.eos_token_id].normal_(std=2.0 * output_VH.shape[1] ** -0.5)
 
 
 def _text_settings(own: Any, **more: Any) -> dict[str, Any]:
@@ -169,8 +176,7 @@ def _llava() -> tuple[Any, Any]:
 def _qwen2_5_vl() -> tuple[Any, Any]:
     import transformers as t
 
-    own = tokenizer(*(f"<|{name}|>" for name in ("vision_start", "vision_end", "image_pad", "video_pad")))
-    ids = {f"{key}_token_id": own.convert_tokens_to_ids(f"<|{name}|>") for key, name in _QWEN_TOKENS.items()}
+    own = _qwen_tokenizer()
     config = t.Qwen2_5_VLConfig(
         vision_config={
             "depth": LAYERS,
@@ -178,17 +184,14 @@ def _qwen2_5_vl() -> tuple[Any, Any]:
             "intermediate_size": 2 * HIDDEN,
             "num_heads": HEADS,
             "patch_size": PATCH,
-            "window_size": 2 * PATCH,
+            "window_size": 4 * PATCH,
             "fullatt_block_indexes": [1],
             "out_hidden_size": HIDDEN,
         },
-        text_config=_text_settings(
-            own, rope_parameters={"rope_type": "default", "rope_theta": 1e4, "mrope_section": [1, 1, 2]}
-        ),
-        **ids,
+        text_config=_text_settings(own, rope_parameters=_rope([1, 1, 2])),
+        **_qwen_ids(own),
     )
-    limits = {"shortest_edge": (2 * PATCH) ** 2, "longest_edge": (8 * PATCH) ** 2}
-    settings = {"patch_size": PATCH, "merge_size": 2, "temporal_patch_size": 2, "size": limits}
+    settings = _qwen_image_settings()
     processor = t.Qwen2_5_VLProcessor(
         t.Qwen2VLImageProcessor(**settings),
         own,
@@ -198,12 +201,25 @@ def _qwen2_5_vl() -> tuple[Any, Any]:
     return t.Qwen2_5_VLForConditionalGeneration(config), processor
 
 
-_QWEN_TOKENS = {
-    "image": "image_pad",
-    "video": "video_pad",
-    "vision_start": "vision_start",
-    "vision_end": "vision_end",
-}
+_QWEN_TOKENS = {"image": "image_pad", "video": "video_pad", "vision_start": "vision_start", "vision_end": "vision_end"}
+
+
+def _qwen_tokenizer() -> Any:
+    return tokenizer(*(f"<|{name}|>" for name in _QWEN_TOKENS.values()))
+
+
+def _qwen_ids(own: Any) -> dict[str, int]:
+    return {f"{key}_token_id": own.convert_tokens_to_ids(f"<|{name}|>") for key, name in _QWEN_TOKENS.items()}
+
+
+def _qwen_image_settings() -> dict[str, Any]:
+    """Images of any size, but at most 64 x 64 pixels of them."""
+    limits = {"shortest_edge": (2 * PATCH) ** 2, "longest_edge": (8 * PATCH) ** 2}
+    return {"patch_size": PATCH, "merge_size": 2, "temporal_patch_size": 2, "size": limits}
+
+
+def _rope(sections: list[int], **more: Any) -> dict[str, Any]:
+    return {"rope_type": "default", "rope_theta": 1e4, "mrope_section": sections, **more}
 
 
 def _instructblip() -> tuple[Any, Any]:
@@ -230,9 +246,196 @@ def _instructblip() -> tuple[Any, Any]:
     return t.InstructBlipForConditionalGeneration(config), processor
 
 
+def _qwen3_vl() -> tuple[Any, Any]:
+    import transformers as t
+
+    own = _qwen_tokenizer()
+    config = t.Qwen3VLConfig(
+        vision_config={
+            "depth": LAYERS,
+            "hidden_size": HIDDEN,
+            "intermediate_size": 2 * HIDDEN,
+            "num_heads": HEADS,
+            "patch_size": PATCH,
+            "out_hidden_size": HIDDEN,
+            "num_position_embeddings": 64,
+            "deepstack_visual_indexes": [0],
+        },
+        text_config=_text_settings(own, head_dim=8, rope_parameters=_rope([2, 1, 1], mrope_interleaved=True)),
+        **_qwen_ids(own),
+    )
+    settings = _qwen_image_settings()
+    processor = t.Qwen3VLProcessor(
+        t.Qwen2VLImageProcessor(**settings),
+        own,
+        t.Qwen3VLVideoProcessor(**settings),
+        chat_template=_CHATML.replace("IMAGE", "<|vision_start|><|image_pad|><|vision_end|>"),
+    )
+    return t.Qwen3VLForConditionalGeneration(config), processor
+
+
+def _internvl() -> tuple[Any, Any]:
+    import transformers as t
+
+    tokens = {"start_image_token": "<img>", "end_image_token": "</img>", "context_image_token": "<IMG_CONTEXT>"}
+    own = tokenizer(*tokens.values(), "<video>", extra_special_tokens={**tokens, "video_token": "<video>"})
+    config = t.InternVLConfig(
+        vision_config=t.InternVLVisionConfig(**_vision_settings()),
+        text_config=t.Qwen2Config(**_text_settings(own)),
+        image_token_id=own.convert_tokens_to_ids("<IMG_CONTEXT>"),
+        image_seq_length=4,
+    )
+    processor = t.InternVLProcessor(
+        t.GotOcr2ImageProcessor(size=_square()),
+        own,
+        t.InternVLVideoProcessor(size=_square()),
+        image_seq_length=4,
+        chat_template=_CHATML.replace("IMAGE", "<IMG_CONTEXT>\n"),
+    )
+    return t.InternVLForConditionalGeneration(config), processor
+
+
+def _smolvlm() -> tuple[Any, Any]:
+    import transformers as t
+
+    marks = ["<image>", "<fake_token_around_image>", "<global-img>"]
+    own = tokenizer(*marks, *(f"<row_{row}_col_{column}>" for row in (1, 2) for column in (1, 2)))
+    config = t.SmolVLMConfig(
+        vision_config=_vision_settings(),
+        text_config=t.LlamaConfig(**_text_settings(own)),
+        image_token_id=own.convert_tokens_to_ids("<image>"),
+        scale_factor=2,
+        pad_token_id=own.pad_token_id,
+    )
+    sizes = {"size": {"longest_edge": 2 * IMAGE_SIZE}, "max_image_size": {"longest_edge": IMAGE_SIZE}}
+    processor = t.SmolVLMProcessor(
+        t.SmolVLMImageProcessor(**sizes),
+        own,
+        t.SmolVLMVideoProcessor(**sizes),
+        image_seq_len=4,
+        chat_template=_CHATML.replace("IMAGE", "<image>"),
+    )
+    return t.SmolVLMForConditionalGeneration(config), processor
+
+
+def _llava_onevision() -> tuple[Any, Any]:
+    import transformers as t
+
+    own = tokenizer("<image>", "<video>")
+    grid = [[IMAGE_SIZE, IMAGE_SIZE], [2 * IMAGE_SIZE, 2 * IMAGE_SIZE]]
+    config = t.LlavaOnevisionConfig(
+        vision_config=t.SiglipVisionConfig(**_vision_settings(vision_use_head=False)),
+        text_config=t.Qwen2Config(**_text_settings(own)),
+        image_token_index=own.convert_tokens_to_ids("<image>"),
+        video_token_index=own.convert_tokens_to_ids("<video>"),
+        image_grid_pinpoints=grid,
+    )
+    processor = t.LlavaOnevisionProcessor(
+        t.LlavaOnevisionImageProcessor(size=_square(), image_grid_pinpoints=grid),
+        own,
+        t.LlavaOnevisionVideoProcessor(size=_square()),
+        num_image_tokens=(IMAGE_SIZE // PATCH) ** 2,
+        vision_feature_select_strategy="full",
+        chat_template=_CHATML.replace("IMAGE", "<image>"),
+    )
+    return t.LlavaOnevisionForConditionalGeneration(config), processor
+
+
+def _paligemma() -> tuple[Any, Any]:
+    import transformers as t
+
+    own = tokenizer("<image>", extra_special_tokens={"image_token": "<image>"})
+    image_processor = t.SiglipImageProcessor(size=_square())
+    image_processor.image_seq_length = (IMAGE_SIZE // PATCH) ** 2
+    processor = t.PaliGemmaProcessor(image_processor, own)
+    config = t.PaliGemmaConfig(
+        vision_config=t.SiglipVisionConfig(**_vision_settings(vision_use_head=False)),
+        text_config=t.GemmaConfig(**_text_settings(own, head_dim=8)),
+        image_token_index=own.convert_tokens_to_ids("<image>"),
+        projection_dim=HIDDEN,
+        hidden_size=HIDDEN,
+        vocab_size=len(own),
+        tie_word_embeddings=False,
+    )
+    return t.PaliGemmaForConditionalGeneration(config), processor
+
+
+def _florence2() -> tuple[Any, Any]:
+    import transformers as t
+
+    own = tokenizer("<image>", "</s>", extra_special_tokens={"image_token": "<image>"}, eos_token="</s>")
+    config = t.Florence2Config(
+        vision_config={
+            "depths": [1, 1],
+            "patch_size": [7, 3],
+            "patch_stride": [4, 2],
+            "patch_padding": [3, 1],
+            "patch_prenorm": [False, True],
+            "embed_dim": [16, HIDDEN],
+            "num_heads": [2, HEADS],
+            "num_groups": [2, HEADS],
+            "window_size": 4,
+            "projection_dim": HIDDEN,
+            "drop_path_rate": 0.0,
+        },
+        text_config=t.BartConfig(
+            vocab_size=len(own),
+            d_model=HIDDEN,
+            encoder_layers=LAYERS,
+            decoder_layers=LAYERS,
+            encoder_attention_heads=HEADS,
+            decoder_attention_heads=HEADS,
+            encoder_ffn_dim=2 * HIDDEN,
+            decoder_ffn_dim=2 * HIDDEN,
+            bos_token_id=own.bos_token_id,
+            eos_token_id=own.eos_token_id,
+            pad_token_id=own.pad_token_id,
+            decoder_start_token_id=own.eos_token_id,
+            forced_eos_token_id=own.eos_token_id,
+        ),
+        image_token_id=own.convert_tokens_to_ids("<image>"),
+        tie_word_embeddings=False,
+    )
+    image_processor = t.CLIPImageProcessor(size=_square(), do_center_crop=False)
+    image_processor.image_seq_length = (IMAGE_SIZE // 8) ** 2 + 1
+    return t.Florence2ForConditionalGeneration(config), t.Florence2Processor(image_processor, own)
+
+
+def _gemma3() -> tuple[Any, Any]:
+    import transformers as t
+
+    tokens = {"boi_token": "<start_of_image>", "eoi_token": "<end_of_image>", "image_token": "<image_soft_token>"}
+    own = tokenizer(*tokens.values(), extra_special_tokens=tokens, with_bos=True)
+    config = t.Gemma3Config(
+        vision_config=t.SiglipVisionConfig(**_vision_settings(vision_use_head=False)),
+        text_config=t.Gemma3TextConfig(
+            **_text_settings(own, head_dim=8, layer_types=["sliding_attention", "full_attention"], sliding_window=64)
+        ),
+        mm_tokens_per_image=4,
+        boi_token_index=own.convert_tokens_to_ids("<start_of_image>"),
+        eoi_token_index=own.convert_tokens_to_ids("<end_of_image>"),
+        image_token_index=own.convert_tokens_to_ids("<image_soft_token>"),
+        tie_word_embeddings=False,
+    )
+    processor = t.Gemma3Processor(
+        t.Gemma3ImageProcessor(size=_square()),
+        own,
+        image_seq_length=4,
+        chat_template="{{ bos_token }}" + _CHATML.replace("IMAGE", "<start_of_image>"),
+    )
+    return t.Gemma3ForConditionalGeneration(config), processor
+
+
 CLASSES: dict[str, Callable[[], tuple[Any, Any]]] = {
     "llava": _llava,
     "qwen2_5_vl": _qwen2_5_vl,
+    "qwen3_vl": _qwen3_vl,
+    "internvl": _internvl,
+    "smolvlm": _smolvlm,
+    "llava_onevision": _llava_onevision,
+    "paligemma": _paligemma,
+    "florence2": _florence2,
     "instructblip": _instructblip,
+    "gemma3": _gemma3,
 }
 """Makes model and processor of each class, by the model type of its configuration."""
