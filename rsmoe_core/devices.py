@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
+from pathlib import Path
 
 import torch
 
@@ -64,3 +66,34 @@ def release_memory(device: str) -> None:
     """Free the memory that torch holds on a GPU for later computations."""
     if device.startswith("cuda"):
         torch.cuda.empty_cache()
+
+
+def available_memory(device: str) -> int | None:
+    """Bytes that programs may still allocate on a device; None where the system does not say.
+
+    On a processor that is what Linux counts as available, or what the limit of the control group leaves.
+    """
+    if device.startswith("cuda"):
+        return torch.cuda.mem_get_info(device)[0]
+    if not device.startswith("cpu"):
+        return None
+    return min(filter(None, (_available_of_linux(), _available_of_control_group())), default=None)
+
+
+def _available_of_linux() -> int | None:
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
+
+
+def _available_of_control_group() -> int | None:
+    """What a container may still take; its caches of files count as free."""
+    folder = Path("/sys/fs/cgroup")
+    try:
+        limit, used = int((folder / "memory.max").read_text()), int((folder / "memory.current").read_text())
+        caches = re.search(r"^inactive_file (\d+)$", (folder / "memory.stat").read_text(), re.MULTILINE)
+    except (OSError, ValueError):  # no control group, or one without a limit
+        return None
+    return max(0, limit - used + (int(caches[1]) if caches else 0))
