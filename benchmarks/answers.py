@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rsmoe_core.data.formats.registry import read_dataset
-from rsmoe_core.engine import load
 from rsmoe_core.evaluation.answers import AnswerEvaluation, evaluate_answers
 from rsmoe_core.evaluation.predictions import ask_samples, samples_with
+from rsmoe_core.loading import load
 
 
 def main() -> None:

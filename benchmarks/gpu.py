@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from rsmoe_core.data.base import read_image
 from rsmoe_core.data.formats.registry import read_dataset
-from rsmoe_core.engine import load
+from rsmoe_core.loading import load
 
 _ROUNDS = 3
 

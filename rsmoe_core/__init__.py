@@ -12,12 +12,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rsmoe_core.engine import Engine, load
+    from rsmoe_core.engine import Engine
+    from rsmoe_core.loading import load
     from rsmoe_core.types import Answer, Description, Request
 
 __all__ = ["Answer", "Description", "Engine", "Request", "load"]
 
-_MODULES = {"Engine": "engine", "load": "engine", "Answer": "types", "Description": "types", "Request": "types"}
+_MODULES = {"Engine": "engine", "load": "loading", "Answer": "types", "Description": "types", "Request": "types"}
 
 
 def __getattr__(name: str) -> Any:

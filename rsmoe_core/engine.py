@@ -10,35 +10,33 @@ batches over threads and shrinks them where memory does not suffice; what is com
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar, cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from rsmoe_core.checkpoint.catalogue import find_model, fingerprint
-from rsmoe_core.checkpoint.load import load_for_inference
-from rsmoe_core.config import DecodingConfig, DetectionConfig
-from rsmoe_core.devices import find_device, is_out_of_memory, release_memory, uses_bf16
-from rsmoe_core.errors import ModelError, UsageError
+from rsmoe_core.config import CaptionOptions, DecodingConfig, DetectionConfig
+from rsmoe_core.devices import is_out_of_memory, release_memory
+from rsmoe_core.errors import UsageError
 from rsmoe_core.images import read_image, to_rgb
-from rsmoe_core.inference.ablations import FULL_MODEL, Ablation
+from rsmoe_core.inference.ablations import MIXTURES, Ablation
 from rsmoe_core.inference.answers import answer_from_detections, detect_subjects, unanswerable
-from rsmoe_core.inference.batching import AdaptiveBatchSize, ThreadPool, one_core
+from rsmoe_core.inference.batching import AdaptiveBatchSize, ThreadPool
 from rsmoe_core.inference.caption_counts import with_detected_counts
 from rsmoe_core.inference.captions import describe
 from rsmoe_core.inference.detection import Detectors
 from rsmoe_core.inference.expert_answers import answer_from_experts, ask_experts
-from rsmoe_core.model.language.base import Backend
-from rsmoe_core.model.language.native import NativeBackend
-from rsmoe_core.model.rsmoe import RSMoE
+from rsmoe_core.model.language.base import Backend, Encoded, Usage
 from rsmoe_core.questions.parser import parse_question
-from rsmoe_core.roles import DEFAULT_EXPERTS
+from rsmoe_core.questions.types import ParsedQuestion
+from rsmoe_core.roles import CAPTION_INSTRUCTION, DEFAULT_EXPERTS
 from rsmoe_core.types import UNKNOWN, Answer, Description, Detection, Request
+from rsmoe_core.words.replies import shorten
 
 Result = TypeVar("Result")
 ImageLike = NDArray[np.uint8] | Image.Image | str | Path
@@ -54,9 +52,20 @@ class Engine:
         detectors: Detectors | None = None,
         experts: Sequence[str] = DEFAULT_EXPERTS,
         limits: DecodingConfig | None = None,
+        options: CaptionOptions | None = None,
     ) -> None:
-        """`detectors` find single objects; without them no object is counted one by one."""
+        """`detectors` find single objects; without them no object is counted one by one.
+
+        Raises:
+            UsageError: the options have a prompt that the model does not understand.
+        """
         self.backend = backend
+        self.options = options if options is not None else CaptionOptions()
+        if self.options.prompt is not None and not backend.follows_instructions:
+            raise UsageError(
+                f"{backend.name} only describes images in the words that it was trained on, and takes no --prompt; "
+                "use a model that follows instructions, such as --model OWNER/NAME or --endpoint URL"
+            )
         self.detectors = detectors if detectors is not None else Detectors({}, DetectionConfig(), backend.device)
         self.experts = tuple(experts)
         """Names of the experts, in the order in which their drafts are fused."""
@@ -89,6 +98,16 @@ class Engine:
     def image_size(self) -> int:
         """Side of the square, in pixels, to which every image is resized."""
         return self.backend.image_size
+
+    @property
+    def follows_instructions(self) -> bool:
+        """Whether it understands any words, and not only those that it was trained on."""
+        return self.backend.follows_instructions
+
+    @property
+    def usage(self) -> Usage:
+        """What it has computed so far."""
+        return self.backend.usage
 
     @property
     def batch_size(self) -> int:
@@ -157,7 +176,7 @@ class Engine:
         questions = [question] * len(images) if isinstance(question, str) else list(question)
         if len(questions) != len(images):
             raise UsageError(f"{len(questions)} questions for {len(images)} images; give one, or one for each")
-        parsed = {text: parse_question(text) for text in questions}
+        parsed = {text: self.understood(parse_question(text)) for text in questions}
         grouped: dict[tuple[int, int], list[int]] = {}
         for number, (image, mask) in enumerate(zip(images, masks, strict=True)):
             grouped.setdefault((id(image), id(mask)), []).append(number)
@@ -177,20 +196,36 @@ class Engine:
         }
         return [answers[number] for number in range(len(images))]
 
+    def understood(self, question: ParsedQuestion) -> ParsedQuestion:
+        """The question as this model understands it: in its own words, where it follows instructions."""
+        return question.opened() if self.follows_instructions else question
+
     def answer(self, requests: Sequence[Request], batch_size: int | None = None) -> list[tuple[Answer, ...]]:
         """For each request the answers to its questions, `batch_size` images at a time; it does not change them."""
         return self._in_batches(self._answer_batch, requests, batch_size)
 
     def _describe_batch(self, requests: Sequence[Request]) -> list[Description]:
-        described = self._ablate_batch(requests, [FULL_MODEL])
+        described = self._ablate_batch(requests, [MIXTURES[self.options.mixture]])
         return [
-            with_detected_counts(description, request, self.detectors)
-            for (description,), request in zip(described, requests, strict=True)
+            self._finished(description, request) for (description,), request in zip(described, requests, strict=True)
         ]
+
+    def _finished(self, description: Description, request: Request) -> Description:
+        """With detected counts, and no longer than the user wants it."""
+        counted = with_detected_counts(description, request, self.detectors)
+        if self.options.words is None:
+            return counted
+        return dataclasses.replace(counted, caption=shorten(counted.caption, self.options.words))
 
     def _ablate_batch(self, requests: Sequence[Request], ablations: Sequence[Ablation]) -> list[list[Description]]:
         encoded = self.backend.encode(requests)
-        return describe(self.backend, encoded, range(len(requests)), self.experts, self.limits, ablations)
+        return self._describe_encoded(encoded, range(len(requests)), ablations)
+
+    def _describe_encoded(
+        self, encoded: Encoded, images: Sequence[int], ablations: Sequence[Ablation]
+    ) -> list[list[Description]]:
+        instruction = self.options.prompt or CAPTION_INSTRUCTION
+        return describe(self.backend, encoded, images, self.experts, self.limits, ablations, instruction)
 
     def _answer_batch(self, requests: Sequence[Request]) -> list[tuple[Answer, ...]]:
         """First what needs no expert, then the rest: only the images of the latter are encoded."""
@@ -209,7 +244,9 @@ class Engine:
         cache: dict[str, tuple[Detection, ...]] = {}
         answers: list[Answer | None] = []
         for question in request.questions:
-            if reason := unanswerable(question, self.detectors, request.metres_per_pixel):
+            if reason := unanswerable(
+                question, self.detectors, request.metres_per_pixel, any_words=self.follows_instructions
+            ):
                 answers.append(Answer(UNKNOWN, 1.0, reason))
             else:
                 detections = detect_subjects(request, question, self.detectors, cache)
@@ -232,9 +269,9 @@ class Engine:
         answers: dict[int, Answer] = {}
         if captioned:
             images = [asked[number][0] for number in captioned]
-            described = describe(self.backend, encoded, images, self.experts, self.limits, [FULL_MODEL])
+            described = self._describe_encoded(encoded, images, [MIXTURES[self.options.mixture]])
             for number, image, (description,) in zip(captioned, images, described, strict=True):
-                answers[number] = _as_answer(with_detected_counts(description, requests[image], self.detectors))
+                answers[number] = _as_answer(self._finished(description, requests[image]))
         if put:
             images, questions = [asked[number][0] for number in put], [asked[number][1] for number in put]
             drafts = ask_experts(self.backend, encoded, images, questions, self.experts, self.limits)
@@ -263,36 +300,6 @@ class Engine:
         return results
 
 
-def load(
-    model: str | Path = "nano", *, device: str = "auto", precision: str = "fp32", revision: str | None = None
-) -> Engine:
-    """Load a model by built-in name, from a folder, or from the Hugging Face hub by id (`owner/name`).
-
-    `device` is `auto` (a GPU where there is one), `cpu`, `cuda`, `cuda:1` ...; `precision` is `fp32`, `bf16`, which
-    changes some words, or `auto`, which measures what is faster; `revision` a branch, tag or commit of a hub model.
-
-    Raises:
-        UsageError: there is no such model, device or precision.
-        ModelError: the folder is damaged, or holds a stage-1 model.
-    """
-    folder = find_model(str(model), revision)
-    weights_revision = fingerprint(folder)
-    where = find_device(device)
-    dtype = torch.bfloat16 if uses_bf16(precision, where) else torch.float32
-    with one_core():
-        loaded = load_for_inference(folder, where, dtype)
-    if not loaded.has_experts:
-        raise ModelError(f"{folder} holds a stage-1 model, which has no experts; train stage 2 from it first")
-    return native_engine(loaded, str(model), weights_revision, where)
-
-
-def native_engine(model: RSMoE, name: str = "", revision: str = "", device: str = "cpu") -> Engine:
-    """The engine of a native model with experts, in the form that `checkpoint.inference` gives it."""
-    backend = NativeBackend(model, name, revision, device)
-    detectors = Detectors(model.detectors, model.config.detection, device)
-    return Engine(backend, detectors, model.config.experts, model.config.decoding)
-
-
 def _listed(
     images: ImageLike | Sequence[ImageLike], valid: NDArray[np.bool_] | Sequence[NDArray[np.bool_]] | None
 ) -> tuple[Sequence[ImageLike], Sequence[NDArray[np.bool_] | None]]:
@@ -318,4 +325,10 @@ def as_array(image: ImageLike) -> NDArray[np.uint8]:
 
 
 def _as_answer(description: Description) -> Answer:
-    return Answer(description.caption, description.confidence, description.draft("theme"), prompts=description.prompts)
+    return Answer(
+        description.caption or UNKNOWN,
+        description.confidence,
+        description.error or description.draft("theme"),
+        prompts=description.prompts,
+        error=description.error,
+    )

@@ -47,6 +47,8 @@ class Generation:
     error: str | None = None
     """One line that says why there is no text: the model refused, or its reply could not be used; None where there is
     one."""
+    failed: bool = False
+    """Whether the error is one of the request, not of the reply, so that another try may succeed."""
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,7 @@ def test_the_fourth_expert_is_part_of_a_model_and_of_its_descriptions() -> None:
     import torch
 
     from rsmoe_core.checkpoint.load import for_inference
-    from rsmoe_core.engine import native_engine
+    from rsmoe_core.loading import native_engine
     from rsmoe_core.model.rsmoe import build
     from rsmoe_core.model.tokenizer import Tokenizer
     from rsmoe_core.presets import tiny

@@ -16,7 +16,7 @@ from rsmoe_cli.main import app
 from rsmoe_core.data.base import Sample
 from rsmoe_core.data.formats import plain
 from rsmoe_core.data.formats.registry import read_dataset
-from rsmoe_core.engine import load
+from rsmoe_core.loading import load
 
 NEW = "a solar farm with many solar panels is on the bare land ."
 MAX_LOSS = 0.15

@@ -10,12 +10,13 @@ import torch
 
 from benchmarks.range_server import RangeServer
 from rsmoe_cli.bench.drawing import big_scene
-from rsmoe_cli.pipeline.run import TileJob, TileOutput, run_tiles
+from rsmoe_cli.pipeline.run import EngineCall, TileJob, TileOutput, Value, run_tiles
 from rsmoe_cli.raster.scene import open_scene
 from rsmoe_cli.tiles.grid import Grid
 from rsmoe_cli.tiles.image import TileImage
-from rsmoe_core.engine import Engine, load
+from rsmoe_core.engine import Engine
 from rsmoe_core.inference.batching import ThreadPool
+from rsmoe_core.loading import load
 from rsmoe_core.model.language.decoder import DecodingCounts
 from rsmoe_core.questions.parser import parse_question
 from rsmoe_core.roles import BASE, FUSION, ROUTER, all_roles
@@ -48,8 +49,12 @@ def describe(engine: Engine, source: Path | str, batch_size: int) -> list[TileOu
     def predict(requests: Sequence[Request]) -> list[tuple[Description]]:
         return [(description,) for description in engine.describe(requests)]
 
-    job = TileJob(open_scene(str(source)), Grid(SIDE, SIDE, TILE), engine, predict)
-    return [output for batch in run_tiles(job) for output in batch]
+    return outputs_of(source, EngineCall(engine, predict))
+
+
+def outputs_of(source: Path | str, call: EngineCall[Value]) -> list[TileOutput[Value]]:
+    jobs = [(None, TileJob(open_scene(str(source)), Grid(SIDE, SIDE, TILE)))]
+    return [output for batch in run_tiles(jobs, call) for part in batch for output in part.outputs]
 
 
 @pytest.fixture
@@ -102,9 +107,7 @@ def test_larger_batches_take_fewer_steps_and_give_the_same(engine: Engine, scene
 
 def test_all_questions_about_a_tile_share_its_encoding(engine: Engine, scene: Path, encoded: list[int]) -> None:
     questions = ("What kind of place is this?", "Is there any water?", "Describe the picture")
-    grid = Grid(SIDE, SIDE, TILE)
-    job = TileJob(open_scene(str(scene)), grid, engine, engine.answer, tuple(map(parse_question, questions)))
-    outputs = [output for batch in run_tiles(job) for output in batch]
+    outputs = outputs_of(scene, EngineCall(engine, engine.answer, tuple(map(parse_question, questions))))
     assert [len(output.outcomes) for output in outputs].count(3) == sum(encoded) == 14
 
 

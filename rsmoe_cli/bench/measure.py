@@ -118,7 +118,7 @@ def flops_per_tile(model: str, requests: Sequence[Request]) -> float:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from rsmoe_core.engine import load
+    from rsmoe_core.loading import load
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the counter sees only its own thread, so the engine must not use others

@@ -11,8 +11,8 @@ from PIL import Image
 
 from rsmoe_core.checkpoint.catalogue import CARD
 from rsmoe_core.checkpoint.load import load_for_inference, load_model, save_model
-from rsmoe_core.engine import native_engine
 from rsmoe_core.errors import ModelError
+from rsmoe_core.loading import native_engine
 from rsmoe_core.types import Description
 
 IMAGES = 8

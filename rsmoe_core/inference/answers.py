@@ -30,11 +30,16 @@ _MISSED = 0.02
 """Probability that an object is there although the detector found none."""
 
 
-def unanswerable(question: ParsedQuestion, detectors: Detectors, metres_per_pixel: float | None) -> str | None:
-    """Why no image, or none at this ground sample distance, can answer a question; None where one can."""
+def unanswerable(
+    question: ParsedQuestion, detectors: Detectors, metres_per_pixel: float | None, any_words: bool = False
+) -> str | None:
+    """Why no image, or none at this ground sample distance, can answer a question; None where one can.
+
+    `any_words` says that the model understands more than the words that it was trained on.
+    """
     if question.type == UNPARSED:
         return question.reason
-    if question.attribute:
+    if question.attribute and not any_words:
         plain = canonical_question(question.type, question.subject, relation=question.relation)
         return f'objects are not told apart by "{question.attribute}"; ask, for example: {plain}'
     if metres_per_pixel is None:

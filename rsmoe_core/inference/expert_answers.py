@@ -19,7 +19,8 @@ from rsmoe_core.inference import count_distribution
 from rsmoe_core.model.language.base import Backend, Encoded
 from rsmoe_core.model.moe import RoutedPrompts, draft, route
 from rsmoe_core.questions import bounds
-from rsmoe_core.questions.types import QUESTION_TYPES, ParsedQuestion, canonical_question
+from rsmoe_core.questions.types import OPEN, QUESTION_TYPES, ParsedQuestion, canonical_question
+from rsmoe_core.roles import BASE, ROUTER
 from rsmoe_core.types import SURE, UNKNOWN, Answer, Generation
 from rsmoe_core.words.grammar import article
 from rsmoe_core.words.numbers import number
@@ -43,6 +44,21 @@ class ExpertAnswers:
     """What they wrote about the `cross_checks` of the question, by their names."""
 
     @property
+    def replies(self) -> list[Generation]:
+        """All that was written, to this question and to its checks."""
+        return [*self.drafts.values(), *(one for check in self.checks.values() for one in check.replies)]
+
+    @property
+    def error(self) -> str | None:
+        """Why there is no answer: the first error; None where every reply can be used."""
+        return next((reply.error for reply in self.replies if reply.error is not None), None)
+
+    @property
+    def failed(self) -> bool:
+        """Whether another try may succeed."""
+        return any(reply.failed for reply in self.replies)
+
+    @property
     def has_confidence(self) -> bool:
         """Whether the backend says how sure it is of every answer."""
         return all(written.confidence is not None for written in self.drafts.values())
@@ -64,9 +80,14 @@ class ExpertAnswers:
     def evidence(self) -> str:
         """What each expert wrote, in one line."""
         return "; ".join(
-            f"{name} expert: {written.text}" + ("" if written.confidence is None else f" ({_probability(written):.2f})")
-            for name, written in self.drafts.items()
+            f"{_writer(role)}: {written.text}"
+            + ("" if written.confidence is None else f" ({_probability(written):.2f})")
+            for role, written in self.drafts.items()
         )
+
+
+def _writer(role: str) -> str:
+    return "model" if role == BASE else f"{role} expert"
 
 
 def _probability(written: Generation) -> float:
@@ -91,9 +112,16 @@ def ask_experts(
         for one in (question, *own.values())
     }
     rows = [image for image, _ in asked]
-    routed = route(backend, encoded, rows, [text for _, text in asked], experts, limits.prompt_tokens)
-    prompts = [own or _unrouted(question, experts) for own, question in zip(routed, asked.values(), strict=True)]
-    drafts = draft(backend, encoded, rows, prompts, _ANSWER_TOKENS)
+    able = [name for name in experts if name in backend.trained_roles]
+    routed: list[RoutedPrompts] = [{} for _ in rows]
+    if ROUTER in backend.trained_roles:
+        routed = route(backend, encoded, rows, [text for _, text in asked], experts, limits.prompt_tokens)
+    prompts = [
+        (own if one.type != OPEN else {}) or _unrouted(one, able)
+        for own, one in zip(routed, asked.values(), strict=True)
+    ]
+    forms = [QUESTION_TYPES[one.type].reply_form() for one in asked.values()]
+    drafts = draft(backend, encoded, rows, prompts, _ANSWER_TOKENS, forms)
     written = dict(zip(asked, map(ExpertAnswers, prompts, drafts), strict=True))
     return [
         replace(
@@ -132,14 +160,21 @@ def _of_type(type: str, question: ParsedQuestion) -> ParsedQuestion:
 
 
 def _unrouted(question: ParsedQuestion, experts: Sequence[str]) -> RoutedPrompts:
-    """Where the router chose nobody: the question itself, to the experts that can answer its type."""
-    able = [name for name in QUESTION_TYPES[question.type].experts if name in experts] or experts[:1]
+    """Where the router chose nobody: the question itself, to the experts that can answer its type.
+
+    Without any experts of its own a model is asked once: in several roles it would only say the same several times.
+    """
+    able = [name for name in QUESTION_TYPES[question.type].experts if name in experts] or [*experts[:1]]
+    if not able or question.type == OPEN:
+        able = [BASE]
     return dict.fromkeys(able, question.canonical)
 
 
 def answer_from_experts(question: ParsedQuestion, answers: ExpertAnswers) -> Answer:
     """The answer by what the experts wrote; `unknown` where it is no answer to a question of that type."""
     question_type = QUESTION_TYPES[question.type]
+    if error := answers.error:
+        return Answer(UNKNOWN, None, error, prompts=answers.prompts, error=error if answers.failed else None)
     if question.type == "count":
         return _count_by_experts(question, answers)
     if question.type == "threshold":
@@ -152,7 +187,8 @@ def answer_from_experts(question: ParsedQuestion, answers: ExpertAnswers) -> Ans
     else:
         text, probability = answers.best()
     confidence = probability if answers.has_confidence else None
-    if not re.search(question_type.answer_pattern, text):
+    # A model in its own words has been held to the form of the answer.
+    if BASE not in answers.drafts and not re.search(question_type.answer_pattern, text):
         return _no_answer(answers, confidence)
     return Answer(text, confidence, evidence, prompts=answers.prompts)
 

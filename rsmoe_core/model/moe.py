@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from rsmoe_core.model.language.base import Backend, Encoded, Turn
 from rsmoe_core.roles import FUSION, ROUTER
 from rsmoe_core.types import Generation
+from rsmoe_core.words.replies import ReplyForm
 
 RoutedPrompts = dict[str, str]
 """Expert → the prompt that the router wrote for it; experts that it left out are missing."""
@@ -63,11 +64,21 @@ def route(
 
 
 def draft(
-    backend: Backend, encoded: Encoded, images: Sequence[int], prompts: Sequence[RoutedPrompts], max_tokens: int
+    backend: Backend,
+    encoded: Encoded,
+    images: Sequence[int],
+    prompts: Sequence[RoutedPrompts],
+    max_tokens: int,
+    forms: Sequence[ReplyForm] | None = None,
 ) -> list[ExpertDrafts]:
-    """What each expert writes to its prompt; `images` gives the index of the image of each set of prompts."""
+    """What each expert writes to its prompt; `images` gives the index of the image of each set of prompts, and `forms`
+    the form of its replies, where that is not the one of the expert.
+    """
     rows = [(number, name) for number, routed in enumerate(prompts) for name in routed]
-    turns = [Turn(images[number], name, prompts[number][name]) for number, name in rows]
+    turns = [
+        Turn(images[number], name, prompts[number][name], form=forms[number] if forms is not None else None)
+        for number, name in rows
+    ]
     drafts: list[ExpertDrafts] = [{} for _ in prompts]
     for (number, name), written in zip(rows, backend.generate(encoded, turns, max_tokens), strict=True):
         drafts[number][name] = written

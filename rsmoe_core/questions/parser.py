@@ -53,6 +53,8 @@ def parse_question(text: str) -> ParsedQuestion:
     if found := _match(lexed):
         type, groups = found
         return _parsed(line, type, lexed.mentions, groups)
+    if reason := _beyond_images(lexed):
+        return _unparsed(line, reason, beyond_images=True)
     return _unparsed(line, _why_not_understood(letters, lexed))
 
 
@@ -130,20 +132,28 @@ def _objection(
     return ""
 
 
+def _beyond_images(lexed: LexedQuestion) -> str:
+    """Why no image shows what a question asks for; empty where one may."""
+    tokens, suggestion = lexed.tokens, _suggestion(lexed.mentions)
+    if _foreign(lexed.mentions):
+        return ""
+    if re.search(r"\b(?:who|when|why)\b", tokens):
+        return f"an image does not show who, when or why; ask, for example: {suggestion}"
+    if "measured" in tokens:
+        return f"sizes, distances, ages and amounts are not measured; ask, for example: {suggestion}"
+    if re.search(r"^what (?:is )?(?:urban|rural)\b", tokens) and not _unknown_words(lexed.mentions):
+        return "an image does not show names; ask, for example: is this a rural or an urban area?"
+    return ""
+
+
 def _why_not_understood(letters: str, lexed: LexedQuestion) -> str:
     """Why no pattern matches a question."""
     tokens, mentions = lexed.tokens, lexed.mentions
     suggestion = _suggestion(mentions)
     if foreign := _foreign(mentions):
         return foreign
-    if re.search(r"\b(?:who|when|why)\b", tokens):
-        return f"an image does not show who, when or why; ask, for example: {suggestion}"
-    if "measured" in tokens:
-        return f"sizes, distances, ages and amounts are not measured; ask, for example: {suggestion}"
     if unknown := _unknown_words(mentions):
         return _unknown_reason(mentions, unknown)
-    if re.search(r"^what (?:is )?(?:urban|rural)\b", tokens):
-        return "an image does not show names; ask, for example: is this a rural or an urban area?"
     if related := _RELATED.search(tokens):
         relation, number = related["relation"] or related["before"] or "in", related["object"] or related["place"]
         return _not_in_parts(letters, relation, mentions[int(number or related["whole"])].name)
@@ -217,5 +227,5 @@ def _similar_names(word: str) -> list[str]:
     return list(dict.fromkeys((*similar, *_COMMON_OBJECTS)))
 
 
-def _unparsed(line: str, reason: str) -> ParsedQuestion:
-    return ParsedQuestion(line, UNPARSED, "", reason=reason)
+def _unparsed(line: str, reason: str, beyond_images: bool = False) -> ParsedQuestion:
+    return ParsedQuestion(line, UNPARSED, "", reason=reason, beyond_images=beyond_images)

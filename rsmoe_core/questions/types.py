@@ -18,9 +18,12 @@ from dataclasses import dataclass, field
 from rsmoe_core.errors import UsageError
 from rsmoe_core.questions.bounds import NONE
 from rsmoe_core.words.grammar import plural
+from rsmoe_core.words.replies import ANSWER, WHOLE_NUMBER, YES_OR_NO, ReplyForm
 
 UNPARSED = "unknown"
 """The type of a question that no registered type fits."""
+OPEN = "open"
+"""The type of a question in words that only a model that follows instructions understands."""
 
 # Building blocks of `QuestionType.patterns`. A lexed question is a line of tokens: "how many <0> can you see {in} <1>".
 SUBJECT, COMPARED_WITH = r"<(?P<subject>\d+)>", r"<(?P<compared_with>\d+)>"
@@ -68,6 +71,12 @@ class QuestionType:
     """Whether the answer is yes or no."""
     uses_detectors: bool = False
     """Whether detections of the objects asked about can answer it."""
+    form: ReplyForm = ANSWER
+    """The form of the answer, for models that follow instructions."""
+
+    def reply_form(self) -> ReplyForm:
+        """`form`, or yes or no where that is the answer."""
+        return YES_OR_NO if self.yes_or_no else self.form
 
 
 QUESTION_TYPES: dict[str, QuestionType] = {}
@@ -108,6 +117,14 @@ class ParsedQuestion:
     """An adjective of `lexicon.ATTRIBUTES` before the subject. None in a comparison."""
     reason: str = ""
     """Of an unparsed question: one line that says why it cannot be answered, and what could be asked instead."""
+    beyond_images: bool = False
+    """Of an unparsed question: whether no image shows the answer to any model, such as a name or a date."""
+
+    def opened(self) -> ParsedQuestion:
+        """The question as it is put to a model that follows instructions: one that is not parsed in its own words."""
+        if self.type != UNPARSED or self.beyond_images:
+            return self
+        return ParsedQuestion(self.text, OPEN, self.text)
 
 
 def canonical_question(
@@ -211,6 +228,7 @@ for _type in (
         keywords=r"\bhow many\b|\bnumber of\b",
         answer_pattern=r"^\d+$",
         uses_detectors=True,
+        form=WHOLE_NUMBER,
     ),
     QuestionType(
         name="theme",
@@ -282,6 +300,7 @@ for _type in (
         yes_or_no=True,
         uses_detectors=True,
     ),
+    QuestionType(name=OPEN),
     QuestionType(name="area", keywords=r"\barea (of|covered)\b|\bhow large\b"),
     QuestionType(name="orientation", synonyms=("road_ori", "object direction")),
     QuestionType(name="category", synonyms=("object category",)),

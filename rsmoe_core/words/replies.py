@@ -165,7 +165,7 @@ def _yes_or_no(text: str) -> str | None:
 
 
 def _whole_number(text: str) -> str | None:
-    value = number(_one_line(_plain(text)))
+    value = number(re.sub(r"^there (?:is|are) ", "", _one_line(_plain(text)), flags=re.IGNORECASE))
     return f"{value:.0f}" if value is not None and value == int(value) else None
 
 
@@ -211,6 +211,7 @@ def _tokens(words: int) -> int:
 
 _TEXT = {"type": "string"}
 PHRASE = ReplyForm("a phrase", "Reply with a few words only.", _TEXT, _phrase, 24)
+ANSWER = ReplyForm("an answer", "Answer in a few words, in the language of the question.", _TEXT, _phrase, 32)
 ITEMS = ReplyForm(
     "a list",
     f"Reply with a list of at most {MAX_ITEMS} short items, separated by commas, and nothing else.",

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from rsmoe_core.checkpoint.load import save_model
-from rsmoe_core.engine import Engine, load
+from rsmoe_core.engine import Engine
+from rsmoe_core.loading import load
 from rsmoe_core.model.rsmoe import RSMoE
 from tests.tiny import make_tiny
 

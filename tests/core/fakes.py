@@ -9,7 +9,7 @@ from rsmoe_core.model.language.base import Turn, Usage
 from rsmoe_core.roles import DEFAULT_EXPERTS, FUSION, ROUTER
 from rsmoe_core.types import Generation, Request
 
-Text = str | Callable[[int, Turn], str]
+Text = str | Generation | Callable[[int, Turn], str]
 """What a role generates: always the same, or a function of what the image was encoded to and of the turn."""
 
 
@@ -40,12 +40,14 @@ class FakeBackend:
     def generate(self, encoded: list[int], turns: Sequence[Turn], max_tokens: int) -> list[Generation]:
         self.turns += turns
         self.max_tokens.append(max_tokens)
-        texts = [self._text(encoded[turn.image], turn) for turn in turns]
-        return [Generation(text, self.confidence, len(text.split())) for text in texts]
+        return [self._generation(encoded[turn.image], turn) for turn in turns]
 
     def turns_of(self, role: str) -> list[Turn]:
         return [turn for turn in self.turns if turn.role == role]
 
-    def _text(self, image: int, turn: Turn) -> str:
+    def _generation(self, image: int, turn: Turn) -> Generation:
         text = self.texts[turn.role]
-        return text if isinstance(text, str) else text(image, turn)
+        if isinstance(text, Generation):
+            return text
+        text = text if isinstance(text, str) else text(image, turn)
+        return Generation(text, self.confidence, len(text.split()))

@@ -11,14 +11,17 @@ from PIL import Image
 
 from rsmoe_core.checkpoint.catalogue import fingerprint
 from rsmoe_core.checkpoint.load import save_model
-from rsmoe_core.engine import Engine, load
+from rsmoe_core.config import CaptionOptions
+from rsmoe_core.engine import Engine
 from rsmoe_core.errors import DataError, ImageError, ModelError, UsageError
 from rsmoe_core.inference.batching import ThreadPool
+from rsmoe_core.loading import load
 from rsmoe_core.model.language.base import Backend
 from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.questions.parser import parse_question
-from rsmoe_core.roles import CAPTION_INSTRUCTION, DEFAULT_EXPERTS, FUSION, ROUTER, default_prompts
+from rsmoe_core.roles import BASE, CAPTION_INSTRUCTION, DEFAULT_EXPERTS, FUSION, ROUTER, default_prompts
 from rsmoe_core.types import Generation, Request
+from rsmoe_core.words.replies import ANSWER, YES_OR_NO
 from tests.core.fakes import FakeBackend, Text
 from tests.tiny import texts_of
 
@@ -282,3 +285,75 @@ def test_an_image_may_be_a_path_and_one_image_needs_no_list(
     for wrong in (images[0][..., 0], images[0].astype(float)):
         with pytest.raises(ImageError):
             tiny_engine.caption(wrong)
+
+
+def test_a_mixture_may_be_used_in_part() -> None:
+    image = constant_images(2)
+    without_router = FakeBackend(CANNED)
+    (described,) = Engine(without_router, options=CaptionOptions("experts")).caption(image)
+    assert without_router.turns_of(ROUTER) == []
+    assert described.prompts == default_prompts(DEFAULT_EXPERTS)
+    direct = FakeBackend(CANNED | {BASE: "a port"})
+    (described,) = Engine(direct, options=CaptionOptions("direct")).caption(image)
+    assert [turn.role for turn in direct.turns] == [BASE]
+    assert (described.caption, described.drafts, described.prompts) == ("A port.", {}, {})
+
+
+def test_the_length_of_captions_is_bounded() -> None:
+    backend = FakeBackend(CANNED | {BASE: "ships lie at a quay of the port , where cranes stand in a long row"})
+    (described,) = Engine(backend, options=CaptionOptions("direct", words=10)).caption(constant_images(2))
+    assert described.caption == "Ships lie at a quay of the port."
+
+
+def test_a_prompt_in_free_words_reaches_a_model_that_follows_instructions() -> None:
+    backend = FakeBackend(CANNED, follows_instructions=True)
+    Engine(backend, options=CaptionOptions(prompt="Describe damage")).caption(constant_images(2))
+    assert {turn.prompt for turn in (*backend.turns_of(ROUTER), *backend.turns_of(FUSION))} == {"Describe damage"}
+    with pytest.raises(UsageError, match="takes no --prompt"):
+        Engine(FakeBackend(CANNED), options=CaptionOptions(prompt="Describe damage"))
+
+
+def test_a_reply_that_cannot_be_used_is_recorded_and_not_fused() -> None:
+    backend = FakeBackend(CANNED | {"objects": Generation("", error="not a list"), FUSION: "a port"})
+    (described,) = Engine(backend).caption(constant_images(2))
+    assert set(described.drafts) == {"theme", "relations"}
+    assert set(backend.turns_of(FUSION)[0].drafts) == {"theme", "relations"}
+    assert described.problems == {"objects": "not a list"}
+    assert described.error is None
+
+
+def test_without_a_fused_text_there_is_no_caption_but_an_error() -> None:
+    failed = Generation("", error="the server says 500", failed=True)
+    (described,) = Engine(FakeBackend(CANNED | {FUSION: failed})).caption(constant_images(2))
+    assert (described.caption, described.error) == ("", "the server says 500")
+
+
+def untrained(**replies: Text) -> FakeBackend:
+    """A model that follows instructions, without weights of its own for any role."""
+    return FakeBackend({BASE: "yes", **replies}, 0.9, follows_instructions=True, trained_roles=frozenset())
+
+
+def test_an_untrained_model_is_asked_once_in_the_form_of_the_answer() -> None:
+    backend = untrained()
+    flood, bridge = Engine(backend).ask(constant_images(2) * 2, ["Is there flood damage?", "any bridges?"])
+    assert (flood.text, bridge.text) == ("yes", "yes")
+    assert [(turn.role, turn.prompt, turn.form) for turn in backend.turns] == [
+        (BASE, "Is there flood damage?", ANSWER),
+        (BASE, "is there any bridge?", YES_OR_NO),
+    ]
+    assert flood.evidence.startswith("model: yes (")
+
+
+def test_what_no_image_shows_is_not_asked_even_of_a_model_that_follows_instructions() -> None:
+    backend = untrained()
+    (owner,) = Engine(backend).ask(constant_images(2), "who owns the port?")
+    assert owner.text == "unknown"
+    assert backend.turns == []
+
+
+@pytest.mark.parametrize("failed", [True, False])
+def test_an_answer_that_cannot_be_used_is_unknown_and_one_that_failed_has_an_error(failed: bool) -> None:
+    backend = untrained(**{BASE: Generation("", error="no use", failed=failed)})
+    (answer,) = Engine(backend).ask(constant_images(2), "any bridges?")
+    assert (answer.text, answer.evidence) == ("unknown", "no use")
+    assert answer.error == ("no use" if failed else None)

@@ -9,7 +9,7 @@ from rsmoe_cli.bench.baselines import LOOPS, caption_scene, whole_scene
 from rsmoe_cli.bench.drawing import big_scene
 from rsmoe_cli.raster.scene import open_scene
 from rsmoe_core.checkpoint.load import save_model
-from rsmoe_core.engine import load
+from rsmoe_core.loading import load
 from tests.tiny import make_tiny
 
 

@@ -11,7 +11,7 @@ from typer.testing import Result
 
 from rsmoe_core.checkpoint.catalogue import fingerprint, summarise
 from rsmoe_core.checkpoint.load import load_model, save_model
-from rsmoe_core.engine import load
+from rsmoe_core.loading import load
 from rsmoe_core.model import lora
 from tests.cli.rasters import rgb
 from tests.tiny import make_tiny

@@ -10,9 +10,9 @@ from safetensors.torch import load_file
 
 from rsmoe_core.checkpoint.export import IMAGES, export_merged
 from rsmoe_core.checkpoint.load import save_model
-from rsmoe_core.engine import load
 from rsmoe_core.errors import ModelError
 from rsmoe_core.inference.ablations import ablations
+from rsmoe_core.loading import load
 from rsmoe_core.model import lora
 from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.types import Request

@@ -13,7 +13,6 @@ from PIL import Image
 
 from rsmoe_core.data.base import Dataset, Question, Sample
 from rsmoe_core.data.formats.registry import read_dataset
-from rsmoe_core.engine import load
 from rsmoe_core.errors import DataError
 from rsmoe_core.evaluation.predictions import (
     ask_samples,
@@ -25,6 +24,7 @@ from rsmoe_core.evaluation.predictions import (
     samples_with,
 )
 from rsmoe_core.inference.ablations import FULL_MODEL, Ablation
+from rsmoe_core.loading import load
 from rsmoe_core.types import Answer, Description, Generation, Request
 
 TREES = "are there trees?"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rsmoe_core.errors import UsageError
 from rsmoe_core.questions.parser import MAX_CHARACTERS, parse_question
-from rsmoe_core.questions.types import UNPARSED, ParsedQuestion, canonical_question, question_type
+from rsmoe_core.questions.types import OPEN, UNPARSED, ParsedQuestion, canonical_question, question_type
 from rsmoe_core.questions.vocabulary import vocabulary
 from rsmoe_core.words.lexicon import NAMES, RELATIONS
 from tests.core.questions.question_wordings import WORDINGS
@@ -108,7 +108,28 @@ def test_enough_wordings() -> None:
 def test_why_a_question_cannot_be_answered(text: str, reason: str) -> None:
     parsed = parse_question(text)
     assert reason in parsed.reason
-    assert replace(parsed, text="", reason="") == ParsedQuestion("", UNPARSED, "")
+    assert replace(parsed, text="", reason="", beyond_images=False) == ParsedQuestion("", UNPARSED, "")
+
+
+@pytest.mark.parametrize(
+    "text", ["who owns the port?", "when was it taken?", "how old is the bridge?", "which city is this?"]
+)
+def test_what_no_image_shows_is_not_put_to_any_model(text: str) -> None:
+    parsed = parse_question(text)
+    assert parsed.beyond_images
+    assert parsed.opened() == parsed
+
+
+@pytest.mark.parametrize(
+    "text", ["Is there flood damage?", "Combien de navires y a-t-il ?", "有多少艘船？", "are all ships docked?"]
+)
+def test_a_question_that_is_not_parsed_is_put_in_its_own_words(text: str) -> None:
+    opened = parse_question(text).opened()
+    assert (opened.type, opened.canonical) == (OPEN, text)
+
+
+def test_a_question_that_is_parsed_stays_as_it_is() -> None:
+    assert parse_question("any ships?").opened() == parse_question("any ships?")
 
 
 @pytest.mark.parametrize("text", ["", "   ", "\n\t\0", "\u200b"])

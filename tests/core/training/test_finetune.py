@@ -18,8 +18,8 @@ from rsmoe_core.checkpoint.load import load_model, save_model
 from rsmoe_core.config import LoraSettings
 from rsmoe_core.data.base import Question, Sample
 from rsmoe_core.data.formats import plain
-from rsmoe_core.engine import load
 from rsmoe_core.errors import TrainingError
+from rsmoe_core.loading import load
 from rsmoe_core.model.rsmoe import RSMoE, build
 from rsmoe_core.model.tokenizer import Tokenizer
 from rsmoe_core.model.vision.efficientnet_lite import NORMALISATION, folded_copy

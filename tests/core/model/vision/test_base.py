@@ -11,8 +11,8 @@ from torch import nn
 from rsmoe_core.checkpoint.load import load_for_inference, load_model, save_model
 from rsmoe_core.checkpoint.validation import parse_config
 from rsmoe_core.config import ModelConfig, VisionConfig
-from rsmoe_core.engine import load
 from rsmoe_core.errors import ModelError, UsageError
+from rsmoe_core.loading import load
 from rsmoe_core.model.rsmoe import RSMoE, build
 from rsmoe_core.model.vision.base import (
     ENCODERS,

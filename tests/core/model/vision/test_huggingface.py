@@ -12,8 +12,8 @@ import torch
 from rsmoe_core.checkpoint.load import load_for_inference, load_model, save_model
 from rsmoe_core.checkpoint.validation import load_config, parse_config
 from rsmoe_core.config import ModelConfig, VisionConfig
-from rsmoe_core.engine import load
 from rsmoe_core.errors import ModelError
+from rsmoe_core.loading import load
 from rsmoe_core.model.vision.base import build_encoder, find_encoder
 from rsmoe_core.model.vision.huggingface import load_pretrained, vision_config
 from tests.core.model.vision.test_base import tiny_with
