@@ -38,6 +38,9 @@ _MAX_NEAR = 0.35
 """Most pixels beside a collar whose values are near it, as a share."""
 _FAR = 10.0
 """Distance from all other values, in ranges of these, from which a value is far."""
+_KNOWN = (-9999.0, -99999.0, -999.0, -32768.0, -32767.0, -(2.0**31))
+"""Values that programs write for no data, and that are far at a distance of less."""
+_FAR_KNOWN = 0.5
 _FAR_SHARE = 1e-3
 """Least share of the raster that has the far value."""
 _MAX_BETWEEN = 0.05
@@ -125,7 +128,8 @@ def _far_value(values: NDArray[np.float64], pixels: int) -> float | None:
             continue
         edge = low if value < low else high
         between = np.abs(others - value) < abs(edge - value) / 2
-        if abs(edge - value) > _FAR * (high - low) and between.sum() <= _MAX_BETWEEN * count:
+        distance = _FAR_KNOWN if value in _KNOWN else _FAR
+        if abs(edge - value) > distance * (high - low) and between.sum() <= _MAX_BETWEEN * count:
             return value
     return None
 
@@ -151,8 +155,20 @@ def find_collar(values: NDArray[Any], valid: NDArray[np.bool_]) -> Fill | None:
     """The constant that covers CxHxW sample values from corners of the raster inwards; HxW valid pixels."""
     corners = [(row, col) for row in (0, -1) for col in (0, -1) if valid[row, col]]
     colours = {tuple(values[:, row, col].tolist()) for row, col in corners}
+    if len(corners) < 4:
+        colours |= _border_colour(values, valid)
     fills = [fill for colour in sorted(colours) if (fill := _collar(values, valid, colour, corners)) is not None]
     return max(fills, key=lambda fill: (fill.is_certain, fill.share), default=None)
+
+
+def _border_colour(values: NDArray[Any], valid: NDArray[np.bool_]) -> set[tuple[float, ...]]:
+    """The most common colour along the border: the fill of a collar beside another fill, which holds the corner."""
+    border = np.concatenate([values[:, 0], values[:, -1], values[..., 0], values[..., -1]], axis=1)
+    border = border[:, np.concatenate([valid[0], valid[-1], valid[:, 0], valid[:, -1]])]
+    if not border.size:
+        return set()
+    colours, counts = np.unique(border, axis=1, return_counts=True)
+    return {tuple(colours[:, counts.argmax()].tolist())}
 
 
 def _collar(

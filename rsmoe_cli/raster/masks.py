@@ -44,6 +44,13 @@ class ValidMask:
     """Values that are no data in any of these bands; as declared ones, `every_band` applies to them."""
     fill: tuple[tuple[float, ...], ...] = ()
     """Values of all these bands that together are no data: the colours of collars."""
+    is_alpha_ignored: bool = False
+    """Whether a band is no mask although GDAL takes it for one."""
+
+    @property
+    def is_gdals(self) -> bool:
+        """Whether GDAL takes the same pixels for invalid, so that its averages leave them out."""
+        return not (self.finite_bands or self.nodata or self.fill or self.is_alpha_ignored)
 
     @property
     def source(self) -> str:
@@ -118,6 +125,7 @@ def find_mask(dataset: DatasetReader, selection: BandSelection, alpha: int | Non
         every_band=not all(np.issubdtype(band.dtype, np.unsignedinteger) for band in selection.bands),
         finite_bands=tuple(band.index for band in selection.bands if np.issubdtype(band.dtype, np.floating)),
         value_bands=selection.indexes,
+        is_alpha_ignored=alpha is None and any(MaskFlags.alpha in flag for flag in flags),
     )
 
 

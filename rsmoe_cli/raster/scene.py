@@ -235,11 +235,16 @@ def read_pixels(
         out_shape=(len(indexes), *shape),
         resampling=Resampling.nearest if scene.palette is not None or out_shape is None else Resampling.average,
     )
+    return draw(scene, values)
+
+
+def draw(scene: Scene, values: NDArray[Any]) -> NDArray[np.uint8]:
+    """CxHxW values of the selected bands → HxWx3 image, red-green-blue."""
     if scene.palette is not None:
         return scene.palette[np.clip(values[0], 0, len(scene.palette) - 1)]
     image = scene.stretch.apply(values)
     image = 255 - image if scene.is_inverted else image
-    return np.broadcast_to(image, (3, *shape)).transpose(1, 2, 0)
+    return np.broadcast_to(image, (3, *values.shape[1:])).transpose(1, 2, 0)
 
 
 @contextmanager

@@ -32,8 +32,9 @@ class Stretch:
             return values if values.dtype == np.uint8 else _to_bytes(values)
         real = values.astype(np.result_type(values.dtype, np.float32))
         low, high = (np.array(limits, real.dtype)[:, None, None] for limits in (self.low, self.high))
-        real -= low
-        real *= 255 / (high - low)
+        with np.errstate(over="ignore"):  # fill is as low as a number can be
+            real -= low
+            real *= 255 / (high - low)
         return _to_bytes(real)
 
     def __str__(self) -> str:

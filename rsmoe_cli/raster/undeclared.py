@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.errors import RasterioIOError
 from rasterio.windows import Window
 
 from rsmoe_cli.raster.dataset import read_bands, sample_windows
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from rasterio.io import DatasetReader
 
 _CORNER = 16
-"""Side of a corner that has to be constant before a collar is looked for, in pixels."""
+"""Longest side of a corner that has to be constant before a collar is looked for, in pixels."""
+_CORNER_SHARE = 0.02
+"""Longest side of a corner, as a share of the shorter side of the raster: collars of small rasters are narrow."""
 
 
 def leave_out(
@@ -36,7 +39,7 @@ def leave_out(
 
     Raises:
         UsageError: `nodata` is not understood.
-        rasterio.errors.RasterioIOError: the pixels cannot be read.
+        rasterio.errors.RasterioIOError: no corner can be read.
     """
     if nodata is not None:
         return mask.without(parse_nodata(nodata)), []
@@ -57,25 +60,41 @@ def _find(dataset: DatasetReader, mask: ValidMask, is_remote: bool) -> list[Fill
     def values_of(window: Window, shape: tuple[int, int]) -> NDArray[Any]:
         return read_bands(dataset, bands, window=window, out_shape=(len(bands), *shape))
 
-    values = _sample(dataset, values_of)
-    valid = _sample(dataset, lambda window, shape: mask.read(dataset, window, shape))
+    try:
+        values = _sample(dataset, values_of)
+        valid = _sample(dataset, lambda window, shape: mask.read(dataset, window, shape))
+    except RasterioIOError:  # a block is damaged: its tiles, or the stretch, will say so
+        return []
     if constant := find_constant(values, valid):
         return [constant]
-    far = [] if is_bytes else find_far(values, valid)
-    valid &= ~mask.without((), far).is_undeclared(values)
-    collar = find_collar(values, valid)
-    return far if collar is None else [*far, collar]
+    fills = [] if is_bytes else find_far(values, valid)
+    valid &= ~mask.without((), fills).is_undeclared(values)
+    while (collar := find_collar(values, valid)) is not None:
+        fills.append(collar)
+        if not collar.is_certain:
+            break
+        valid &= ~mask.without((), [collar]).is_undeclared(values)
+    return fills
 
 
 def _corners(dataset: DatasetReader, bands: tuple[int, ...], factor: int) -> list[NDArray[Any]]:
-    """CxHxW values of the corners, from the overview with that factor."""
-    width, height = min(_CORNER * factor, dataset.width), min(_CORNER * factor, dataset.height)
-    shape = (len(bands), max(1, height // factor), max(1, width // factor))
-    return [
-        read_bands(dataset, bands, window=Window(left, top, width, height), out_shape=shape)
-        for top in (0, dataset.height - height)
-        for left in (0, dataset.width - width)
-    ]
+    """CxHxW values of the corners that can be read, from the overview with that factor.
+
+    Raises:
+        rasterio.errors.RasterioIOError: none can.
+    """
+    side = min(_CORNER * factor, max(1, round(_CORNER_SHARE * min(dataset.width, dataset.height))))
+    shape = (len(bands), max(1, side // factor), max(1, side // factor))
+    corners, errors = [], []
+    for top in (0, dataset.height - side):
+        for left in (0, dataset.width - side):
+            try:
+                corners.append(read_bands(dataset, bands, window=Window(left, top, side, side), out_shape=shape))
+            except RasterioIOError as error:
+                errors.append(error)
+    if not corners:
+        raise errors[0]
+    return corners
 
 
 def _sample(dataset: DatasetReader, read: Callable[[Window, tuple[int, int]], NDArray[Any]]) -> NDArray[Any]:

@@ -7,12 +7,14 @@ together, group by group, so that wide blocks are decoded once for all of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from rsmoe_cli.raster.scene import Scene, read_pixels
+from rsmoe_cli.raster.dataset import read_bands
+from rsmoe_cli.raster.scene import Scene, draw, read_pixels
 from rsmoe_cli.tiles.chunks import ChunkGrid
 from rsmoe_cli.tiles.grid import Grid, Tile
 from rsmoe_cli.tiles.image import TileImage
@@ -76,10 +78,22 @@ class _PartialImage:
         self._owned_valid_pixels += int(owned.sum())
         lefts = np.arange(cols) * tile.width // cols
         valid = np.logical_or.reduceat(np.logical_or.reduceat(mask, tops[:-1] - top, axis=0), lefts, axis=1)
-        pixels = read_pixels(dataset, scene, window, valid.shape)
+        if scene.palette is not None or scene.mask.is_gdals or (mask.all() and not scene.mask.is_alpha_ignored):
+            pixels = read_pixels(dataset, scene, window, valid.shape)
+        else:
+            values = read_bands(dataset, scene.band_selection.indexes, window=window)
+            pixels = draw(scene, _averages(values, mask, tops[:-1] - top, lefts))
         self._valid[group, :cols] = valid
         np.copyto(self._pixels[group, :cols], pixels, where=valid[..., None])
 
     def finish(self) -> TileImage:
         """The complete image."""
         return TileImage(self._tile, self._pixels, self._valid, self._valid_pixels, self._owned_valid_pixels)
+
+
+def _averages(values: NDArray[Any], valid: NDArray[np.bool_], tops: np.ndarray, lefts: np.ndarray) -> NDArray[Any]:
+    """Averages of the valid pixels among CxHxW values, in cells that begin at these rows and columns; CxRxK."""
+    real = np.where(valid, values, 0).astype(np.float64)
+    sums, counts = (np.add.reduceat(np.add.reduceat(part, tops, axis=-2), lefts, axis=-1) for part in (real, valid * 1))
+    means = sums / np.maximum(counts, 1)
+    return (means if np.issubdtype(values.dtype, np.floating) else np.rint(means)).astype(values.dtype)

@@ -72,6 +72,28 @@ def test_several_kinds_of_fill_are_all_found(tmp_path: Path) -> None:
     assert np.array_equal(valid_of(path), inside)
 
 
+def test_two_collars_and_narrow_ones_of_small_rasters_are_found(tmp_path: Path) -> None:
+    values, inside = turned_collar(noise(3, SIDE, SIDE, low=40, high=220), 0)
+    values[:, :, 100:][:, ~inside[:, 100:]] = 255
+    assert np.array_equal(valid_of(write_raster(tmp_path / "a.tif", values, "red green blue")), inside)
+    values = noise(3, SIDE, SIDE, low=40, high=220)
+    values[:, -9:] = 255
+    assert valid_of(write_raster(tmp_path / "b.tif", values, "red green blue")).sum() == SIDE * (SIDE - 9)
+
+
+def test_fill_beside_other_fill_holds_no_corner(tmp_path: Path) -> None:
+    values, inside = noise(3, SIDE, SIDE, "float32", low=300, high=9000), np.ones((SIDE, SIDE), bool)
+    values[:, :60], inside[:60] = 0, False
+    values[:, :60, :20] = values[:, :60, -20:] = np.nan
+    assert np.array_equal(valid_of(write_raster(tmp_path / "a.tif", values)), inside)
+
+
+def test_holes_of_a_usual_nodata_value_need_not_be_far(tmp_path: Path) -> None:
+    values, inside = noise(3, SIDE, SIDE, "float32", low=300, high=9000), np.ones((SIDE, SIDE), bool)
+    values[:, 90:99, 90:99], inside[90:99, 90:99] = -9999, False
+    assert np.array_equal(valid_of(write_raster(tmp_path / "a.tif", values)), inside)
+
+
 def natural() -> NDArray[Any]:
     """3xSxS real numbers between 0 and 200 that change gradually, as land and water do."""
     y, x = np.mgrid[:SIDE, :SIDE] / SIDE

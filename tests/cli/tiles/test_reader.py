@@ -78,6 +78,26 @@ def test_large_tiles_are_read_smaller_and_average(tmp_path: Path) -> None:
     assert first.valid_pixels + second.valid_pixels == 200 * 100
 
 
+@pytest.mark.parametrize(
+    ("dtype", "fill"), [("uint8", 0), ("uint8", 255), ("int16", -9999), ("float32", -3.4028235e38), ("float32", np.nan)]
+)
+def test_fill_is_in_no_average(tmp_path: Path, dtype: str, fill: float) -> None:
+    values = noise(3, 120, 120, dtype, low=100, high=140)
+    values[:, :50] = fill
+    images = read_all(open_scene(write_raster(tmp_path / "a.tif", values), stretch="none"), size=48, max_side=12)
+    shown = np.concatenate([image.pixels[image.valid] for image in images])
+    assert 100 <= shown.min() <= shown.max() < 140
+    assert sum(image.owned_valid_pixels for image in images) == 70 * 120
+
+
+def test_a_band_that_is_wrongly_called_alpha_is_in_no_average(tmp_path: Path) -> None:
+    values = noise(4, 96, 96, low=100, high=140)
+    values[3, :40] = 0  # near infrared, over water
+    path = write_raster(tmp_path / "a.tif", values, "red green blue alpha", photometric="RGB", alpha="YES")
+    image = read_all(open_scene(path), size=96, max_side=12)[0]
+    assert image.pixels.min() >= 100
+
+
 def damaged(path: Path) -> str:
     """An image whose block in the second row and second column of blocks cannot be decoded."""
     name = rgb(path, 64, 96, tiled=True, blockxsize=32, blockysize=32, compress="deflate")
