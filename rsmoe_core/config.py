@@ -141,6 +141,40 @@ class CaptionOptions:
 
 
 @dataclass(frozen=True)
+class BaseReference:
+    """A vision-language model of transformers that a mixture is on."""
+
+    name: str = ""
+    """Hub id (`owner/name`) or folder."""
+    revision: str = ""
+    """Commit on the hub, or fingerprint of a folder; another one has other weights."""
+
+
+@dataclass(frozen=True)
+class MixtureConfig:
+    """RS-MoE on a base: a vision-language model of transformers. Stored in `mixture.json`."""
+
+    base: BaseReference = field(default_factory=BaseReference)
+    preset: str = ""
+    """Name of the preset that it was made from; empty for any other base."""
+    stage: str = ""
+    """The last stage of training: `1`, `2`, ...; empty before any."""
+    experts: tuple[str, ...] = DEFAULT_EXPERTS
+    """Names of registered experts (`rsmoe_core.roles.EXPERTS`), in the order in which their drafts are fused."""
+    lora: LoraSettings = field(default_factory=lambda: LoraSettings(targets=()))
+    """Of all adapters. Without targets, they are on every linear layer of the language model."""
+    language: str = ""
+    """Dotted name of the language model's decoder within the base, which alone has adapters."""
+    decoding: DecodingConfig = field(default_factory=lambda: DecodingConfig(128, 64, 96))
+    format: int = 1
+    """Version of the format of the folder."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True)
 class ModelConfig:
     """A whole RS-MoE."""
 

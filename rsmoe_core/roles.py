@@ -23,9 +23,9 @@ BASE = "__base__"
 """The language model without any adapter, by peft's name."""
 CAPTION_INSTRUCTION = "describe the picture"
 """The instruction of the caption task; router and fusion read it."""
-RESERVED_NAMES = frozenset(
-    (ROUTER, FUSION, "experts", "vision", "qformer", "language", "near", "far", "base", "pad", "bos", "eos", "sep")
-)
+_PARTS = ("experts", "vision", "qformer", "language", "near", "far", "base", "stage1")
+_SPECIAL_TOKENS = ("pad", "bos", "eos", "sep")
+RESERVED_NAMES = frozenset((ROUTER, FUSION, *_PARTS, *_SPECIAL_TOKENS))
 """Names that no expert may have: other roles and parts of a model, and special tokens."""
 
 

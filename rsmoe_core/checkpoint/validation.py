@@ -44,9 +44,10 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "prompt_tokens": (1, 8192),
     "draft_tokens": (1, 8192),
     "caption_tokens": (1, 8192),
+    "format": (1, 1_000_000),
 }
 """Smallest and largest value of each numeric setting, or of each entry of a list of numbers."""
-_MAY_BE_EMPTY = {"pretrained"}
+_MAY_BE_EMPTY = {"pretrained", "preset", "stage", "revision"}
 _LORA_TARGETS = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
 _MAX_EXPERTS = 16
 _MAX_LENGTH = 200
@@ -65,7 +66,7 @@ def load_config(folder: Path) -> ModelConfig:
     path = folder / CONFIG
     if not path.is_file():
         raise ModelError(f"{folder}: not a model folder ({CONFIG} is missing); name one that rsmoe wrote")
-    _refuse_links(folder)
+    refuse_links(folder)
     try:
         return parse_config(read_json_file(path))
     except ValueError as error:
@@ -80,11 +81,16 @@ def parse_config(values: Any) -> ModelConfig:
     Raises:
         ModelError: settings are unknown, wrong, too large or inconsistent; the message names all of them.
     """
-    faults: list[str] = []
-    config = _build(ModelConfig, values, "", faults)
+    config, faults = parse_settings(ModelConfig, values)
     if faults := faults or list(_inconsistencies(config)):
         raise ModelError(f"config.json: {'; '.join(faults)}; export the model again")
     return config
+
+
+def parse_settings(cls: Any, values: Any) -> tuple[Any, list[str]]:
+    """The dataclass `cls` of nested plain values, and what is wrong with them; it must not be used if anything is."""
+    faults: list[str] = []
+    return _build(cls, values, "", faults), faults
 
 
 def _build(cls: Any, values: Any, where: str, faults: list[str]) -> Any:
@@ -163,7 +169,7 @@ def _inconsistencies(config: ModelConfig) -> Iterator[str]:
         yield "detection.classes names one twice"
     if not config.lora.targets or not set(config.lora.targets) <= _LORA_TARGETS:
         yield f"lora.targets are not of: {', '.join(sorted(_LORA_TARGETS))}"
-    yield from _expert_faults(config.experts)
+    yield from expert_faults(config.experts)
 
 
 def _vision_faults(config: ModelConfig) -> Iterator[str]:
@@ -177,7 +183,8 @@ def _vision_faults(config: ModelConfig) -> Iterator[str]:
         yield from (f"vision.{fault}" for fault in faults)
 
 
-def _expert_faults(experts: tuple[str, ...]) -> Iterator[str]:
+def expert_faults(experts: tuple[str, ...]) -> Iterator[str]:
+    """What is wrong with the experts of a model."""
     if not 0 < len(experts) <= _MAX_EXPERTS or len(set(experts)) < len(experts):
         yield f"experts are not 1 to {_MAX_EXPERTS} different names"
     reserved = ", ".join(sorted(RESERVED_NAMES))
@@ -192,8 +199,12 @@ def _expert_faults(experts: tuple[str, ...]) -> Iterator[str]:
             )
 
 
-def _refuse_links(folder: Path) -> None:
-    """Refuse a folder with anything that is a link out of it, or no ordinary file."""
+def refuse_links(folder: Path) -> None:
+    """Refuse a folder with anything that is a link out of it, or no ordinary file.
+
+    Raises:
+        ModelError: it has one.
+    """
     home = folder.resolve()
     # The hub's cache keeps a model's files beside its snapshots, which hold links to them.
     homes = (home, home.parent.parent / "blobs") if home.parent.name == "snapshots" else (home,)

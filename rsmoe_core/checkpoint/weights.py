@@ -153,13 +153,20 @@ def read_adapters(folder: Path, config: ModelConfig) -> dict[str, dict[str, Tens
     if missing:
         raise ModelError(f"{folder / ADAPTERS}: lacks {', '.join(missing)}; copy the whole model folder again")
     for own in files.values():
-        _check_settings(own / ADAPTER_SETTINGS, config.lora)
+        check_adapter(own / ADAPTER_SETTINGS, config.lora, list(config.lora.targets))
     expected = expected_adapter(config)
     return {role: read_weights(own / ADAPTER_WEIGHTS, expected) for role, own in files.items()}
 
 
-def _check_settings(path: Path, settings: LoraSettings) -> None:
-    """Refuse an adapter whose settings are not those of a plain LoRA adapter of this model."""
+def check_adapter(path: Path, settings: LoraSettings, targets: list[str] | str, base: str = "") -> None:
+    """Refuse an adapter whose settings are not those of a plain LoRA adapter of this model.
+
+    `targets` are the layers by the names or by the pattern that peft is to find them by, `base` the name of the model
+    that it is for.
+
+    Raises:
+        ModelError: they differ, or the file is damaged.
+    """
     try:
         found = read_json_file(path)
         if not isinstance(found, dict):
@@ -170,9 +177,15 @@ def _check_settings(path: Path, settings: LoraSettings) -> None:
         "peft_type": "LORA",
         "r": settings.rank,
         "lora_alpha": settings.alpha,
-        "target_modules": list(settings.targets),
+        "target_modules": targets,
     }
-    usual = {"lora_dropout": settings.dropout, "task_type": "CAUSAL_LM", "bias": "none", "init_lora_weights": True}
+    usual = {
+        "lora_dropout": settings.dropout,
+        "task_type": "CAUSAL_LM",
+        "bias": "none",
+        "init_lora_weights": True,
+        "base_model_name_or_path": base,
+    }
     odd = [key for key in plain if key not in found]
     odd += [k for k, value in found.items() if k not in _INERT and not _same(value, (plain | usual).get(k))]
     if odd:

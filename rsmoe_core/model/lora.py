@@ -17,13 +17,18 @@ _LORA = "lora_"
 """What peft has in the names of an adapter's parameters."""
 
 
-def add_adapters(language: nn.Module, names: Sequence[str], settings: LoraSettings) -> PeftModel:
-    """Add a fresh adapter for each name to the language model; untrained adapters change nothing."""
+def add_adapters(
+    language: nn.Module, names: Sequence[str], settings: LoraSettings, pattern: str | None = None
+) -> PeftModel:
+    """Add a fresh adapter for each name to the language model; untrained adapters change nothing.
+
+    They are on the layers that `pattern` matches, if it is given, and else on those with a name of `settings.targets`.
+    """
     config = LoraConfig(
         r=settings.rank,
         lora_alpha=settings.alpha,
         lora_dropout=settings.dropout,
-        target_modules=list(settings.targets),
+        target_modules=pattern or list(settings.targets),
         task_type="CAUSAL_LM",
     )
     model = get_peft_model(language, config, adapter_name=names[0])
@@ -70,25 +75,39 @@ def parameters_of(language: nn.Module, names: Sequence[str]) -> list[tuple[str, 
     return [(key, p) for key, p in language.named_parameters() if _LORA in key and key.split(".")[-2] in names]
 
 
+def without_wrapper(language: PeftModel) -> nn.Module:
+    """The model that has the adapters; names in it are those without adapters, but for the adapted layers."""
+    return cast(nn.Module, language.base_model.model)
+
+
 def without_adapters(network: nn.Module) -> list[tuple[str, nn.Parameter]]:
     """Named parameters of a network, except those of adapters on it."""
     return [(key, p) for key, p in network.named_parameters() if _LORA not in key]
 
 
-def save_adapters(language: PeftModel, folder: Path) -> None:
-    """Write each adapter to `folder/<role>/` in peft's own format."""
+def save_adapters(language: PeftModel, folder: Path, base: str | None = None) -> None:
+    """Write each adapter to `folder/<role>/` in peft's own format; `base` is the name of the model that it is for."""
     for name in language.peft_config:
         config = cast(LoraConfig, language.peft_config[name])
-        config.base_model_name_or_path = None
-        # peft makes a set of the list and writes it in the set's order, which changes from one process to the next
-        config.target_modules = sorted(config.target_modules or ())
-    language.save_pretrained(str(folder), selected_adapters=list(language.peft_config))
+        config.base_model_name_or_path = base
+        if not isinstance(config.target_modules, str):
+            # peft makes a set of the list and writes it in the set's order, which changes from one process to the next
+            config.target_modules = sorted(config.target_modules or ())
+    language.save_pretrained(str(folder), selected_adapters=list(language.peft_config), save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)
 
 
-def load_adapters(language: nn.Module, states: Mapping[str, Mapping[str, Tensor]], settings: LoraSettings) -> PeftModel:
-    """Add adapters with these weights, by role and by peft's names, to the language model; nothing is left to train."""
-    model = add_adapters(language, list(states), settings)
+def load_adapters(
+    language: nn.Module,
+    states: Mapping[str, Mapping[str, Tensor]],
+    settings: LoraSettings,
+    pattern: str | None = None,
+) -> PeftModel:
+    """Add adapters with these weights, by role and by peft's names, to the language model; nothing is left to train.
+
+    `pattern` is that of `add_adapters`.
+    """
+    model = add_adapters(language, list(states), settings, pattern)
     for name, state in states.items():
         set_peft_model_state_dict(model, dict(state), adapter_name=name)
     return model.requires_grad_(False).eval()

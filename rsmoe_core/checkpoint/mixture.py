@@ -1,0 +1,184 @@
+"""Folders of mixtures on a base: what was trained, and a reference to the base, which is never copied.
+
+    mixture.json            MixtureConfig: the base by hub id or folder and revision, experts, limits of tokens
+    adapters/<role>/        peft's own format; `stage1` is that of the language model without experts. The others began
+                            as copies of it, so each stands alone: peft and vLLM load any of them on the base
+    connector.safetensors   all weights of the connector (Q-Former, projection), where it was trained
+
+    folder ─read_mixture─▶ Mixture, checked but for the base ─apply_mixture(base)─▶ PeftModel with an adapter for a role
+
+As with native models, peft itself reads nothing of a folder.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from rsmoe_core.checkpoint.validation import expert_faults, parse_settings, refuse_links
+from rsmoe_core.checkpoint.weights import (
+    ADAPTER_SETTINGS,
+    ADAPTER_WEIGHTS,
+    ADAPTERS,
+    check_adapter,
+    read_weights,
+    write_weights,
+)
+from rsmoe_core.config import MixtureConfig
+from rsmoe_core.errors import ModelError
+from rsmoe_core.model.vlm_parts import adapter_shapes, connector_state, target_pattern
+from rsmoe_core.roles import BASE, all_roles
+from rsmoe_core.strict_json import read_json_file
+
+if TYPE_CHECKING:
+    from rsmoe_core.model.lora import PeftModel
+
+MIXTURE, CONNECTOR = "mixture.json", "connector.safetensors"
+STAGE_1 = "stage1"
+"""Name of the adapter of the language model without experts, whose role is BASE."""
+_FORMAT = 1
+
+
+def adapter_name(role: str) -> str:
+    """The name of a role's adapter, in peft and on disk."""
+    return STAGE_1 if role == BASE else role
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """A folder that `read_mixture` has checked."""
+
+    folder: Path
+    config: MixtureConfig
+    adapters: Mapping[str, Path]
+    """Role → the folder of its adapter; BASE is the language model without experts."""
+    connector: Path | None
+    """Weights of the connector; None where those of the base are to be used."""
+
+    @property
+    def has_experts(self) -> bool:
+        """Whether router, experts and fusion have adapters; after stage 1 they have not."""
+        return set(all_roles(self.config.experts)) <= set(self.adapters)
+
+    @property
+    def pattern(self) -> str:
+        """How peft finds the layers that have adapters."""
+        return target_pattern(self.config.language, self.config.lora.targets)
+
+
+def is_mixture(folder: Path) -> bool:
+    """Whether a folder is that of a mixture on a base."""
+    return (folder / MIXTURE).is_file()
+
+
+def read_mixture(folder: Path) -> Mixture:
+    """Read and check a folder, except for what only its base can tell.
+
+    Raises:
+        ModelError: it is no such folder, or it is incomplete or damaged.
+    """
+    if not is_mixture(folder):
+        raise ModelError(f"{folder}: no mixture on a base ({MIXTURE} is missing); name one that rsmoe trained")
+    refuse_links(folder)
+    config = _read_config(folder)
+    names = {adapter_name(role): role for role in (BASE, *all_roles(config.experts))}
+    found = sorted(path.name for path in (folder / ADAPTERS).glob("*") if path.is_dir())
+    if odd := [name for name in found if name not in names]:
+        raise ModelError(f"{folder / ADAPTERS}: '{odd[0]}' is no role of this mixture; remove it")
+    adapters = {names[name]: folder / ADAPTERS / name for name in found}
+    if not adapters:
+        raise ModelError(f"{folder}: has no adapters; copy the whole model folder again")
+    connector = folder / CONNECTOR
+    mixture = Mixture(folder, config, adapters, connector if connector.is_file() else None)
+    for own in adapters.values():
+        check_adapter(own / ADAPTER_SETTINGS, config.lora, mixture.pattern, config.base.name)
+    return mixture
+
+
+def _read_config(folder: Path) -> MixtureConfig:
+    path = folder / MIXTURE
+    try:
+        values = read_json_file(path)
+    except ValueError as error:
+        raise ModelError(f"{path}: damaged ({error}); copy the model folder again") from error
+    if isinstance(values, dict) and isinstance(values.get("format"), int) and values["format"] > _FORMAT:
+        raise ModelError(f"{path}: made by a newer rsmoe (format {values['format']}); update rsmoe")
+    config, faults = parse_settings(MixtureConfig, values)
+    if faults := faults or list(_inconsistencies(config)):
+        raise ModelError(f"{path}: {'; '.join(faults)}; copy the model folder again")
+    return config
+
+
+def _inconsistencies(config: MixtureConfig) -> Iterator[str]:
+    for what, value in (("base.name", config.base.name), ("language", config.language)):
+        if not value:
+            yield f"{what} is missing"
+    if not config.lora.targets:
+        yield "lora.targets are missing"
+    yield from expert_faults(config.experts)
+
+
+def apply_mixture(base: Any, mixture: Mixture) -> PeftModel:
+    """Put the trained weights on a base, which is changed: the connector's, and an adapter for each role.
+
+    `base` is a model of transformers. The adapters' names are those of `adapter_name`.
+
+    Raises:
+        ModelError: a file is damaged, or was trained on another base.
+    """
+    from rsmoe_core.model import lora  # here, since importing peft takes seconds
+
+    load_connector(base, mixture)
+    shapes = adapter_shapes(base, mixture.pattern, mixture.config.lora.rank)
+    expected = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
+    try:
+        states = {
+            adapter_name(role): read_weights(own / ADAPTER_WEIGHTS, expected) for role, own in mixture.adapters.items()
+        }
+    except ModelError as error:
+        raise _for_another_base(mixture, base, error) from error
+    return lora.load_adapters(base, states, mixture.config.lora, mixture.pattern)
+
+
+def load_connector(base: Any, mixture: Mixture) -> None:
+    """Give a model of transformers the trained weights of its connector, if there are any.
+
+    Raises:
+        ModelError: they are damaged, or were trained on another base.
+    """
+    if mixture.connector is None:
+        return
+    own = connector_state(base, mixture.config.language)
+    try:
+        state = read_weights(mixture.connector, own)
+    except ModelError as error:
+        raise _for_another_base(mixture, base, error) from error
+    for name, value in own.items():
+        value.copy_(state[name])
+
+
+def _for_another_base(mixture: Mixture, base: Any, error: ModelError) -> ModelError:
+    """The error of a weight file that does not fit, which most often means another base."""
+    if "does not fit" not in str(error):
+        return error
+    what = f"{type(base).__name__} of {mixture.config.base.name}"
+    return ModelError(
+        f"{mixture.folder}: was trained on another base than {what}; give the one that mixture.json names"
+    )
+
+
+def save_mixture(folder: Path, config: MixtureConfig, model: PeftModel, *, connector: bool) -> None:
+    """Write a mixture in training to a folder; `connector` says whether its connector was trained."""
+    from rsmoe_core.model import lora
+
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MIXTURE).write_text(json.dumps(config.to_dict(), indent=2) + "\n", encoding="utf-8")
+    lora.save_adapters(model, folder / ADAPTERS, config.base.name)
+    if connector:
+        state = connector_state(lora.without_wrapper(model), config.language)
+        write_weights({name: value.detach().cpu().contiguous() for name, value in state.items()}, folder / CONNECTOR)
