@@ -63,6 +63,10 @@ class ExpertAnswers:
         """Whether the backend says how sure it is of every answer."""
         return all(written.confidence is not None for written in self.drafts.values())
 
+    def says_yes_or_no(self) -> bool:
+        """Whether any expert says so."""
+        return any(written.text in ("yes", "no") for written in self.drafts.values())
+
     def probability_of_yes(self) -> float:
         """Mean over the experts; without confidences, the share of them that say yes."""
         by_text = {"yes": lambda probability: probability, "no": lambda probability: 1 - probability}
@@ -177,6 +181,8 @@ def answer_from_experts(question: ParsedQuestion, answers: ExpertAnswers) -> Ans
         return Answer(UNKNOWN, None, error, prompts=answers.prompts, error=error if answers.failed else None)
     if question.type == "count":
         return _count_by_experts(question, answers)
+    if question_type.yes_or_no and put_to_experts(question).type != "count" and not answers.says_yes_or_no():
+        return _no_answer(answers, answers.best()[1] if answers.has_confidence else None)
     if question.type == "threshold":
         return _threshold_by_experts(question, answers)
     evidence = answers.evidence()

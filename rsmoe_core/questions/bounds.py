@@ -19,8 +19,8 @@ _NUMBER = rf"(?:\d{{1,6}}(?![\d,.]*\d)|{'|'.join(NUMBER_WORDS)})(?!\s*(?:%|per ?
 _AT_LEAST = "at least|no less than|not less than|no fewer than|not fewer than|a minimum of"
 _AT_MOST = "at most|no more than|not more than|up to|a maximum of"
 _BOUND = re.compile(
-    rf"\b(?:(?P<at_least>{_AT_LEAST})|(?P<at_most>{_AT_MOST})|(?P<above>more than|over|above)"
-    rf"|(?P<below>fewer than|less than|under|below)) (?P<number>{_NUMBER})"
+    rf"\b(?:(?P<at_least>{_AT_LEAST})|(?P<at_most>{_AT_MOST})|(?P<above>(?:more|greater|higher|larger) than|over|above)"
+    rf"|(?P<below>(?:fewer|less|lower|smaller) than|under|below)) (?P<number>{_NUMBER})"
     rf"|\b(?P<first>{_NUMBER}) or (?:(?P<or_more>more)|(?:fewer|less))\b"
     r"|\b(?P<none>no)(?= [a-z])"
 )

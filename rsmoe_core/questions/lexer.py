@@ -79,7 +79,7 @@ def _tokens(words: Sequence[str], known: Vocabulary) -> list[str]:
     while position < len(words):
         stop, token = _longest(words, position, known)
         if token.startswith("?") and tokens and tokens[-1].startswith("?"):
-            tokens[-1] += f" {words[position]}"
+            tokens[-1] += f" {token[1:]}"
         elif token:
             tokens.append(token)
         position = stop

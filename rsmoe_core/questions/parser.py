@@ -19,7 +19,8 @@ from rsmoe_core.errors import UsageError
 from rsmoe_core.questions.bounds import NONE
 from rsmoe_core.questions.lexer import LexedQuestion, ObjectMention, lex
 from rsmoe_core.questions.types import QUESTION_TYPES, UNPARSED, ParsedQuestion, canonical_question
-from rsmoe_core.questions.vocabulary import FOREIGN, STATES
+from rsmoe_core.questions.vocabulary import FOREIGN, KINDS, STATES
+from rsmoe_core.words.grammar import plural
 from rsmoe_core.words.lexicon import MASS, NAMES
 
 MAX_CHARACTERS = 500
@@ -50,6 +51,8 @@ def parse_question(text: str) -> ParsedQuestion:
     if any(letter.isalpha() and not letter.isascii() for letter in letters):
         return _unparsed(line, _ONLY_ENGLISH)
     lexed = lex(letters)
+    if strange := _without_a_known_word(lexed):
+        return _unparsed(line, f"{strange} is not understood; ask in English, something like: {_EXAMPLE}")
     if found := _match(lexed):
         type, groups = found
         return _parsed(line, type, lexed.mentions, groups)
@@ -118,12 +121,14 @@ def _objection(
     """Why a question that is understood cannot be answered; empty where it can."""
     if foreign := _foreign(mentions):
         return foreign
+    if kind := _kind(mentions):
+        return kind
     for mention in (subject, compared_with):
         if mention and not mention.known:
             names = ", ".join(_similar_names(mention.name))
             return f"the model was not trained to recognise {_quoted(mention)}; ask about one of: {names}"
-    if unknown := _unknown_words(mentions):
-        return _unknown_reason(mentions, unknown)
+    if _unknown_words(mentions):
+        return _unknown_reason(mentions)
     if subject and compared_with and subject.name == compared_with.name:
         return f"that compares an object with itself; ask, for example: {_suggestion(mentions)}"
     if subject and compared_with and (subject.attribute or compared_with.attribute):
@@ -152,11 +157,15 @@ def _why_not_understood(letters: str, lexed: LexedQuestion) -> str:
     suggestion = _suggestion(mentions)
     if foreign := _foreign(mentions):
         return foreign
-    if unknown := _unknown_words(mentions):
-        return _unknown_reason(mentions, unknown)
+    if kind := _kind(mentions):
+        return kind
+    if _unknown_words(mentions):
+        return _unknown_reason(mentions)
     if related := _RELATED.search(tokens):
         relation, number = related["relation"] or related["before"] or "in", related["object"] or related["place"]
         return _not_in_parts(letters, relation, mentions[int(number or related["whole"])].name)
+    if re.search(r"\b(?:greater|lesser)\b", tokens):
+        return f"sizes are not compared; ask, for example: {suggestion}"
     if len(mentions) > 1:
         return f"only one object can be asked about at a time; ask, for example: {suggestion}"
     if mentions and (word := _word_too_many(letters)):
@@ -198,15 +207,34 @@ def _foreign(mentions: Sequence[ObjectMention]) -> str:
     return _ONLY_ENGLISH if len(words & FOREIGN) > 1 else ""
 
 
-def _unknown_reason(mentions: Sequence[ObjectMention], unknown: str) -> str:
-    suggestion = _suggestion(mentions)
+def _kind(mentions: Sequence[ObjectMention]) -> str:
+    """The reason where a kind or a part of an object is named; else empty."""
+    for mention in mentions:
+        if name := KINDS.get(mention.name) if not mention.known else None:
+            example = canonical_question("count", name)
+            return f"the model knows {plural(name)} in general, but not {_quoted(mention)}; ask, for example: {example}"
+    return ""
+
+
+def _without_a_known_word(lexed: LexedQuestion) -> str:
+    """A question of which no word is known, unless it may be a name of two words; else empty."""
+    if lexed.tokens != "<0>" or lexed.mentions[0].known or _foreign(lexed.mentions):
+        return ""
+    words = set(lexed.mentions[0].name.split())
+    is_foreign = len(words) > 1 and not FOREIGN.isdisjoint(words)
+    return _quoted(lexed.mentions[0]) if len(words) > 2 or is_foreign else ""
+
+
+def _unknown_reason(mentions: Sequence[ObjectMention]) -> str:
+    suggestion, unknown = _suggestion(mentions), _unknown_words(mentions)
     if all(mention.known or mention.name in STATES for mention in mentions):
-        return f"what objects do, such as {unknown}, cannot be answered; ask, for example: {suggestion}"
-    return f"{unknown} is not understood; ask, for example: {suggestion}"
+        return f"what objects do, such as {' and '.join(unknown)}, cannot be answered; ask, for example: {suggestion}"
+    verb = "is" if len(unknown) == 1 else "are"
+    return f"{' and '.join(unknown)} {verb} not understood; ask, for example: {suggestion}"
 
 
-def _unknown_words(mentions: Sequence[ObjectMention]) -> str:
-    return " and ".join(_quoted(mention) for mention in mentions if not mention.known)
+def _unknown_words(mentions: Sequence[ObjectMention]) -> list[str]:
+    return [_quoted(mention) for mention in mentions if not mention.known]
 
 
 def _quoted(mention: ObjectMention) -> str:

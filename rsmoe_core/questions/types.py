@@ -31,7 +31,7 @@ SUBJECT, COMPARED_WITH = r"<(?P<subject>\d+)>", r"<(?P<compared_with>\d+)>"
 FILLER = "(?:is|can|do|you|see|have|picture|place)"
 """A token that does not change what is asked."""
 _IN = r"\{(?:in|on)\}"
-_MOVES = f"(?:{FILLER}|run)"
+_MOVES = f"(?:{FILLER}|run|go)"
 _ALL_OF = "(?:all )?(?:of )?"
 START = "(?:if )?"
 """What may stand before a question: "whether there are ships"."""
@@ -165,10 +165,14 @@ def question_type(text: object, given: object = None) -> str:
     return next(found, "other")
 
 
-_NUMBER_OF = "(?:(?:total )?number of )?"
+_NUMBER = "(?:total )?number of "
+_NUMBER_OF = f"(?:{_NUMBER})?"
 _DISTRICT = "(?:rural|urban)(?: place)?"
-_MORE = "(?P<relation>more|fewer|greater|lesser)"
-_EQUAL = "(?P<relation>equal|same|as many)"
+_MORE = "(?P<relation>more|fewer)"
+_AS_MANY = "(?P<relation>as many)"
+# Words that are about sizes or likeness, not about numbers, unless that is said: "is the lake larger than the pond".
+_GREATER = "(?P<relation>more|fewer|greater|lesser)"
+_EQUAL = "(?P<relation>equal|same)"
 
 for _type in (
     QuestionType(
@@ -191,12 +195,17 @@ for _type in (
         wordings_by_relation={"equal": "are there as many {subjects} as {others}?"},
         experts=("objects",),
         patterns=(
-            rf"{START}(?:{FILLER} )*{_MORE} {_NUMBER_OF}{SUBJECT} than {_NUMBER_OF}{COMPARED_WITH}{END}",
-            rf"{START}is {_NUMBER_OF}{SUBJECT} {_MORE} than {_NUMBER_OF}{COMPARED_WITH}{END}",
+            rf"{START}(?:{FILLER} )*{_MORE} {SUBJECT} than {COMPARED_WITH}{END}",
+            rf"{START}(?:{FILLER} )*{_GREATER} {_NUMBER}{SUBJECT} than {_NUMBER_OF}{COMPARED_WITH}{END}",
+            rf"{START}is {SUBJECT} {_MORE} than {COMPARED_WITH}{END}",
+            rf"{START}is {_NUMBER}{SUBJECT} {_GREATER} than {_NUMBER_OF}{COMPARED_WITH}{END}",
             rf"{START}do {SUBJECT} (?P<relation>outnumber) {COMPARED_WITH}{END}",
-            rf"{START}(?:{FILLER} )*{_EQUAL} {_NUMBER_OF}{SUBJECT} (?:as|and) {_NUMBER_OF}{COMPARED_WITH}{END}",
-            rf"{START}is {_NUMBER_OF}{SUBJECT} (?:as )?{_EQUAL} (?:to|as) {_NUMBER_OF}{COMPARED_WITH}{END}",
-            rf"{START}is {_NUMBER_OF}{SUBJECT} and {_NUMBER_OF}{COMPARED_WITH} {_EQUAL}(?: {_IN} number)?",
+            rf"{START}(?:{FILLER} )*{_AS_MANY} {SUBJECT} as {COMPARED_WITH}{END}",
+            rf"{START}is {SUBJECT} {_AS_MANY} as {COMPARED_WITH}{END}",
+            rf"{START}(?:{FILLER} )*{_EQUAL} {_NUMBER}{SUBJECT} (?:as|and) {_NUMBER_OF}{COMPARED_WITH}{END}",
+            rf"{START}is {_NUMBER}{SUBJECT} (?:as )?{_EQUAL} (?:to|as) {_NUMBER_OF}{COMPARED_WITH}{END}",
+            rf"{START}is {_NUMBER}{SUBJECT} and {_NUMBER_OF}{COMPARED_WITH} {_EQUAL}(?: {_IN} number)?",
+            rf"{START}is {SUBJECT} and {COMPARED_WITH} {_EQUAL} {_IN} number",
         ),
         words={
             "equal": "identical",
@@ -296,7 +305,10 @@ for _type in (
         name="threshold",
         wording="are there {relation} {subjects}?",
         wordings_by_relation={NONE: "is there no {subject}?"},
-        patterns=(rf"{START}(?:{FILLER} )*\[(?P<relation>[^\]]+)\] {SUBJECT}{END}",),
+        patterns=(
+            rf"{START}(?:{FILLER} )*\[(?P<relation>[^\]]+)\] {SUBJECT}{END}",
+            rf"{START}is {_NUMBER}{SUBJECT} \[(?P<relation>at [^\]]+)\]",
+        ),
         yes_or_no=True,
         uses_detectors=True,
     ),

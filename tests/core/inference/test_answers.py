@@ -132,12 +132,19 @@ def test_a_number_without_detections_counts_too() -> None:
 
 @pytest.mark.parametrize(
     ("type", "right", "wrong"),
-    [("location", "left and right", "houses"), ("color", "white", "houses"), ("rural_urban", "rural", "2")],
+    [
+        ("location", "left and right", "houses"),
+        ("color", "white", "houses"),
+        ("rural_urban", "rural", "2"),
+        ("presence", "no", "8"),
+        ("comparison", "yes", "8"),
+    ],
 )
 def test_an_answer_to_a_question_of_another_type_is_unknown(type: str, right: str, wrong: str) -> None:
-    question = ask(type, None if type == "rural_urban" else "building")
-    assert answer(question, written(relations=(right, 0.4))).text == right
-    refused = answer(question, written(relations=(wrong, 0.4)))
+    compared = {"compared_with": "tree", "relation": "equal"} if type == "comparison" else {}
+    question = ask(type, None if type == "rural_urban" else "building", **compared)
+    assert answer(question, written(relations=(right, 0.9))).text == right
+    refused = answer(question, written(relations=(wrong, 0.9)))
     assert refused.text == UNKNOWN
     assert wrong in refused.evidence
 
@@ -291,6 +298,8 @@ def test_thresholds_follow_from_the_count_of_the_experts() -> None:
     assert within("at least 3", "many").text == UNKNOWN
     absent = answer_from_experts(ask("threshold", "stadium", relation="no"), written(theme=("no", 0.9)))
     assert (absent.text, absent.confidence) == ("yes", pytest.approx(0.9))
+    odd = answer_from_experts(ask("threshold", "stadium", relation="no"), written(theme=("stadium", 0.9)))
+    assert odd.text == UNKNOWN
 
 
 @pytest.mark.parametrize("type", ["presence", "count", "location", "color"])

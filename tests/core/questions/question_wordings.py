@@ -11,7 +11,7 @@ WORDINGS: dict[tuple[str, ...], str] = {
         Do you see any vessels in the image?
         any ships?
         ships present?
-        Does this picture contain a yacht?
+        Does this picture contain a boat?
         does the scene show ships
         are ships visible on the map?
         Could you tell me if there are ships, please?
@@ -27,7 +27,7 @@ WORDINGS: dict[tuple[str, ...], str] = {
         Is it an airport
         is this a picture of an airport?
         is the airport visible""",
-    ("presence", "airplane"): "are there any airplanes in this picture?\nany planes?\nis there a jet",
+    ("presence", "airplane"): "are there any airplanes in this picture?\nany planes?\nmight there be a plane?",
     ("presence", "tree"): "does this picture contain trees?\nis there any tree?",
     ("presence", "water"): "is there water\nis water there?",
     ("presence", "residential area"): "is it residential?\nis this a residential area?",
@@ -71,6 +71,7 @@ WORDINGS: dict[tuple[str, ...], str] = {
         are there more than five ships?
         Are there at least 6 boats in the picture?
         are there six or more ships
+        is the number of ships greater than five?
         no less than 6 ships?""",
     ("threshold", "ship", "", "at most 2"): """
         are there fewer than 3 ships?
@@ -85,6 +86,7 @@ WORDINGS: dict[tuple[str, ...], str] = {
         are there less planes than vessels
         does the picture show more ships than planes?
         is the number of ships greater than the number of planes?
+        is the number of ships larger than the number of airplanes?
         is there a larger number of ships than airplanes?
         do ships outnumber planes?
         could you tell me whether there are more ships than planes""",
@@ -173,6 +175,8 @@ WORDINGS: dict[tuple[str, ...], str] = {
         caption
         write a caption
         give me a description of the scene
+        describe this satellite image in detail
+        what does the aerial photo show?
         tell me about this image
         what's this?""",
 }

@@ -74,6 +74,29 @@ def test_enough_wordings() -> None:
         ("what is the location of the  in this picture?", "the question is not understood"),
         ("where am I?", "the question is not understood"),
         ("what kind of ships are there?", '"what kind" changes the question'),
+        # kinds of objects
+        (
+            "are there any trucks?",
+            'knows cars in general, but not "trucks"; ask, for example: how many cars are there?',
+        ),
+        ("how many oil tankers are there", 'knows ships in general, but not "oil tankers"'),
+        ("where is the pier?", 'knows ports in general, but not "pier"'),
+        ("are there more buses than trees?", 'knows cars in general, but not "buses"'),
+        ("how many rusty fishing boats are there?", 'was not trained to recognise "rusty fishing boats"'),
+        # sizes and likeness are no numbers
+        (
+            "is there a lake larger than the pond?",
+            "sizes are not compared; ask, for example: how many lakes are there?",
+        ),
+        ("are there larger ships than airplanes?", "sizes are not compared"),
+        ("is the lake the same as the pond?", "only one object can be asked about at a time"),
+        ("are the ships larger than 10?", "the question is not understood"),
+        ("what portion of the image is water?", "not measured; ask, for example: is there any water?"),
+        ("what is the area of the lake?", "not measured; ask, for example: how many lakes are there?"),
+        ("where does the road go?", '"go" changes the question'),
+        ("what satellite is it?", '"satellite" is not understood'),
+        ("are most roofs red?", '"most roofs" is not understood'),
+        ("are the ships beyond the trees floating alongside?", '"beyond" and "floating" are not understood'),
         # a word that changes the question is named
         ("are all ships docked?", 'what objects do, such as "docked", cannot be answered'),
         ("are the ships sailing?", '"sailing"'),
@@ -102,6 +125,9 @@ def test_enough_wordings() -> None:
         ("Wie viele Schiffe gibt es?", "only English is understood; ask something like: how many ships are there?"),
         ("Combien de navires y a-t-il ?", "only English is understood"),
         ("¿Cuántos barcos hay?", "only English is understood"),
+        ("Hay agua?", '"hay agua" is not understood; ask in English, something like: how many ships are there?'),
+        ("Finnes det vann?", '"finnes det vann" is not understood; ask in English'),
+        ("Dov'è il ponte?", "only English is understood"),
         ("???", "the question is not understood; ask something like: how many ships are there?"),
     ],
 )
@@ -203,5 +229,6 @@ def test_questions_of_people(shared: Path) -> None:
         pytest.skip("the UC Merced data set is absent")
     entries = json.loads(annotations.read_text(encoding="utf-8"))
     questions = {question for entry in entries for question, _ in entry["qa"]}
-    for question in questions - {"What is the location of the  in this picture?"}:
+    questions = {question for question in questions if "truck" not in question and "the  in" not in question}
+    for question in questions:
         assert parse_question(question).type == question_type(question), question

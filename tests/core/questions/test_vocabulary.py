@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from rsmoe_core.questions.vocabulary import names_object, vocabulary
+from rsmoe_core.questions.vocabulary import KINDS, names_object, vocabulary
 from rsmoe_core.words.grammar import plural
 from rsmoe_core.words.lexicon import ATTRIBUTES, NAMES, RELATIONS
 
@@ -15,7 +15,14 @@ def test_every_object_is_known_in_the_singular_and_the_plural(name: str) -> None
 
 
 def test_boats_and_ships_are_one_object() -> None:
-    assert {TOKENS[word] for word in ("boat", "boats", "yacht", "vessels", "ship", "tankers")} == {"<ship>"}
+    assert {TOKENS[word] for word in ("boat", "boats", "watercraft", "vessels", "ship")} == {"<ship>"}
+
+
+def test_kinds_of_objects_are_no_objects() -> None:
+    assert {TOKENS[word] for word in ("yacht", "tankers", "truck", "buses", "piers", "jets")}.isdisjoint(
+        f"<{name}>" for name in NAMES.values()
+    )
+    assert set(KINDS.values()) <= set(NAMES.values())
 
 
 @pytest.mark.parametrize("relation", sorted(set(RELATIONS.values())))
