@@ -6,6 +6,7 @@ A base writes text about images, by code of transformers itself, and has a proce
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ _WITHOUT_TEMPLATE = frozenset(
     ("blip", "blip-2", "florence2", "git", "instructblip", "kosmos-2", "kosmos-2.5", "paligemma", "pix2struct", "udop")
 )
 """Model types that are prompted with plain text; all others need a chat template."""
+_WITH_NUM2WORDS = frozenset(("smolvlm",))
+"""Model types whose processor writes numbers in words."""
 _MAX_JSON = 2**26
 
 
@@ -96,8 +99,18 @@ def _check_processor(folder: Path, model_type: str, name: str) -> None:
             f"'{name}' has no chat template, so it cannot be instructed; choose the -Instruct or -it release of it, "
             "or put its chat_template.jinja into the folder"
         )
-    if needs_torchvision(model_type, folder):
-        raise ModelError(f"models of the type '{model_type}' need torchvision; run: pip install 'rsmoe[vision]'")
+    missing = [
+        package
+        for package, is_missing in (
+            ("torchvision", needs_torchvision(model_type, folder)),
+            ("num2words", model_type in _WITH_NUM2WORDS and find_spec("num2words") is None),
+        )
+        if is_missing
+    ]
+    if missing:
+        raise ModelError(
+            f"models of the type '{model_type}' need {' and '.join(missing)}; run: pip install 'rsmoe[vision]'"
+        )
 
 
 def _has_template(folder: Path) -> bool:

@@ -16,18 +16,16 @@ from pathlib import Path
 from typing import Any
 
 from rsmoe_core.checkpoint import hub
-from rsmoe_core.checkpoint.base_checks import ADAPTER_SETTINGS, check_base, json_object
+from rsmoe_core.checkpoint.base_checks import check_base
 from rsmoe_core.checkpoint.headers import (
     ITEM_BITS,
     StoredTensor,
     quick_fingerprint,
-    read_header,
     stored_tensors,
     weight_files,
 )
 from rsmoe_core.errors import ModelError, UsageError
 
-ADAPTER_WEIGHTS = "adapter_model.safetensors"
 QUANTIZED_BITS = {"int8": 8, "8bit": 8, "4bit": 4}
 """Bits of a weight by the name of a quantisation; its scales come on top."""
 
@@ -130,45 +128,6 @@ def check_memory(base: BaseWeights, device: str, dtype: str, quantize: str | Non
         f"'{base.id}' needs {needed / 1e9:.1f} GB of memory in {quantize or dtype}, and {device} has {free / 1e9:.1f} "
         f"GB free; {', '.join(advice)}"
     )
-
-
-def check_adapter(folder: Path, base: BaseWeights) -> None:
-    """Refuse an adapter that was trained on another base: each of its matrices must fit one of the base's layers.
-
-    Raises:
-        ModelError: it does not fit, is damaged, or names another model of the hub as its base.
-    """
-    settings = json_object(folder / ADAPTER_SETTINGS)
-    trained_on = str(settings.get("base_model_name_or_path") or "")
-    both_on_hub = all(hub.is_hub_id(name) and not Path(name).is_dir() for name in (trained_on, base.id))
-    remedy = f"give the base that it was trained on{f' ({trained_on})' if trained_on else ''}"
-    if both_on_hub and trained_on != base.id:
-        raise ModelError(f"{folder}: an adapter of '{trained_on}', not of '{base.id}'; {remedy}")
-    layers: dict[str, list[StoredTensor]] = {}
-    for name, tensor in base.tensors.items():
-        if (found := _LAYER.search(name)) and len(tensor.shape) == 2:
-            layers.setdefault(found[0], []).append(tensor)
-    compared = 0
-    for name, factor in read_header(folder / ADAPTER_WEIGHTS).items():
-        layer, side = _adapted(name)
-        # What transformers renames on loading is not among the stored names.
-        if side is None or layer not in layers or len(factor.shape) != 2:
-            continue
-        compared += 1
-        if all(own.shape[side] != factor.shape[side] for own in layers[layer]):
-            raise ModelError(f"{folder}: an adapter of another base than '{base.id}' ({layer} differs); {remedy}")
-    if not compared:
-        raise ModelError(
-            f"{folder}: an adapter of another base than '{base.id}' (none of its layers is there); {remedy}"
-        )
-
-
-def _adapted(name: str) -> tuple[str, int | None]:
-    """Of a LoRA factor: the weight to which it belongs, and which of that weight's two sizes it shares."""
-    for ending, side in ((".lora_A.weight", 1), (".lora_B.weight", 0)):
-        if name.endswith(ending) and (found := _LAYER.search(name.removesuffix(ending) + ".weight")):
-            return found[0], side
-    return "", None
 
 
 def _checked_weights(base: BaseWeights) -> BaseWeights:

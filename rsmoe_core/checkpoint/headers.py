@@ -101,10 +101,25 @@ def weight_files(folder: Path) -> list[Path]:
     index = folder / INDEX
     if not index.is_file():
         return []
-    names = sorted(set(_weight_map(index).values()))
+    names = sorted(set(read_weight_map(index).values()))
     if missing := [name for name in names if not (folder / name).is_file()]:
         raise ModelError(f"{folder}: {len(missing)} of {len(names)} weight files are missing ({missing[0]}); {_REMEDY}")
     return [folder / name for name in names]
+
+
+def read_weight_map(index: Path) -> dict[str, str]:
+    """Name of each tensor → name of the file that holds it, from the list of a checkpoint in several files.
+
+    Raises:
+        ModelError: the list is damaged.
+    """
+    try:
+        names = read_json_file(index, _MAX_INDEX)["weight_map"]
+        if not all(isinstance(name, str) and Path(name).name == name for name in names.values()):
+            raise ValueError("file names that are none")
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ModelError(f"{index}: damaged; {_REMEDY}") from error
+    return dict(names)
 
 
 def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
@@ -147,16 +162,6 @@ def _add_samples(digest: Any, path: Path) -> None:
         for tensor in tensors:
             file.seek(max(tensor.start, (tensor.start + tensor.end - _BLOCK) // 2))
             digest.update(file.read(min(_BLOCK, tensor.end - tensor.start)))
-
-
-def _weight_map(index: Path) -> dict[str, str]:
-    try:
-        names = read_json_file(index, _MAX_INDEX)["weight_map"]
-        if not all(isinstance(name, str) and Path(name).name == name for name in names.values()):
-            raise ValueError("file names that are none")
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ModelError(f"{index}: damaged; {_REMEDY}") from error
-    return dict(names)
 
 
 def _tensor(entry: dict[str, Any], data: int) -> StoredTensor:

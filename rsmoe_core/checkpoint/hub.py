@@ -44,7 +44,7 @@ def fetch(hub_id: str, revision: str | None = None, patterns: Sequence[str] = WE
             snapshot_download(hub_id, revision=revision, allow_patterns=list(patterns), ignore_patterns=list(_COPIES))
         )
     except Exception as error:  # the hub client and the network each raise their own
-        raise _refusal(error, hub_id, revision) from error
+        raise _refusal(error, hub_id, revision, patterns) from error
 
 
 def commit_of(folder: Path) -> str | None:
@@ -53,7 +53,7 @@ def commit_of(folder: Path) -> str | None:
     return folder.name if in_cache else None
 
 
-def _refusal(error: Exception, hub_id: str, revision: str | None) -> RsmoeError:
+def _refusal(error: Exception, hub_id: str, revision: str | None, patterns: Sequence[str]) -> RsmoeError:
     """What to tell the user, by the error of huggingface_hub."""
     from huggingface_hub import errors
 
@@ -74,7 +74,9 @@ def _refusal(error: Exception, hub_id: str, revision: str | None) -> RsmoeError:
         case errors.RevisionNotFoundError():
             return ModelError(f"'{hub_id}' has no revision '{revision}'; give a branch, a tag or a commit of it")
         case errors.LocalEntryNotFoundError() | errors.OfflineModeIsEnabled():
-            return ModelError(f"'{hub_id}'{at} is not in the cache, and {_unreachable()}; {_by_hand(hub_id, revision)}")
+            return ModelError(
+                f"'{hub_id}'{at} is not in the cache, and {_unreachable()}; {_by_hand(hub_id, revision, patterns)}"
+            )
         case errors.HfHubHTTPError():
             status = error.response.status_code
             return ModelError(f"the hub answered {status} for '{hub_id}'{at}; try again later, or give a folder")
@@ -83,7 +85,7 @@ def _refusal(error: Exception, hub_id: str, revision: str | None) -> RsmoeError:
     if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EROFS):
         return ModelError(f"cannot write into the hub's cache ({error}); set HF_HOME to a folder that can be written")
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return ModelError(f"cannot fetch '{hub_id}'{at} from the hub ({reason}); {_by_hand(hub_id, revision)}")
+    return ModelError(f"cannot fetch '{hub_id}'{at} from the hub ({reason}); {_by_hand(hub_id, revision, patterns)}")
 
 
 def _unreachable() -> str:
@@ -92,11 +94,12 @@ def _unreachable() -> str:
     return "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else "the hub cannot be reached"
 
 
-def _by_hand(hub_id: str, revision: str | None) -> str:
+def _by_hand(hub_id: str, revision: str | None, patterns: Sequence[str]) -> str:
     """How to bring a model to a machine without a network."""
+    without = "" if "*.bin" in patterns else ' --exclude "*.bin"'
     own = hub_id.split("/")[-1]
     pinned = f" --revision {revision}" if revision else ""
     return (
-        f"where there is a network, run 'hf download {hub_id}{pinned} --exclude \"*.bin\" --local-dir {own}', "
+        f"where there is a network, run 'hf download {hub_id}{pinned}{without} --local-dir {own}', "
         f"bring the folder here, and give it as the model"
     )

@@ -119,3 +119,39 @@ def test_the_files_of_a_model_are_readable_as_the_umask_says(rsmoe: Cli, tmp_pat
 def test_parameters_are_those_of_the_loaded_model() -> None:
     summary = summarise("nano")
     assert summary.parameters == sum(tensor.numel() for tensor in load_model(summary.folder).parameters())
+
+
+def test_pickled_weights_are_imported_once(rsmoe: Cli, tmp_path: Path) -> None:
+    import torch
+
+    release = tmp_path / "release"
+    release.mkdir()
+    torch.save({"layer.weight": torch.ones(3, 2)}, release / "pytorch_model.bin")
+    (release / "config.json").write_text('{"model_type": "llama"}')
+    result = rsmoe("models", "import", "release", "-o", "imported", "--json")
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["tensors"] == 1
+    assert "cannot be used as a base yet: 'imported' reads text only" in result.stderr
+    assert sorted(path.name for path in (tmp_path / "imported").iterdir()) == ["config.json", "model.safetensors"]
+    assert "exists already" in rsmoe("models", "import", "release", "-o", "imported").stderr
+
+
+@pytest.mark.parametrize(
+    ("source", "code", "message"),
+    [
+        ("nowhere", 2, "no folder 'nowhere'"),
+        ("owner/name", 1, "run 'hf download owner/name --local-dir name'"),
+        ("release", 1, "so it is not opened"),
+    ],
+)
+def test_what_cannot_be_imported_leaves_nothing(
+    rsmoe: Cli, tmp_path: Path, source: str, code: int, message: str
+) -> None:
+    import pickle
+
+    (tmp_path / "release").mkdir()
+    (tmp_path / "release" / "pytorch_model.bin").write_bytes(pickle.dumps({"run": os.system}))
+    result = rsmoe("models", "import", source, "-o", "out")
+    assert result.exit_code == code
+    assert message in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["release"]

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from safetensors.numpy import save_file
 
 from rsmoe_core import devices
 from rsmoe_core.checkpoint import base_checks, hub
-from rsmoe_core.checkpoint.base_weights import BaseWeights, check_adapter, check_memory, find_base
+from rsmoe_core.checkpoint.base_weights import check_memory, find_base
 from rsmoe_core.checkpoint.headers import INDEX, SINGLE, read_header
 from rsmoe_core.errors import ModelError, UsageError
 
@@ -193,11 +193,15 @@ def test_every_listed_weight_file_must_be_there(folder: Path) -> None:
 
 def test_torchvision_is_asked_for_where_a_base_needs_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("transformers.utils.is_torchvision_available", lambda: False)
+    monkeypatch.setattr(base_checks, "find_spec", lambda name: "found")
     find_base(str(folder))
     assert not base_checks.needs_torchvision("paligemma", folder)
     for model_type in ("qwen3_vl", "qwen2_5_vl", "internvl", "smolvlm", "llava_onevision", "lfm2_vl"):
         write_base(folder, model_type)
-        assert "pip install 'rsmoe[vision]'" in refusal(folder)
+        assert "need torchvision; run: pip install 'rsmoe[vision]'" in refusal(folder)
+    monkeypatch.setattr(base_checks, "find_spec", lambda name: None)
+    write_base(folder, "smolvlm")
+    assert "need torchvision and num2words" in refusal(folder)
 
 
 def test_a_name_must_be_a_folder_or_a_hub_id(folder: Path) -> None:
@@ -314,42 +318,6 @@ def test_offline_only_the_cache_is_used(folder: Path, tmp_path: Path, monkeypatc
     assert find_base("owner/name").revision == COMMIT
     with pytest.raises(ModelError, match="at revision 'v2' is not in the cache"):
         hub.fetch("owner/name", "v2")
-
-
-# Adapters
-
-
-def write_adapter(folder: Path, shapes: Mapping[str, tuple[int, int]], trained_on: str = "") -> Path:
-    folder.mkdir()
-    (folder / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": trained_on}))
-    save_file(
-        {name: np.ones(shape, np.float32) for name, shape in shapes.items()}, folder / "adapter_model.safetensors"
-    )
-    return folder
-
-
-def test_an_adapter_must_fit_its_base(folder: Path, tmp_path: Path) -> None:
-    base = find_base(str(folder))
-    query = "base_model.model.model.language_model.layers.0.self_attn.q_proj"
-    check_adapter(write_adapter(tmp_path / "fits", {f"{query}.lora_A.weight": (2, 4)}), base)
-    for number, shapes in enumerate(
-        (
-            {f"{query}.lora_A.weight": (2, 6)},
-            {f"{query}.lora_A.weight": (2, 4), f"{query}.lora_B.weight": (9, 2)},
-            {"base_model.model.model.layers.0.mlp.up_proj.lora_A.weight": (2, 4)},
-        )
-    ):
-        with pytest.raises(ModelError, match=r"an adapter of another base .*it was trained on"):
-            check_adapter(write_adapter(tmp_path / str(number), shapes), base)
-
-
-def test_an_adapter_names_its_base(folder: Path, tmp_path: Path) -> None:
-    names = {"base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight": (2, 4)}
-    adapter = write_adapter(tmp_path / "adapter", names, "other/model")
-    check_adapter(adapter, find_base(str(folder)))  # a folder may be a copy of it
-    base = BaseWeights(folder, "owner/name", COMMIT, {"model_type": "llava"})
-    with pytest.raises(ModelError, match="an adapter of 'other/model', not of 'owner/name'"):
-        check_adapter(adapter, base)
 
 
 def test_headers_are_those_that_safetensors_writes(tmp_path: Path) -> None:
