@@ -169,12 +169,25 @@ def scene_answer(
         skipped=stats.skipped,
         failed=stats.failed,
         supporting=tuple(aggregate.tiles),
-        evidence=(*aggregate.evidence, *_engine_evidence(aggregate.tiles, tile_answers), *failures),
+        evidence=(
+            *aggregate.evidence,
+            *_surest(aggregate.detections),
+            *_engine_evidence(aggregate.tiles, tile_answers),
+            *failures,
+        ),
         reason=(aggregate.reason or _unknown_reason(question, tile_answers, stats))
         if aggregate.answer == UNKNOWN
         else "",
         detections=aggregate.detections,
     )
+
+
+def _surest(detections: Sequence[SceneDetection]) -> list[str]:
+    """Where the object lies that is most certainly one, in pixels of the file as it is stored."""
+    if not detections:
+        return []
+    one = max(detections, key=lambda detection: detection.confidence)
+    return [f"the surest {one.label} is at column {int(one.x)}, row {int(one.y)} of the scene ({one.confidence:.2f})"]
 
 
 def _engine_evidence(tiles: Sequence[Tile], tile_answers: Sequence[TileAnswer]) -> list[str]:

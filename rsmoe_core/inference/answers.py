@@ -128,10 +128,10 @@ def _count(detections: Sequence[Detection]) -> int:
 
 
 def _summary(detections: Sequence[Detection], name: str) -> str:
-    """ "3 ships found, the surest at x 120, y 81 (0.97)"."""
+    """ "3 ships found, the surest with 0.97"."""
     count = _count(detections)
     if not count:
         return f"no {name} found"
-    surest = max(detections, key=lambda detection: detection.confidence)
+    surest = max(detection.confidence for detection in detections)
     what = f"1 {name}" if count == 1 else f"{count} {plural(name)}"
-    return f"{what} found, the surest at x {surest.x:.0f}, y {surest.y:.0f} ({surest.confidence:.2f})"
+    return f"{what} found, the surest with {surest:.2f}"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -219,7 +220,7 @@ def test_an_image_without_georeference(tmp_path: Path) -> None:
     Image.fromarray(sea(SPOTS).transpose(1, 2, 0)).save(tmp_path / "a.png")
     answer = ask_one(str(tmp_path / "a.png"), COUNT)
     assert answer.answer == "5"
-    assert not any(" is at " in line for line in answer.evidence)
+    assert not any("0000 is at " in line for line in answer.evidence)
 
 
 _NEAR_CORNER = [(10, 10), (20, 12), (30, 8)]
@@ -244,6 +245,8 @@ def test_directions_are_those_of_the_map(
     engine = FakeEngine(image_size=64)
     ((answer,),) = (reply.answers for reply in ask([path], [WHERE], engine, tmp_path / "a.gpkg", 128))
     assert answer.answer == "upper left"
+    (column, row) = re.findall(r"column (\d+), row (\d+) of the scene", "".join(answer.evidence))[0]
+    assert pixels[:, int(row), int(column)].min() == pixels.max(), "evidence is in pixels of the file"
     points = gpd.read_file(tmp_path / "a.gpkg", layer="detections").geometry
     assert sorted((point.x, point.y) for point in points) == [NORTH_UP @ (x + 0.5, y + 0.5) for x, y in _NEAR_CORNER]
     first, *others = bright_spots(engine.requests[0].image)

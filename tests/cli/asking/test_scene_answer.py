@@ -145,6 +145,7 @@ def test_a_count_has_an_interval_and_locations() -> None:
     assert answer.evidence == (
         "found in 1 of 3 tiles: r0000c0000 (2)",
         "doubtful and not counted: 1",
+        "the surest ship is at column 5, row 5 of the scene (0.90)",
         "r0000c0000: two ships at the quay",
         "failed tiles, not included: 1; r0000c0000 cannot be read",
     )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,9 +32,10 @@ def test_the_answer_comes_first_and_then_the_evidence(rsmoe: Cli, engine: FakeEn
     ships(tmp_path / "a.tif")
     result = rsmoe("ask", "a.tif", COUNT, "--tile-size", "32")
     assert result.exit_code == 0, result.stderr
-    answer, found, engine_evidence, coordinates = result.stdout.splitlines()
+    answer, found, surest, engine_evidence, coordinates = result.stdout.splitlines()
     assert answer == "3 (2 to 3, confidence 0.73)"
     assert found == "found in 3 of 20 tiles, most in r0000c0000 (1), r0001c0002 (1), r0003c0004 (1)"
+    assert re.fullmatch(r"the surest ship is at column \d+, row \d+ of the scene \(0\.9\d*\)", surest)
     assert engine_evidence == "r0000c0000: 1 bright spots"
     assert coordinates.startswith("r0000c0000 is at 3.00")
     assert result.stderr == ""

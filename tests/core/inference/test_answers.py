@@ -48,7 +48,7 @@ def test_detections_are_counted() -> None:
     assert counted.counts == {"ship": 2}
     assert len(counted.detections) == 3
     assert counted.confidence == pytest.approx(0.9 * 0.8 * 0.8 + 0.9 * 0.2 * 0.2 + 0.1 * 0.8 * 0.2)
-    assert counted.evidence == "2 ships found, the surest at x 15, y 45 (0.90)"
+    assert counted.evidence == "2 ships found, the surest with 0.90"
 
 
 def test_one_sure_detection_is_enough_for_yes() -> None:
