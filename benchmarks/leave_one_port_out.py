@@ -30,6 +30,7 @@ from rsmoe_core.data.base import read_image
 from rsmoe_core.data.formats.registry import read_dataset
 from rsmoe_core.inference.detection import Detectors
 from rsmoe_core.metrics.counting import Calibration, ImageDetections, fit_calibration
+from rsmoe_core.training.native import NativeTrainee
 from rsmoe_core.training.phases import Stage
 from rsmoe_core.training.run import TrainConfig, run_stage
 from rsmoe_core.training.run_folder import save_model_atomically, write_text_atomically
@@ -73,7 +74,7 @@ def _train_near(arguments: argparse.Namespace) -> Path:
     if not start.is_dir():
         model = load_model(arguments.start)
         model.detectors, model.config = nn.ModuleDict(), dataclasses.replace(model.config, detection=DetectionConfig())
-        save_model_atomically(model, start)
+        save_model_atomically(NativeTrainee(model), start)
     return run_stage(_only("near"), TrainConfig(data=tuple(arguments.data), out=arguments.out), start=start)
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import math
 
-from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.training.distributed import from_rank0
 from rsmoe_core.training.objectives.base import Objective, RunOptions
 from rsmoe_core.training.phases import Phase
-from rsmoe_core.training.run_folder import save_model_atomically, write_text_atomically
+from rsmoe_core.training.run_folder import Saveable, save_model_atomically, write_text_atomically
 
 
 class BestCheckpoint:
@@ -19,7 +18,7 @@ class BestCheckpoint:
     to be better than the recorded one, and stores the same model again.
     """
 
-    def __init__(self, model: RSMoE, objective: Objective, phase: Phase, options: RunOptions) -> None:
+    def __init__(self, model: Saveable, objective: Objective, phase: Phase, options: RunOptions) -> None:
         self._model, self._objective, self._phase, self._out = model, objective, phase, options.out
         self._record = options.out / "best.json"
         exists = self._record.is_file() and (options.out / "best").is_dir()

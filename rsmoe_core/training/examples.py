@@ -66,10 +66,12 @@ class TrainingSample:
     """Captions to learn in place of the image's own; empty until a phase needs them."""
 
 
-Task = Callable[[TrainingSample, Tokenizer, np.random.Generator], list[TrainingExample]]
+Task = Callable[[TrainingSample, Sequence[str], np.random.Generator], list[TrainingExample]]
 
 
-def _caption(training_sample: TrainingSample, tokenizer: Tokenizer, rng: np.random.Generator) -> list[TrainingExample]:
+def _caption(
+    training_sample: TrainingSample, experts: Sequence[str], rng: np.random.Generator
+) -> list[TrainingExample]:
     return _captions(training_sample, BASE, CAPTION_INSTRUCTION, rng)
 
 
@@ -83,9 +85,11 @@ def _captions(
     return [TrainingExample(role, prompt, consensus[number].text, 1.0) for number in drawn.tolist()]
 
 
-def _subtask(training_sample: TrainingSample, tokenizer: Tokenizer, rng: np.random.Generator) -> list[TrainingExample]:
+def _subtask(
+    training_sample: TrainingSample, experts: Sequence[str], rng: np.random.Generator
+) -> list[TrainingExample]:
     """One sub-task, drawn at random, by the default prompt or as the router would ask it, so that both are learned."""
-    name = tokenizer.experts[rng.integers(len(tokenizer.experts))]
+    name = experts[int(rng.integers(len(experts)))]
     answer = training_sample.targets.drafts[name]
     by_default = rng.random() < _DEFAULT_PROMPT_SHARE
     prompt = EXPERTS[name].default_prompt if by_default else training_sample.targets.prompts[name]
@@ -105,7 +109,9 @@ def _draw_questions(training_sample: TrainingSample, rng: np.random.Generator) -
     return [questions[int(rng.integers(len(questions)))] for questions in by_type]
 
 
-def _question(training_sample: TrainingSample, tokenizer: Tokenizer, rng: np.random.Generator) -> list[TrainingExample]:
+def _question(
+    training_sample: TrainingSample, experts: Sequence[str], rng: np.random.Generator
+) -> list[TrainingExample]:
     return [
         TrainingExample(BASE, question.text, question.answer, _QUESTION_WEIGHT)
         for question in _draw_questions(training_sample, rng)
@@ -113,71 +119,73 @@ def _question(training_sample: TrainingSample, tokenizer: Tokenizer, rng: np.ran
 
 
 def _route_question(
-    training_sample: TrainingSample, tokenizer: Tokenizer, rng: np.random.Generator
+    training_sample: TrainingSample, experts: Sequence[str], rng: np.random.Generator
 ) -> list[TrainingExample]:
     """The router passes a question on to the experts that can answer it."""
     return [
         TrainingExample(
             ROUTER,
             question.text,
-            join_parts(dict.fromkeys(answering_experts(question.type), question.text), tokenizer.experts),
+            join_parts(dict.fromkeys(answering_experts(question.type), question.text), experts),
             1.0,
         )
         for question in _draw_questions(training_sample, rng)
     ]
 
 
-def _answer(training_sample: TrainingSample, tokenizer: Tokenizer, rng: np.random.Generator) -> list[TrainingExample]:
+def _answer(training_sample: TrainingSample, experts: Sequence[str], rng: np.random.Generator) -> list[TrainingExample]:
     return [
         TrainingExample(name, question.text, question.answer, _QUESTION_WEIGHT)
         for question in _draw_questions(training_sample, rng)
         for name in answering_experts(question.type)
-        if name in tokenizer.experts
+        if name in experts
     ]
 
 
-def _route(training_sample: TrainingSample, tokenizer: Tokenizer, rng: np.random.Generator) -> list[TrainingExample]:
-    prompts = join_parts(training_sample.targets.prompts, tokenizer.experts)
+def _route(training_sample: TrainingSample, experts: Sequence[str], rng: np.random.Generator) -> list[TrainingExample]:
+    prompts = join_parts(training_sample.targets.prompts, experts)
     return [TrainingExample(ROUTER, CAPTION_INSTRUCTION, prompts, 1.0)]
 
 
-def _draft(training_sample: TrainingSample, tokenizer: Tokenizer, rng: np.random.Generator) -> list[TrainingExample]:
+def _draft(training_sample: TrainingSample, experts: Sequence[str], rng: np.random.Generator) -> list[TrainingExample]:
     """Nothing for images without captions: that nobody described them does not mean that there is nothing to say."""
     if not training_sample.sample.captions:
         return []
     targets = training_sample.targets
     return [
         TrainingExample(name, targets.prompts[name], targets.drafts[name], 1.0)
-        for name in tokenizer.experts
+        for name in experts
         if _is_known(name, targets.drafts[name])
     ]
 
 
-def _any_role(training_sample: TrainingSample, tokenizer: Tokenizer, rng: np.random.Generator) -> list[TrainingExample]:
+def _any_role(
+    training_sample: TrainingSample, experts: Sequence[str], rng: np.random.Generator
+) -> list[TrainingExample]:
     """All that one of the roles before fusion, drawn at random, learns from the image."""
-    role = (ROUTER, *tokenizer.experts)[rng.integers(1 + len(tokenizer.experts))]
+    role = (ROUTER, *experts)[rng.integers(1 + len(experts))]
     tasks = (_route, _route_question) if role == ROUTER else (_draft, _answer)
-    return [example for task in tasks for example in task(training_sample, tokenizer, rng) if example.role == role]
+    return [example for task in tasks for example in task(training_sample, experts, rng) if example.role == role]
 
 
-def _fuse(training_sample: TrainingSample, tokenizer: Tokenizer, rng: np.random.Generator) -> list[TrainingExample]:
+def _fuse(training_sample: TrainingSample, experts: Sequence[str], rng: np.random.Generator) -> list[TrainingExample]:
     """Captions from the drafts that the experts generated."""
-    return _fuse_drafts(training_sample, training_sample.drafts, tokenizer, rng)
+    return _fuse_drafts(training_sample, training_sample.drafts, experts, rng)
 
 
 def _fuse_targets(
-    training_sample: TrainingSample, tokenizer: Tokenizer, rng: np.random.Generator
+    training_sample: TrainingSample, experts: Sequence[str], rng: np.random.Generator
 ) -> list[TrainingExample]:
     """Captions from the drafts that the experts should generate, while the experts are still being trained."""
-    drafts = {name: training_sample.targets.drafts[name] for name in tokenizer.experts}
-    return _fuse_drafts(training_sample, drafts, tokenizer, rng)
+    drafts = {name: training_sample.targets.drafts[name] for name in experts}
+    return _fuse_drafts(training_sample, drafts, experts, rng)
 
 
 def _fuse_drafts(
-    training_sample: TrainingSample, drafts: Mapping[str, str], tokenizer: Tokenizer, rng: np.random.Generator
+    training_sample: TrainingSample, drafts: Mapping[str, str], experts: Sequence[str], rng: np.random.Generator
 ) -> list[TrainingExample]:
     seen = {name: text for name, text in drafts.items() if rng.random() >= _DRAFT_DROPOUT}
-    prompt = fusion_prompt(CAPTION_INSTRUCTION, seen, tokenizer.experts)
+    prompt = fusion_prompt(CAPTION_INSTRUCTION, seen, experts)
     return _captions(training_sample, FUSION, prompt, rng)
 
 
@@ -193,7 +201,7 @@ TASKS: dict[str, Task] = {
     "fuse": _fuse,
     "fuse_targets": _fuse_targets,
 }
-"""What can be learned from an image, by the names that `TextSettings.tasks` lists."""
+"""What the experts of these names, and the other roles, can learn from an image; `TextSettings.tasks` lists tasks."""
 
 
 def texts(training_sample: TrainingSample) -> list[str]:

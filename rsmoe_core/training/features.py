@@ -158,7 +158,7 @@ def _feature_shape(encoder: nn.Module, image_size: int) -> tuple[int, int]:
 def _fingerprint(encoder: nn.Module, samples: Sequence[Sample], options: ViewOptions) -> str:
     digest = hashlib.sha256(repr((_VIEWS_VERSION, options)).encode())
     for value in encoder.state_dict().values():
-        digest.update(value.cpu().contiguous().numpy().tobytes())
+        digest.update(value.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     for sample in samples:
         digest.update(f"{sample.image.name}:{sample.image.stat().st_size};".encode())
     return digest.hexdigest()

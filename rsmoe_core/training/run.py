@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import hashlib
 import json
@@ -25,24 +24,19 @@ import torch
 from numpy.typing import NDArray
 
 from rsmoe_core.checkpoint.catalogue import fingerprint
-from rsmoe_core.checkpoint.load import load_model
 from rsmoe_core.config import ModelConfig
 from rsmoe_core.data.base import Sample
 from rsmoe_core.data.formats.registry import read_dataset
-from rsmoe_core.model.detector import DETECTORS
-from rsmoe_core.model.rsmoe import RSMoE
-from rsmoe_core.model.vision.base import find_encoder
 from rsmoe_core.progress import Progress, no_progress, progress_bar
 from rsmoe_core.training import distributed
 from rsmoe_core.training.checkpoints import BestCheckpoint
 from rsmoe_core.training.distributed import from_rank0
 from rsmoe_core.training.examples import TrainingSample, texts
-from rsmoe_core.training.features import FeatureBank, ViewOptions, cached_features
+from rsmoe_core.training.features import FeatureBank, cached_features
 from rsmoe_core.training.log import draw_curves
 from rsmoe_core.training.loop import run_phase
 from rsmoe_core.training.objectives import classification
-from rsmoe_core.training.objectives.base import RunOptions, TrainingData, select_parameters
-from rsmoe_core.training.objectives.registry import build_objective
+from rsmoe_core.training.objectives.base import RunOptions, TrainingData
 from rsmoe_core.training.phases import Phase, Stage
 from rsmoe_core.training.run_folder import (
     RunFolder,
@@ -57,7 +51,8 @@ from rsmoe_core.training.samples import (
     with_consensus,
     with_drafts,
 )
-from rsmoe_core.training.start import check_start, starting_model
+from rsmoe_core.training.start import find_start
+from rsmoe_core.training.trainee import Trainee
 
 _MAX_VALIDATION_IMAGES = 400
 
@@ -114,21 +109,20 @@ def run_stage(
     """
     if not distributed.is_rank0():
         report, progress = _report_nothing, no_progress
-    model_config = check_start(stage, preset, start)
+    origin = find_start(stage, preset, backbone, start)
     folder = RunFolder.of(stage, config.out)
     datasets = [_training_images(stage, root, config.max_images, report) for root in config.data]
     samples = [sample for dataset in datasets for sample in dataset]
     if not any(sample.captions for sample in samples):
         stage = stage.without_caption_phases()
     held_out = validation_split(samples, config.validation_split)
-    training_samples = make_training_samples(stage, samples, model_config.experts, report)
+    training_samples = make_training_samples(stage, samples, origin.experts, report)
     stage = _learnable(stage, [training_samples[i] for i in np.flatnonzero(~held_out).tolist()], report)
-    model = starting_model(stage, training_samples, model_config, backbone, start, config.seed)
-    settings = _settings(stage, config, training_samples, start, model.config)
+    model = origin.model(stage, training_samples, config.seed, config.device)
+    settings = _settings(stage, config, training_samples, start, model)
     from_rank0(lambda: check_settings(folder.work, settings))
     how = split_description(samples, held_out)
     report(f"stage {stage.name}: {len(samples)} images, {held_out.sum()} of them held out {how}")
-    model.to(config.device)
     data = StageData(config, datasets, held_out, training_samples, folder.cache, progress)
     for number, phase in enumerate(stage.phases):
         finished = folder.finished(phase.name)
@@ -136,14 +130,14 @@ def run_stage(
             if distributed.is_rank0():
                 for later in stage.phases[number + 1 :]:  # whatever they learned, they learned from another model
                     shutil.rmtree(folder.work / later.name, ignore_errors=True)
-            _add_detectors(model, phase)
+            model.prepare(phase)
             report(_announcement(model, phase))
             train, validation = data.prepare(model, phase)
             best = _train(model, phase, train, validation, config, folder.work / phase.name, progress)
             if best is None:
                 continue  # stopped by max_steps: the next phase gets the model as it is
             from_rank0(partial(write_text_atomically, finished, json.dumps(best) + "\n"))
-        model = load_model(folder.best(phase.name), config.device)
+        model = model.restored(folder.best(phase.name))
     from_rank0(lambda: save_model_atomically(model, folder.model, half=stage.half))
     return folder.model
 
@@ -176,14 +170,14 @@ def _settings(
     config: TrainConfig,
     training_samples: Sequence[TrainingSample],
     start: Path | None,
-    model_config: ModelConfig,
+    model: Trainee,
 ) -> dict[str, object]:
     """What has to be the same when a run is resumed."""
     # With the derived texts, so that a change of the rules is noticed: the vocabulary is learned from them.
     learned = repr([(one.sample.image.name, one.sample.group, texts(one)) for one in training_samples])
     return {
         "data": hashlib.sha256(learned.encode()).hexdigest(),
-        "model": model_config.to_dict(),
+        "model": model.settings,
         "from": fingerprint(start) if start is not None else None,
         "phases": [dataclasses.asdict(phase) for phase in stage.phases],
         "seed": config.seed,
@@ -193,19 +187,10 @@ def _settings(
     }
 
 
-def _add_detectors(model: RSMoE, phase: Phase) -> None:
-    for part in phase.trains:
-        if part in DETECTORS and part not in model.detectors:
-            device = next(model.parameters()).device
-            model.add_detector(part)
-            model.to(device)
-
-
-def _announcement(model: RSMoE, phase: Phase) -> str:
+def _announcement(model: Trainee, phase: Phase) -> str:
     """Which parts the phase trains, and how many parameters that is."""
-    trained = sum(p.numel() for _, p in select_parameters(model, phase))
-    total = sum(p.numel() for p in model.parameters())
-    parts = ", ".join(phase.trained_parts(model.config.experts))
+    trained, total = model.select(phase)
+    parts = ", ".join(phase.trained_parts(model.experts))
     return f"phase {phase.name}: trains {parts}: {trained:,} of {total:,} parameters"
 
 
@@ -227,7 +212,7 @@ class StageData:
         self._train = np.flatnonzero(~held_out)
         self._validation = np.flatnonzero(held_out)[:_MAX_VALIDATION_IMAGES]
 
-    def prepare(self, model: RSMoE, phase: Phase) -> tuple[TrainingData, TrainingData]:
+    def prepare(self, model: Trainee, phase: Phase) -> tuple[TrainingData, TrainingData]:
         """What a phase learns from, and what it is validated on. Drafts and captions stay for later phases."""
         needs = phase.objective
         features = self._features(model) if needs.needs_features else FeatureBank.of([])
@@ -243,24 +228,24 @@ class StageData:
         )
         return train, validation
 
-    def _features(self, model: RSMoE) -> FeatureBank:
+    def _features(self, model: Trainee) -> FeatureBank:
         """The features of the frozen image encoder; each data folder has a folder of its own in the cache."""
-        config, vision = self._config, model.config.vision
-        spec = find_encoder(vision)
-        encoder = spec.prepare_for_inference(copy.deepcopy(model.vision))
-        options = ViewOptions(config.views, vision.image_size, spec.normalisation(vision), config.seed)
+        config = self._config
+        encoder = model.feature_encoder(config.views, config.seed)
+        if encoder is None:
+            return FeatureBank.of([])
         arrays, names = [], Counter[str]()
         for root, samples in zip(config.data, self._datasets, strict=True):
             name = root.resolve().name
             names[name] += 1
             folder = self._cache / (name if names[name] == 1 else f"{name}-{names[name]}")
             with torch.autocast(torch.device(config.device).type, torch.bfloat16, enabled=config.bf16):
-                arrays.append(cached_features(encoder, samples, folder, options, self._progress))
+                arrays.append(cached_features(encoder.network, samples, folder, encoder.options, self._progress))
         return FeatureBank.of(arrays)
 
 
 def _train(
-    model: RSMoE,
+    model: Trainee,
     phase: Phase,
     train: TrainingData,
     validation: TrainingData,
@@ -278,7 +263,7 @@ def _train(
         progress=progress,
     )
     torch.manual_seed(config.seed)
-    objective = build_objective(model, phase, train, validation, options)
+    objective = model.objective(phase, train, validation, options)
     best_checkpoint = BestCheckpoint(model, objective, phase, options)
     ended = run_phase(objective, phase, options, best_checkpoint, best_checkpoint.should_stop)
     if distributed.is_rank0():

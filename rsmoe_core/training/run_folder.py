@@ -16,10 +16,9 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-from rsmoe_core.checkpoint.load import save_model
 from rsmoe_core.errors import TrainingError
-from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.training.phases import Stage
 
 
@@ -67,11 +66,18 @@ def write_text_atomically(path: Path, text: str) -> None:
         part.unlink(missing_ok=True)
 
 
-def save_model_atomically(model: RSMoE, folder: Path, *, half: bool = False) -> None:
+class Saveable(Protocol):
+    """A model that can write its folder; see `trainee.Trainee`."""
+
+    def save(self, folder: Path, *, half: bool = False) -> None:
+        """Write the model folder."""
+
+
+def save_model_atomically(model: Saveable, folder: Path, *, half: bool = False) -> None:
     """Replace `folder` by a model folder; nothing of an earlier one is left in it."""
     part = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
-    save_model(model, part, half=half)
+    model.save(part, half=half)
     shutil.rmtree(folder, ignore_errors=True)
     part.rename(folder)
 

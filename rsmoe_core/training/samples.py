@@ -18,19 +18,16 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rsmoe_core.checkpoint.load import for_inference
 from rsmoe_core.data.base import Question, Sample
 from rsmoe_core.data.qa import annotated_questions, questions_of
 from rsmoe_core.errors import TrainingError
-from rsmoe_core.inference.captions import draft_captions
-from rsmoe_core.model.language.native import NativeBackend
-from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.progress import Progress, progress_bar
 from rsmoe_core.roles import expert_targets_of
 from rsmoe_core.training.consensus import consensus_captions
 from rsmoe_core.training.examples import TrainingSample
 from rsmoe_core.training.features import FeatureBank
 from rsmoe_core.training.phases import Stage
+from rsmoe_core.training.trainee import Trainee
 from rsmoe_core.words.expert_targets import AnnotationFacts
 
 _GENERATION_BATCH = 64
@@ -68,22 +65,20 @@ def _annotated_questions(samples: Sequence[Sample], report: Callable[[str], None
 
 
 def with_drafts(
-    model: RSMoE,
+    model: Trainee,
     training_samples: Sequence[TrainingSample],
     features: FeatureBank,
     rows: NDArray[np.int64],
     progress: Progress = progress_bar,
 ) -> list[TrainingSample]:
     """The samples, those of `rows` with what the experts generate for view 0 of the image; existing drafts stay."""
-    backend = NativeBackend(for_inference(model))
+    drafting = model.drafting()
     updated = list(training_samples)
     missing = [row for row in rows.tolist() if not training_samples[row].drafts]
     with progress(len(missing), "image", "generating drafts") as advance:
         for first in range(0, len(missing), _GENERATION_BATCH):
             batch = missing[first : first + _GENERATION_BATCH]
-            encoded = backend.encode_patches(features.patches(batch))
-            _, drafts = draft_captions(backend, encoded, range(len(batch)), model.config.experts, model.config.decoding)
-            for row, by_expert in zip(batch, drafts, strict=True):
+            for row, by_expert in zip(batch, drafting(training_samples, features, batch), strict=True):
                 texts = {name: generation.text for name, generation in by_expert.items()}
                 updated[row] = dataclasses.replace(training_samples[row], drafts=texts)
             advance(len(batch))

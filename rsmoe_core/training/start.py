@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import torch
 
@@ -16,11 +18,29 @@ from rsmoe_core.model.rsmoe import RSMoE, build
 from rsmoe_core.model.tokenizer import Tokenizer
 from rsmoe_core.model.vision.base import find_encoder
 from rsmoe_core.training.examples import TrainingSample, texts
+from rsmoe_core.training.native import NativeTrainee
 from rsmoe_core.training.phases import Stage
+from rsmoe_core.training.trainee import Trainee
 
 
-def check_start(stage: Stage, preset: ModelConfig | None, start: Path | None) -> ModelConfig:
-    """The configuration of the model that the stage starts from; nothing is built or loaded yet.
+class Start(Protocol):
+    """Where a stage starts; nothing is built or loaded yet."""
+
+    @property
+    def experts(self) -> tuple[str, ...]:
+        """Names of the model's experts."""
+
+    def model(self, stage: Stage, training_samples: Sequence[TrainingSample], seed: int, device: str) -> Trainee:
+        """The model, on its device, with adapters where the stage trains any.
+
+        Raises:
+            TrainingError: it is not the model of the stage before.
+            ModelError: a model folder is damaged, or does not fit.
+        """
+
+
+def find_start(stage: Stage, preset: ModelConfig | None, backbone: Path | None, start: Path | None) -> Start:
+    """Where the stage starts: from a preset, or from the model folder `start`.
 
     Raises:
         TrainingError: the stage needs a preset where a model is given, or a model where none is given.
@@ -29,34 +49,40 @@ def check_start(stage: Stage, preset: ModelConfig | None, start: Path | None) ->
     if stage.starts_from is None:
         if preset is None or start is not None:
             raise TrainingError(f"stage {stage.name} starts from a preset, not from a model; use --preset")
-        return preset
+        return NativeStart(preset, backbone=backbone)
     if start is None:
         raise TrainingError(
             f"stage {stage.name} needs the model of stage {stage.starts_from};"
             f" run 'rsmoe train --stage {stage.starts_from}' first and pass its folder with --from"
         )
-    return load_config(start)
+    return NativeStart(load_config(start), folder=start)
 
 
-def starting_model(
-    stage: Stage,
-    training_samples: Sequence[TrainingSample],
-    config: ModelConfig,
-    backbone: Path | None,
-    start: Path | None,
-    seed: int,
-) -> RSMoE:
-    """A new model with the vocabulary of the samples, or the one in `start`, with adapters where the stage trains any.
+@dataclass(frozen=True)
+class NativeStart:
+    """A native model; see `Start`."""
 
-    Raises:
-        TrainingError: the model is not the one of the stage before.
-        ModelError: a model folder or the weights in `backbone` are damaged, or do not fit.
-    """
-    torch.manual_seed(seed)
-    model = _new_model(config, training_samples, backbone) if start is None else _finished_model(stage, start)
-    if stage.trains_adapters and not model.has_experts:
-        model.add_experts()
-    return model
+    config: ModelConfig
+    backbone: Path | None = None
+    """Weights of the image encoder of a new model."""
+    folder: Path | None = None
+    """A finished model; None for a new one."""
+
+    @property
+    def experts(self) -> tuple[str, ...]:
+        """See `Start`."""
+        return self.config.experts
+
+    def model(self, stage: Stage, training_samples: Sequence[TrainingSample], seed: int, device: str) -> Trainee:
+        """A new model with the vocabulary of the samples, or the finished one; see `Start`."""
+        torch.manual_seed(seed)
+        if self.folder is None:
+            model = _new_model(self.config, training_samples, self.backbone)
+        else:
+            model = _finished_model(stage, self.folder)
+        if stage.trains_adapters and not model.has_experts:
+            model.add_experts()
+        return NativeTrainee(model.to(device))
 
 
 def _new_model(config: ModelConfig, training_samples: Sequence[TrainingSample], backbone: Path | None) -> RSMoE:

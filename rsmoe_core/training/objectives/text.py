@@ -124,7 +124,7 @@ class TextObjective:
         by_role: dict[str, list[list[TrainingExample]]] = {}
         for row, image in enumerate(images):
             for task in self._settings.tasks:
-                for example in TASKS[task](data.samples[image], self._model.tokenizer, rng):
+                for example in TASKS[task](data.samples[image], self._model.config.experts, rng):
                     by_role.setdefault(example.role, [[] for _ in images])[row].append(example)
         return by_role
 

@@ -11,6 +11,7 @@ from rsmoe_core.checkpoint.load import load_model
 from rsmoe_core.training.checkpoints import BestCheckpoint
 from rsmoe_core.training.log import read_log
 from rsmoe_core.training.loop import run_phase
+from rsmoe_core.training.native import NativeTrainee
 from rsmoe_core.training.objectives.base import RunOptions, TrainingData
 from rsmoe_core.training.objectives.text import TextObjective
 from rsmoe_core.training.phases import Phase
@@ -41,7 +42,7 @@ def train(
     model = make_tiny(experts=False)
     objective = ScriptedObjective(model, phase, phase.objective, data, data, options)
     objective.epoch = epoch
-    best_checkpoint = BestCheckpoint(model, objective, phase, options)
+    best_checkpoint = BestCheckpoint(NativeTrainee(model), objective, phase, options)
     ended = run_phase(objective, phase, options, best_checkpoint, best_checkpoint.should_stop)
     return ended, best_checkpoint.best, objective
 

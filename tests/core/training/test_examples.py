@@ -24,7 +24,7 @@ SAMPLE = TrainingSample(
 
 
 def examples(task: str, model: RSMoE, sample: TrainingSample = SAMPLE, seed: int = 0) -> list[TrainingExample]:
-    return TASKS[task](sample, model.tokenizer, np.random.default_rng(seed))
+    return TASKS[task](sample, model.tokenizer.experts, np.random.default_rng(seed))
 
 
 def test_each_different_caption_has_the_same_weight(tiny_model: RSMoE) -> None:

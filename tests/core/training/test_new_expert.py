@@ -13,6 +13,7 @@ from rsmoe_core.checkpoint.load import load_model
 from rsmoe_core.presets import tiny
 from rsmoe_core.roles import DEFAULT_EXPERTS, EXPERTS, Expert, register_expert
 from rsmoe_core.training.examples import TASKS
+from rsmoe_core.training.native import NativeTrainee
 from rsmoe_core.training.run import TrainConfig, run_stage
 from rsmoe_core.training.samples import make_training_samples, with_drafts
 from rsmoe_core.training.stages import find_stage
@@ -53,14 +54,16 @@ def test_a_fourth_expert_has_an_adapter_examples_and_a_draft_that_fusion_reads(
     samples = make_training_samples(find_stage("2"), [one.sample for one in data.samples[:3]], NAMES, print)
     pond, _, forest = samples
     rng = np.random.default_rng(0)
-    of_plants = [one for one in TASKS["draft"](forest, model.tokenizer, rng) if one.role == "plants"]
+    of_plants = [one for one in TASKS["draft"](forest, model.tokenizer.experts, rng) if one.role == "plants"]
     assert [(one.prompt, one.answer) for one in of_plants] == [("which trees are there", "trees")]
-    of_plants = [one for one in TASKS["draft"](pond, model.tokenizer, rng) if one.role == "plants"]
+    of_plants = [one for one in TASKS["draft"](pond, model.tokenizer.experts, rng) if one.role == "plants"]
     assert [(one.prompt, one.answer) for one in of_plants] == [("name the plants", "")]
-    (routed,) = TASKS["route"](forest, model.tokenizer, rng)
+    (routed,) = TASKS["route"](forest, model.tokenizer.experts, rng)
     assert routed.answer.endswith("<plants> which trees are there")
 
-    drafted = with_drafts(model, samples, data.features, np.arange(3))
+    drafted = with_drafts(NativeTrainee(model), samples, data.features, np.arange(3))
     assert tuple(drafted[0].drafts) == NAMES
-    prompts = [TASKS["fuse"](drafted[0], model.tokenizer, np.random.default_rng(seed))[0].prompt for seed in range(20)]
+    prompts = [
+        TASKS["fuse"](drafted[0], model.tokenizer.experts, np.random.default_rng(seed))[0].prompt for seed in range(20)
+    ]
     assert any(f"<plants> {drafted[0].drafts['plants']}" in prompt for prompt in prompts)

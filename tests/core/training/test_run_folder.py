@@ -6,6 +6,7 @@ import pytest
 
 from rsmoe_core.checkpoint.load import load_model
 from rsmoe_core.errors import TrainingError
+from rsmoe_core.training.native import NativeTrainee
 from rsmoe_core.training.run_folder import RunFolder, check_settings, save_model_atomically, write_text_atomically
 from rsmoe_core.training.stages import find_stage
 from tests.tiny import make_tiny
@@ -35,10 +36,10 @@ def test_a_text_replaces_an_earlier_one(tmp_path: Path) -> None:
 
 
 def test_a_model_folder_holds_nothing_of_an_earlier_one(tmp_path: Path) -> None:
-    save_model_atomically(make_tiny(), tmp_path / "best")
+    save_model_atomically(NativeTrainee(make_tiny()), tmp_path / "best")
     (tmp_path / "best.part").mkdir()
     (tmp_path / "best.part" / "half").touch()
-    save_model_atomically(make_tiny(experts=False), tmp_path / "best")
+    save_model_atomically(NativeTrainee(make_tiny(experts=False)), tmp_path / "best")
     assert [p.name for p in tmp_path.iterdir()] == ["best"]
     assert not (tmp_path / "best" / "half").exists()
     assert not load_model(tmp_path / "best").has_experts

@@ -9,6 +9,7 @@ import pytest
 from rsmoe_core.data.base import Question, Sample
 from rsmoe_core.errors import TrainingError
 from rsmoe_core.roles import DEFAULT_EXPERTS
+from rsmoe_core.training.native import NativeTrainee
 from rsmoe_core.training.objectives.base import TrainingData
 from rsmoe_core.training.samples import (
     make_training_samples,
@@ -25,7 +26,7 @@ from tests.tiny import make_tiny
 def test_drafts_are_generated_for_the_rows_asked_for_and_known_ones_stay(data: TrainingData) -> None:
     known = {"theme": "known", "objects": "", "relations": ""}
     samples = [dataclasses.replace(data.samples[0], drafts=known), *data.samples[1:]]
-    updated = with_drafts(make_tiny(), samples, data.features, np.array([0, 1, 5]))
+    updated = with_drafts(NativeTrainee(make_tiny()), samples, data.features, np.array([0, 1, 5]))
     assert updated[0].drafts == known
     assert [number for number, one in enumerate(updated) if one.drafts] == [0, 1, 5]
     assert set(updated[5].drafts) == set(known)
