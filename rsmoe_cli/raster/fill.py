@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsmoe_cli.raster.lossy_collars import has_lossy_edge, window_mean
 from rsmoe_core.errors import UsageError
 
 _MIN_SHARE = 0.02
@@ -61,6 +62,8 @@ class Fill:
     """Whether it lies far from all other values, so that it is no data in any single band."""
     is_certain: bool = True
     """False where it may be real: it is reported and not left out."""
+    is_lossy: bool = False
+    """Whether the edge of the collar is noisy, as compression with losses leaves it."""
 
     def __str__(self) -> str:
         return f"{self.values[0]:g}" if len(set(self.values)) == 1 else ", ".join(f"{v:g}" for v in self.values)
@@ -73,6 +76,7 @@ class Fill:
             remedy = f"give --nodata {self}" if len(set(self.values)) == 1 else "declare it in the file, as a mask"
             return f"{share} from the border inwards has {value}, which may be real; if it is no data, {remedy}"
         where = "which lies far from all others" if self.is_far else "from the border inwards"
+        where += ", with the noise of a lossy compression around it" if self.is_lossy else ""
         return f"{share} has {value}, {where}: it is left out as no data; --nodata none keeps it"
 
 
@@ -151,14 +155,17 @@ def is_constant_corner(corner: NDArray[Any]) -> bool:
     return bool((corner == corner[:, :1, :1]).all())
 
 
-def find_collar(values: NDArray[Any], valid: NDArray[np.bool_]) -> Fill | None:
-    """The constant that covers CxHxW sample values from corners of the raster inwards; HxW valid pixels."""
+def find_collar(values: NDArray[Any], valid: NDArray[np.bool_], scale: float = 1.0) -> Fill | None:
+    """The constant that covers CxHxW sample values from corners of the raster inwards; HxW valid pixels.
+
+    `scale` is the number of pixels of the sample for each pixel of the raster, along a side.
+    """
     corners = [(row, col) for row in (0, -1) for col in (0, -1) if valid[row, col]]
     colours = {tuple(values[:, row, col].tolist()) for row, col in corners}
     if len(corners) < 4:
         colours |= _border_colour(values, valid)
-    fills = [fill for colour in sorted(colours) if (fill := _collar(values, valid, colour, corners)) is not None]
-    return max(fills, key=lambda fill: (fill.is_certain, fill.share), default=None)
+    fills = [_collar(values, valid, colour, corners, scale) for colour in sorted(colours)]
+    return max(filter(None, fills), key=lambda fill: (fill.is_certain, fill.share), default=None)
 
 
 def _border_colour(values: NDArray[Any], valid: NDArray[np.bool_]) -> set[tuple[float, ...]]:
@@ -172,7 +179,11 @@ def _border_colour(values: NDArray[Any], valid: NDArray[np.bool_]) -> set[tuple[
 
 
 def _collar(
-    values: NDArray[Any], valid: NDArray[np.bool_], colour: tuple[float, ...], corners: list[tuple[int, int]]
+    values: NDArray[Any],
+    valid: NDArray[np.bool_],
+    colour: tuple[float, ...],
+    corners: list[tuple[int, int]],
+    scale: float,
 ) -> Fill | None:
     of_colour = np.array(colour, values.dtype)[:, None, None]
     same = (values == of_colour).all(axis=0) & valid
@@ -184,6 +195,8 @@ def _collar(
     rest = values[:, valid & ~same]
     if max((len(np.unique(band)) for band in rest), default=0) < _MIN_VALUES:
         return None
+    if has_lossy_edge(values, collar, colour, scale):
+        return Fill(colour, share, is_far=False, is_lossy=True)
     if _is_neutral(colour, values.dtype) and _is_abrupt(values, valid & ~same, collar, of_colour, rest):
         return Fill(colour, share, is_far=False)
     return Fill(colour, share, is_far=False, is_certain=False) if share >= _SUSPICIOUS_SHARE else None
@@ -203,7 +216,7 @@ def _is_abrupt(
     rest: NDArray[Any],
 ) -> bool:
     """Whether a collar has no specks in it, and values near it are unlike it."""
-    around = _window_mean(collar)
+    around = window_mean(collar, _WINDOW)
     if (others & (around >= _SPECK)).sum() > _MAX_SPECKS * collar.sum():
         return False
     low, high = np.percentile(rest.astype(np.float64), (1, 99), axis=1)
@@ -225,13 +238,3 @@ def _from_border(same: NDArray[np.bool_]) -> NDArray[np.bool_]:
                 for row in rows:
                     part[row] |= whole[row] & part[row - step]
     return reached
-
-
-def _window_mean(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Share of true pixels in the window around each pixel; beyond the border, the mask is continued."""
-    sums = np.pad(mask.astype(np.int32), _WINDOW // 2, mode="edge")
-    for axis in (0, 1):
-        totals = np.insert(np.cumsum(sums, axis=axis), 0, 0, axis=axis)
-        ends = np.arange(_WINDOW, totals.shape[axis])
-        sums = np.take(totals, ends, axis=axis) - np.take(totals, ends - _WINDOW, axis=axis)
-    return sums / _WINDOW**2

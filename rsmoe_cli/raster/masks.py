@@ -14,6 +14,7 @@ from rasterio.windows import Window
 from rsmoe_cli.raster.bands import BandSelection
 from rsmoe_cli.raster.dataset import read_bands, read_errors
 from rsmoe_cli.raster.fill import Fill, is_value
+from rsmoe_cli.raster.lossy_collars import LOSSY_MARGIN, lossy_collar
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
@@ -44,19 +45,26 @@ class ValidMask:
     """Values that are no data in any of these bands; as declared ones, `every_band` applies to them."""
     fill: tuple[tuple[float, ...], ...] = ()
     """Values of all these bands that together are no data: the colours of collars."""
+    lossy_fill: tuple[tuple[float, ...], ...] = ()
+    """Colours of collars whose edges are noisy."""
     is_alpha_ignored: bool = False
     """Whether a band is no mask although GDAL takes it for one."""
 
     @property
     def is_gdals(self) -> bool:
         """Whether GDAL takes the same pixels for invalid, so that its averages leave them out."""
-        return not (self.finite_bands or self.nodata or self.fill or self.is_alpha_ignored)
+        return not (self.finite_bands or self.has_undeclared or self.is_alpha_ignored)
+
+    @property
+    def has_undeclared(self) -> bool:
+        """Whether values are no data that the file does not declare."""
+        return bool(self.nodata or self.fill or self.lossy_fill)
 
     @property
     def source(self) -> str:
         """What decides about validity, for the metadata."""
         undeclared = [f"{value:g}" for value in self.nodata]
-        undeclared += [str(Fill(values, 0, is_far=False)) for values in self.fill]
+        undeclared += [str(Fill(values, 0, is_far=False)) for values in (*self.fill, *self.lossy_fill)]
         parts = [
             "nodata or mask band" if self.masked_bands else "",
             f"alpha band {self.alpha}" if self.alpha else "",
@@ -87,18 +95,39 @@ class ValidMask:
             valid &= read_bands(dataset, **options((self.alpha,)))[0] > 0
         if self.finite_bands:
             valid &= np.isfinite(read_bands(dataset, **options(self.finite_bands))).all(axis=0)
-        if self.nodata or self.fill:
-            valid &= ~self.is_undeclared(read_bands(dataset, **options(self.value_bands)))
+        if self.has_undeclared:
+            valid &= ~self._read_undeclared(dataset, window, shape)
         return valid
 
-    def is_undeclared(self, values: NDArray[Any]) -> NDArray[np.bool_]:
-        """HxW, true where CxHxW values of `value_bands` are no data that the file does not declare."""
+    def _read_undeclared(self, dataset: DatasetReader, window: Window, shape: tuple[int, int]) -> NDArray[np.bool_]:
+        """As `is_undeclared`, of a window. Pixels around it decide whether its own are noise beside a collar."""
+        is_full = shape == (window.height, window.width)
+        margin = LOSSY_MARGIN if self.lossy_fill and is_full else 0
+        left, top = max(0, int(window.col_off) - margin), max(0, int(window.row_off) - margin)
+        right = min(dataset.width, int(window.col_off + window.width) + margin)
+        bottom = min(dataset.height, int(window.row_off + window.height) + margin)
+        values = read_bands(
+            dataset,
+            self.value_bands,
+            window=Window(left, top, right - left, bottom - top),
+            out_shape=(len(self.value_bands), *((bottom - top, right - left) if is_full else shape)),
+        )
+        found = self.is_undeclared(values, shape[1] / window.width)
+        return found[int(window.row_off) - top :, int(window.col_off) - left :][: shape[0], : shape[1]]
+
+    def is_undeclared(self, values: NDArray[Any], scale: float = 1.0) -> NDArray[np.bool_]:
+        """HxW, true where CxHxW values of `value_bands` are no data that the file does not declare.
+
+        `scale` is the number of these pixels for each pixel of the raster, along a side.
+        """
         missing = np.zeros(values.shape[1:], bool)
         for value in self.nodata:
             same = is_value(values, value)
             missing |= same.any(axis=0) if self.every_band else same.all(axis=0)
         for colour in self.fill:
             missing |= np.all([is_value(band, value) for band, value in zip(values, colour, strict=True)], axis=0)
+        for colour in self.lossy_fill:
+            missing |= lossy_collar(values, colour, scale)
         return missing
 
     def without(self, nodata: Sequence[float], fills: Sequence[Fill] = ()) -> ValidMask:
@@ -106,7 +135,8 @@ class ValidMask:
         return replace(
             self,
             nodata=(*self.nodata, *nodata, *(fill.values[0] for fill in fills if fill.is_far)),
-            fill=(*self.fill, *(fill.values for fill in fills if not fill.is_far)),
+            fill=(*self.fill, *(fill.values for fill in fills if not fill.is_far and not fill.is_lossy)),
+            lossy_fill=(*self.lossy_fill, *(fill.values for fill in fills if fill.is_lossy)),
         )
 
 

@@ -69,11 +69,13 @@ def _find(dataset: DatasetReader, mask: ValidMask, is_remote: bool) -> list[Fill
         return [constant]
     fills = [] if is_bytes else find_far(values, valid)
     valid &= ~mask.without((), fills).is_undeclared(values)
-    while (collar := find_collar(values, valid)) is not None:
+    window, shape = sample_windows(dataset)[0]
+    scale = shape[1] / window.width
+    while (collar := find_collar(values, valid, scale)) is not None:
         fills.append(collar)
         if not collar.is_certain:
             break
-        valid &= ~mask.without((), [collar]).is_undeclared(values)
+        valid &= ~mask.without((), [collar]).is_undeclared(values, scale)
     return fills
 
 

@@ -112,6 +112,34 @@ def test_dark_water_snow_and_night_are_real(tmp_path: Path, dtype: str) -> None:
         assert valid_of(write_raster(tmp_path / f"{name}.tif", image, "red green blue")).all(), name
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{"compress": "JPEG", "photometric": "YCBCR", "quality": quality} for quality in (50, 90)]
+    + [{"compress": "WEBP", "WEBP_LEVEL": 75}, {"compress": "JPEG", "photometric": "YCBCR", "tiled": True}],
+)
+@pytest.mark.parametrize("fill", [0, 255])
+def test_collars_with_the_noise_of_lossy_compression_are_left_out(
+    tmp_path: Path, options: dict[str, Any], fill: int
+) -> None:
+    values, inside = turned_collar(noise(3, SIDE, SIDE, low=60, high=200), fill)
+    path = write_raster(tmp_path / "a.tif", values, "red green blue", **options)
+    scene = open_scene(path)
+    valid = valid_of(path)
+    assert (valid & ~inside).sum() < 0.015 * SIDE**2, "noise is left out too"
+    assert (inside & ~valid).sum() < 0.0005 * SIDE**2
+    assert f"has the value {fill}, from the border inwards, with the noise of a lossy compression" in scene.notes[0]
+    with scene.open() as dataset:
+        assert np.array_equal(scene.mask.read(dataset, Window(37, 21, 90, 110)), valid[21:131, 37:127])
+
+
+def test_sea_and_snow_that_were_compressed_with_losses_are_real(tmp_path: Path) -> None:
+    for name, values in (("water", natural() - 90), ("snow", natural() * 2 - 90)):
+        image = np.clip(values, 0, 255).astype(np.uint8)
+        path = tmp_path / f"{name}.tif"
+        write_raster(path, image, "red green blue", compress="JPEG", photometric="YCBCR")
+        assert valid_of(str(path)).all(), name
+
+
 def test_roofs_painted_lakes_and_maps_of_classes_are_real(tmp_path: Path) -> None:
     roof, lake = noise(3, SIDE, SIDE), noise(3, SIDE, SIDE)
     roof[:, :40, :40] = 255
