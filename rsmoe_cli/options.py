@@ -55,7 +55,7 @@ def _debug(asked: bool) -> bool:
 Scenes = Annotated[
     list[str],
     typer.Argument(
-        metavar="SCENE...",
+        metavar="SCENE",
         help="Rasters that GDAL reads: files, folders, patterns, https://, s3:// or /vsi...",
         show_default=False,
     ),

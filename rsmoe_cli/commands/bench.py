@@ -14,7 +14,7 @@ from rsmoe_cli import console, options
 def bench(
     scene: Annotated[
         str | None,
-        typer.Argument(metavar="[SCENE]", help="Scene to measure on; by default one is drawn.", show_default=False),
+        typer.Argument(metavar="SCENE", help="Scene to measure on; by default one is drawn.", show_default=False),
     ] = None,
     model: options.Model = "nano",
     side: Annotated[int, typer.Option(min=224, help="Side of the drawn scene, in pixels.")] = 1792,
