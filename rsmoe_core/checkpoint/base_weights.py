@@ -33,7 +33,8 @@ _SPARE = 0.05
 """Share of the weights that loading takes beside them: buffers and the largest tensor twice."""
 _SCALES = 1 / 16
 """Memory of the scales of quantised weights, by that of the weights."""
-_LAYER = re.compile(r"\blayers\.\d+\..*")
+_LANGUAGE_LAYER = re.compile(r"^(?!.*(?:vision|visual|image_|qformer)).*\blayers\.\d+\.")
+"""In the names of what is in a layer of the language model."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class BaseWeights:
         """
         total = 0.0
         for name, tensor in self.tensors.items():
-            if quantize is not None and _is_quantized(name, tensor):
+            if quantize is not None and is_quantized(name, tensor):
                 total += tensor.numbers * QUANTIZED_BITS[quantize] / 8 * (1 + _SCALES)
             elif tensor.is_real:
                 total += tensor.numbers * _item_bytes(dtype)
@@ -151,9 +152,9 @@ def _revision(folder: Path) -> str:
     )
 
 
-def _is_quantized(name: str, tensor: StoredTensor) -> bool:
-    """Whether quantisation takes a tensor: the matrices of layers, but not embeddings."""
-    return tensor.is_real and len(tensor.shape) == 2 and _LAYER.search(name) is not None
+def is_quantized(name: str, tensor: StoredTensor) -> bool:
+    """Whether quantisation takes a stored tensor: the matrices of the language model's layers."""
+    return tensor.is_real and len(tensor.shape) == 2 and _LANGUAGE_LAYER.match(name) is not None
 
 
 def _item_bytes(dtype: str) -> float:
