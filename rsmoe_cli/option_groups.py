@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 from rsmoe_cli import options
 
 if TYPE_CHECKING:
+    from rsmoe_core.config import CaptionOptions
     from rsmoe_core.engine import Engine
 
 
@@ -54,26 +55,84 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """The model, and how it computes."""
+    """The model, how it computes, and how it is put to use."""
 
     model: options.Model = "nano"
+    revision: options.Revision = None
+    endpoint: options.Endpoint = None
+    roles: options.ServedRoles = None
+    concurrency: options.Concurrency = 8
     device: options.Device = "auto"
     precision: options.Precision = "fp32"
+    quantize: options.Quantize = None
     batch_size: options.BatchSize = None
+    mixture: options.MixtureName = "full"
+    words: options.Words = None
+    detail: options.Detail = "brief"
 
-    def load(self) -> Engine:
-        """The engine; imports torch, which takes a while.
+    def load(self, prompt: str | None = None) -> Engine:
+        """The engine; imports torch, which takes a while. `prompt` is what captions are to be about.
 
         Raises:
-            UsageError: there is no such model, device or precision.
+            UsageError: there is no such model, server, device or precision, or the model takes no prompt.
             ModelError: the model is damaged, or cannot be downloaded.
         """
-        from rsmoe_core import load
+        from rsmoe_core import connect, load
 
-        engine = load(self.model, device=self.device, precision=self.precision)
+        caption_options = self.caption_options(prompt)
+        if self.endpoint is not None:
+            engine = connect(
+                self.endpoint, self.model, self.served_roles(), concurrency=self.concurrency, options=caption_options
+            )
+        else:
+            engine = load(
+                self.model,
+                device=self.device,
+                precision=self.precision,
+                revision=self.revision,
+                quantize=self.quantize,
+                options=caption_options,
+            )
         if self.batch_size is not None:
             engine.batch_size = self.batch_size
         return engine
+
+    def caption_options(self, prompt: str | None = None) -> CaptionOptions:
+        """How captions are made.
+
+        Raises:
+            UsageError: there is no such mixture or detail, or the prompt is empty.
+        """
+        from rsmoe_core.config import CaptionOptions
+        from rsmoe_core.errors import UsageError
+
+        if self.mixture not in ("full", "experts", "direct"):
+            raise UsageError(f"no mixture '{self.mixture}'; choose one of: full, experts, direct")
+        if self.detail not in ("brief", "full"):
+            raise UsageError(f"no detail '{self.detail}'; choose one of: brief, full")
+        if prompt is not None and not prompt.strip():
+            raise UsageError('the prompt is empty; give words such as --prompt "Describe damage to buildings"')
+        return CaptionOptions(self.mixture, prompt, self.words, self.detail)
+
+    def served_roles(self) -> dict[str, str]:
+        """Role → the name under which a server has its adapter.
+
+        Raises:
+            UsageError: one of them is not of the form ROLE=NAME.
+        """
+        from rsmoe_core.errors import UsageError
+
+        pairs = [given.partition("=") for given in self.roles or ()]
+        for role, _, name in pairs:
+            if not role or not name:
+                raise UsageError("--role takes ROLE=NAME, such as --role theme=my-theme")
+        if pairs and self.endpoint is None:
+            raise UsageError("--role names adapters of a server; give --endpoint too")
+        return {role.strip(): name.strip() for role, _, name in pairs}
+
+    def settings(self) -> dict[str, object]:
+        """What decides the texts besides the model, by the names that users know."""
+        return {"--mixture": self.mixture, "--words": self.words, "--detail": self.detail, "--quantize": self.quantize}
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,42 @@ Out = Annotated[Path, typer.Option("-o", "--out", help=f"Output file: {suffixes(
 OptionalOut = Annotated[
     Path | None, typer.Option("-o", "--out", help=f"Also write what the answers are based on: {suffixes()}.")
 ]
-Model = Annotated[str, typer.Option(help="Built-in name or model folder.")]
+Model = Annotated[
+    str, typer.Option(help="Built-in name, folder, or hub id (owner/name) of a model; with --endpoint, its name there.")
+]
+Revision = Annotated[str | None, typer.Option(help="Branch, tag or commit of a model on the hub.")]
+Endpoint = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="OpenAI-compatible server, such as http://127.0.0.1:8000/v1; its key is read from RSMOE_API_KEY or "
+        "OPENAI_API_KEY.",
+    ),
+]
+ServedRoles = Annotated[
+    list[str] | None,
+    typer.Option("--role", metavar="ROLE=NAME", help="With --endpoint: the served LoRA adapter of a role."),
+]
+Concurrency = Annotated[int, typer.Option(min=1, help="With --endpoint: requests at a time.")]
+MixtureName = Annotated[
+    str,
+    typer.Option(
+        metavar="full|experts|direct",
+        help="full: router, experts and fusion; experts: fixed prompts and fusion; direct: one text for each tile.",
+    ),
+]
+Words = Annotated[int | None, typer.Option(min=3, help="Most words of a caption; by default 20, or 60 in full detail.")]
+Detail = Annotated[
+    str, typer.Option(metavar="brief|full", help="One sentence or a few, by a model that follows instructions.")
+]
+Quantize = Annotated[
+    str | None,
+    typer.Option(metavar="int8|8bit|4bit", help="Weights of fewer bits: int8 on a processor, 8bit or 4bit on a GPU."),
+]
+Prompt = Annotated[
+    str | None,
+    typer.Option(help='What to write about, such as "Describe damage to buildings"; needs a model that can take it.'),
+]
 ModelName = Annotated[
     str,
     typer.Argument(metavar="MODEL", help="Built-in name, model folder, or hub id (owner/name).", show_default=False),

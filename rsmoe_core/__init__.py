@@ -1,7 +1,7 @@
 """rsmoe_core knows pixels and language: the RS-MoE model, its training and its evaluation. It reads no rasters.
 
 from rsmoe_core import load
-engine = load("nano")
+engine = load("nano")                         # or a folder, a hub id; connect(URL, NAME) for a model behind a server
 engine.caption(images)                        # HxWx3 uint8 arrays or PIL images → list of Description
 engine.ask(images, "How many ships?")         # → list of Answer
 """
@@ -13,12 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rsmoe_core.engine import Engine
-    from rsmoe_core.loading import load
+    from rsmoe_core.loading import connect, load
     from rsmoe_core.types import Answer, Description, Request
 
-__all__ = ["Answer", "Description", "Engine", "Request", "load"]
+__all__ = ["Answer", "Description", "Engine", "Request", "connect", "load"]
 
-_MODULES = {"Engine": "engine", "load": "loading", "Answer": "types", "Description": "types", "Request": "types"}
+_MODULES = {
+    "Engine": "engine",
+    "load": "loading",
+    "connect": "loading",
+    "Answer": "types",
+    "Description": "types",
+    "Request": "types",
+}
 
 
 def __getattr__(name: str) -> Any:

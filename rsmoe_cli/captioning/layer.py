@@ -19,10 +19,11 @@ LAYER = "captions"
 """Name of the layer."""
 
 
-def caption_columns(experts: Sequence[str], prompts: bool = False) -> dict[str, type]:
+def caption_columns(experts: Sequence[str], prompts: bool = False, problems: bool = False) -> dict[str, type]:
     """The columns of the layer and their types; any but id, scene, tile_id, row, col and status may be null.
 
-    `prompts` adds the router's prompt for each expert.
+    `prompts` adds the router's prompt for each expert, `problems` why an expert has no draft, for models that reply in
+    their own words.
     """
     return {
         "id": str,  # such as 1.r0003c0012
@@ -37,6 +38,7 @@ def caption_columns(experts: Sequence[str], prompts: bool = False) -> dict[str, 
         "valid_fraction": float,  # share of the tile's pixels within the scene that are valid; null if unreadable
         "status": str,  # ok or failed
         "error": str,
+        **({"problems": str} if problems else {}),  # such as: objects: the model wrote nothing
         **({f"prompt_{expert}": str for expert in experts} if prompts else {}),
     }
 
@@ -54,6 +56,7 @@ def caption_row(record: TileRecord[Description], number: int, scene: str, metres
         values |= {"caption": description.caption, "confidence": rounded(description.confidence, 3)}
         values |= {role: draft.text for role, draft in description.drafts.items()}
         values |= {f"prompt_{role}": prompt for role, prompt in description.prompts.items()}
+        values["problems"] = "; ".join(f"{role}: {reason}" for role, reason in description.problems.items()) or None
     return Row(row_id, values, record.footprint)
 
 
@@ -63,8 +66,10 @@ def write_layer(session: Session[Description], prompts: bool) -> None:
     Raises:
         OutputError: the file cannot be written; the journal stays as it is.
     """
-    assert session.engine is not None, "captions need an engine"
-    with session.open_output(LAYER, caption_columns(session.engine.experts, prompts)) as output:
+    engine = session.engine
+    assert engine is not None, "captions need an engine"
+    columns = caption_columns(engine.experts, prompts, problems=engine.follows_instructions)
+    with session.open_output(LAYER, columns) as output:
         output.write(_rows(session))
         output.finish(_metadata(session))
 
@@ -104,12 +109,13 @@ def _encode(description: Description) -> dict[str, object]:
         "drafts": drafts,
         "confidence": description.confidence,
         "prompts": dict(description.prompts),
+        "problems": dict(description.problems),
     }
 
 
 def _decode(fields: dict[str, Any]) -> Description:
     drafts = {role: Generation(*draft) for role, draft in fields["drafts"].items()}
-    return Description(fields["caption"], drafts, fields["confidence"], fields["prompts"])
+    return Description(fields["caption"], drafts, fields["confidence"], fields["prompts"], fields["problems"])
 
 
 DESCRIPTIONS = Codec(_encode, _decode)

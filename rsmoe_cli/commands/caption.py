@@ -17,6 +17,7 @@ def caption(
     engine: EngineOptions = EngineOptions(),
     tiling: TilingOptions = TilingOptions(),
     output: OutputOptions = OutputOptions(),
+    prompt: options.Prompt = None,
     prompts: Annotated[bool, typer.Option("--prompts", help="Add columns with the router's prompts.")] = False,
     counts: Annotated[
         bool,
@@ -34,6 +35,7 @@ def caption(
     """
     import dataclasses
     import json as json_format
+    from functools import partial
 
     from rsmoe_cli.captioning.layer import DESCRIPTIONS
     from rsmoe_cli.captioning.run import CaptionJob, caption_scenes
@@ -41,7 +43,8 @@ def caption(
     from rsmoe_cli.pipeline.session import open_session
 
     job = CaptionJob(find_scenes(scenes), tiling, prompts, counts)
-    with open_session(job, engine.load, DESCRIPTIONS, out, output, console.shows_progress()) as session:
+    load = partial(engine.load, prompt)
+    with open_session(job, load, DESCRIPTIONS, out, output, console.shows_progress()) as session:
         summary = caption_scenes(session, job)
         console.print_note(str(summary))
         if json:

@@ -51,7 +51,21 @@ class SceneJob:
             **self.options(),
             "the model": None if engine is None else f"{engine.name} {engine.revision}",
             "its number format": None if engine is None else engine.dtype,
+            **_texts(engine),
         }
+
+
+def _texts(engine: Engine | None) -> dict[str, object]:
+    """What else decides the texts."""
+    if engine is None:
+        return {}
+    chosen = engine.options
+    return {
+        "--mixture": chosen.mixture,
+        "--words": chosen.words,
+        "--detail": chosen.detail,
+        "--prompt": chosen.prompt,
+    }
 
 
 _MAX_FOLDERS = 1000

@@ -58,6 +58,9 @@ def of_engine(engine: Engine | None) -> dict[str, object]:
         "model_revision": engine.revision,
         "device": engine.device,
         "dtype": engine.dtype,
+        "mixture": engine.options.mixture,
+        "prompt": engine.options.prompt,
+        "max_words": engine.options.words,
     }
 
 

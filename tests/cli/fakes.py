@@ -9,6 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 import rsmoe_core
+from rsmoe_core.config import CaptionOptions
+from rsmoe_core.model.language.base import Usage
 from rsmoe_core.questions.types import UNPARSED, ParsedQuestion
 from rsmoe_core.roles import DEFAULT_EXPERTS
 from rsmoe_core.types import Answer, Description, Detection, Generation, Request
@@ -26,6 +28,7 @@ class FakeEngine:
     revision = "abc123"
     device = "cpu"
     dtype = "float32"
+    follows_instructions = False
 
     def __init__(
         self,
@@ -40,6 +43,8 @@ class FakeEngine:
         self.poison = poison
         self.poison_word = poison_word
         self.experts = experts
+        self.options = CaptionOptions()
+        self.usage = Usage()
         self.batches: list[int] = []
         self.requests: list[Request] = []
 

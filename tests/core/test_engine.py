@@ -110,7 +110,7 @@ def test_an_engine_says_what_it_computes_with(tiny_folder, tiny_engine: Engine) 
 def test_a_hub_id_is_downloaded_in_its_revision(monkeypatch: pytest.MonkeyPatch, tiny_folder) -> None:
     calls = []
 
-    def snapshot_download(hub_id, *, revision, allow_patterns):
+    def snapshot_download(hub_id, *, revision, allow_patterns, **_):
         calls.append((hub_id, revision, allow_patterns))
         return str(tiny_folder)
 
