@@ -1,11 +1,14 @@
 """Fuzzing: damages rasters, model folders and data sets in thousands of ways, and counts the outcomes.
 
+Besides, it makes valid inputs whose right result is known: undeclared fill, encodings of colours, GeoPackages of other
+programs.
+
     python -m benchmarks.fuzz [SCENE ...] [--mutants 1200] [--seed 0] [--keep FOLDER]
 
-A mutant may be accepted, accepted in part (some tiles fail, some rows are left out) or refused with one line. It must
-not crash the program, block it, fill the memory, end in a traceback or leave a partial output. Prints figures and
-faults as JSON; the exit code is 1 if there are faults. SCENEs are real rasters to be damaged besides the generated
-ones. Mutants with faults are saved with --keep. The same seed makes the same mutants.
+An input may be accepted, accepted in part (some tiles fail, some rows are left out) or refused with one line. It must
+not crash the program, block it, fill the memory, end in a traceback, leave a partial output or give a wrong result.
+Prints figures and faults as JSON; the exit code is 1 if there are faults. SCENEs are real rasters to be damaged besides
+the generated ones. Inputs with faults are saved with --keep. The same seed makes the same inputs.
 """
 
 from __future__ import annotations
@@ -20,14 +23,23 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
-from benchmarks.fuzzing import seeds
-from benchmarks.fuzzing.mutants import mutant, value_mutant
-from benchmarks.fuzzing.targets import FINE
-from benchmarks.fuzzing.watch import WRONG, outcomes
+from benchmarks.fuzzing import encodings, fills, geopackages, seeds
+from benchmarks.fuzzing.mutants import mutant, rename, value_mutant
+from benchmarks.fuzzing.verdicts import FINE, WRONG
+from benchmarks.fuzzing.watch import outcomes
 
-SHARES = {"scene": 1.0, "caption": 0.2, "model": 0.3, "data": 0.5}
+SHARES = {
+    "scene": 1.0,
+    "caption": 0.2,
+    "model": 0.3,
+    "data": 0.5,
+    "fill": 0.4,
+    "encoding": 0.4,
+    "geopackage": 0.15,
+}
 """Target → number of its mutants, relative to that of rasters."""
 _BATCH = 50
 """Mutants that are on disk at a time."""
@@ -90,7 +102,9 @@ def _keep(path: Path, keep: Path | None, target: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         mutant_path = next((parent for parent in path.parents if parent.name == "model"), path)
         if mutant_path.is_dir():
-            shutil.copytree(mutant_path, folder / mutant_path.parent.name, dirs_exist_ok=True)
+            name = mutant_path.parent.name if mutant_path.name == "model" else mutant_path.name
+            with suppress(shutil.Error):  # pipes cannot be copied
+                shutil.copytree(mutant_path, folder / name, symlinks=True, dirs_exist_ok=True)
         else:
             shutil.copy(path, folder)
 
@@ -132,7 +146,20 @@ def _datasets(folder: Path, _: list[Path], chance: random.Random) -> Mutants:
         for path in sorted(path for path in copy.rglob("*") if path.is_file()):
             if chance.random() < 0.2:
                 path.write_bytes(mutant(path.read_bytes(), chance))
+        if name == seeds.FOLDERS:
+            rename(copy, chance)
         yield name, copy
+
+
+def _generated(make: Callable[[Path, random.Random], str]) -> Callable[[Path, list[Path], random.Random], Mutants]:
+    """Inputs that are made at random, instead of damaged."""
+
+    def inputs(folder: Path, _: list[Path], chance: random.Random) -> Mutants:
+        for number in itertools.count():
+            yield make(folder / f"{number:05d}", chance), folder / f"{number:05d}"
+            shutil.rmtree(folder / f"{number - 2 * _BATCH:05d}", ignore_errors=True)
+
+    return inputs
 
 
 _MAKERS: dict[str, Callable[[Path, list[Path], random.Random], Mutants]] = {
@@ -140,6 +167,9 @@ _MAKERS: dict[str, Callable[[Path, list[Path], random.Random], Mutants]] = {
     "caption": _scenes,
     "model": _models,
     "data": _datasets,
+    "fill": _generated(fills.make),
+    "encoding": _generated(encodings.make),
+    "geopackage": _generated(geopackages.make),
 }
 
 

@@ -8,10 +8,11 @@ import pytest
 
 from benchmarks.fuzz import fuzz
 from benchmarks.fuzzing import watch
-from benchmarks.fuzzing.targets import FINE, REFUSED
-from benchmarks.fuzzing.watch import CRASH, HANG, outcomes
+from benchmarks.fuzzing.verdicts import CRASH, FINE, HANG, REFUSED
+from benchmarks.fuzzing.watch import outcomes
 
 MUTANTS = {"scene": 40, "caption": 8, "model": 6, "data": 40}
+MADE = {"fill": 8, "encoding": 15, "geopackage": 3}
 
 
 @pytest.mark.parametrize("target", MUTANTS)
@@ -21,6 +22,13 @@ def test_damaged_inputs_do_no_harm(target: str) -> None:
     assert counts.total() == MUTANTS[target]
     assert counts[REFUSED] > 0
     assert set(counts) <= set(FINE)
+
+
+@pytest.mark.parametrize("target", MADE)
+def test_valid_inputs_give_the_right_result(target: str) -> None:
+    counts, wrong = fuzz(target, MADE[target], seed=0, scenes=[])
+    assert wrong == []
+    assert counts.total() == MADE[target]
 
 
 def test_the_same_seed_makes_the_same_mutants() -> None:

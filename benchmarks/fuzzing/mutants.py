@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import struct
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 _EDGES = (0, 1, 2, 3, 7, 8, 255, 256, 32767, 32768, 65535, 65536, 2**31 - 1, 2**31, 2**32 - 1, 2**63 - 1, 2**64 - 1)
 """Numbers on which programs tend to fail."""
 _WORDS = (b"0", b"-1", b"1e308", b"nan", b"inf", b"99999999999", b"", b"../x", b"/etc/passwd", b"/vsizip/x", b"Byte")
+_NAMES = (
+    *("a\nb", "\x1b[31mred", "\udcff\udcfe", "x" * 200, ".hidden", "__MACOSX", "...", " ", "-rf", "=1+1", "a:b", "%20"),
+    *(
+        "train",
+        "Test",
+        "images",
+        "road",
+        "ROAD",
+        "\u202egnp",
+        "Straße",
+        "🌲",
+        "'\"",
+        "a.png",
+        "CON",
+        "1",
+        "_",
+        "Thumbs.db",
+    ),
+)
+"""Names of files and folders."""
 _VALUES: tuple[Any, ...] = (
     *(None, True, False, 0, -1, 1.5, 10**400, float("nan"), float("inf"), "", " ", "x" * 5000, "../../etc/passwd"),
     *("/etc/passwd", "\x1b[31mred\x1b[0m", "a\x00b", "\ud800", [], {}, [[]], [None], {"": {}}, [1, "a"], "image"),
@@ -30,6 +52,24 @@ def value_mutant(value: Any, random: random.Random) -> Any:
     for _ in range(random.choice((1, 1, 2))):
         value = _replaced(value, random.choice(list(_paths(value))), random)
     return value
+
+
+def rename(folder: Path, random: random.Random) -> None:
+    """Give folders and files names that programs do not expect, and replace some by links, folders and pipes."""
+    for path in sorted(folder.rglob("*"), key=lambda path: -len(path.parts)):
+        if random.random() < 0.15:
+            name = random.choice(_NAMES) + (path.suffix if path.is_file() else "")
+            if not (path.parent / name).exists():
+                path = path.rename(path.parent / name)
+        if random.random() < 0.05 and path.is_file():
+            path.unlink()
+            random.choice(
+                (
+                    lambda path: path.symlink_to(random.choice(("/etc/passwd", path.name, "..", "nowhere"))),
+                    lambda path: path.mkdir(),
+                    lambda path: os.mkfifo(path),
+                )
+            )(path)
 
 
 def _flips(content: bytes, random: random.Random) -> bytes:

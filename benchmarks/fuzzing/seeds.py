@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ def rasters(folder: Path) -> list[Path]:
     bytes_CHW = _image().astype(np.uint8)
     floats_CHW = _image().astype(np.float32)
     floats_CHW[:, :20, :20] = np.nan
+    inside = np.tri(HEIGHT, WIDTH, 60, dtype=bool)
+    alpha_CHW = inside[None] * np.uint8(255)
     kinds: dict[str, tuple[Any, dict[str, Any]]] = {
         "striped": (bytes_CHW, {"photometric": "RGB"}),
         "tiled": (bytes_CHW, {**_TILED, "compress": "deflate"}),
@@ -36,6 +38,12 @@ def rasters(folder: Path) -> list[Path]:
         "float": (floats_CHW, {**_TILED, "compress": "zstd"}),
         "sixteen": ((_image() * 40).astype(np.uint16), {"nodata": 0}),
         "palette": (bytes_CHW[:1] // 32, {"photometric": "palette"}),
+        "white_is_zero": (bytes_CHW[:1], {"photometric": "MINISWHITE", "compress": "deflate"}),
+        "inks": (bytes_CHW[[0, 1, 2, 2]], {**_TILED, "photometric": "CMYK"}),
+        "transparent": (np.concatenate([bytes_CHW, alpha_CHW]), {"photometric": "RGB", "alpha": "YES"}),
+        "named": (bytes_CHW[[2, 1, 0, 0]], {"photometric": "RGB", "compress": "lzw"}),
+        "collar": (np.where(inside, bytes_CHW, 0).astype(np.uint8), {"photometric": "RGB", "compress": "deflate"}),
+        "fill": (np.where(inside, floats_CHW, -9999).astype(np.float32), {"compress": "deflate"}),
         "bigtiff": (bytes_CHW, {"bigtiff": "YES", "compress": "packbits"}),
         "gcps": (bytes_CHW, {"crs": None, "transform": None}),
         "masked": (bytes_CHW, {"compress": "deflate"}),
@@ -61,6 +69,9 @@ def _write(path: Path, values_CHW: Any, profile: dict[str, Any]) -> None:
             out.gcps = _GCPS, rasterio.crs.CRS.from_epsg(4326)
         if path.stem == "palette":
             out.write_colormap(1, {number: (number * 30, 255 - number * 30, 60, 255) for number in range(8)})
+        if path.stem == "named":
+            for number, band in enumerate(("blue", "green", "red", "nir"), start=1):
+                out.set_band_description(number, band)
         if path.stem == "masked":
             out.write_mask(np.tri(height, width, 20, dtype=np.uint8) * 255)
             out.build_overviews([2, 4])
@@ -156,14 +167,24 @@ DATASETS: dict[str, dict[str, Any]] = {
 
 
 _LINES = {"rsivqa": {"a.txt": "a.png:is it a road?yes\nb.jpg:how many roads?2\n"}}
-FORMATS = (*DATASETS, *_LINES)
+IMAGES = ("a.png", "b.jpg", "0.tif", "Images_val/a.png", "road/a.png")
+"""The images of a data set, where the formats look for them."""
+FOLDERS = "scene_folders"
+"""The format without annotations."""
+_FOLDER_IMAGES = tuple(
+    f"{split}/{scene}/{image}"
+    for split in ("train", "test")
+    for scene in ("DenseForest", "river")
+    for image in IMAGES[:3]
+)
+FORMATS = (*DATASETS, *_LINES, FOLDERS)
 """Names of the formats."""
 
 
 def dataset(folder: Path, name: str, change: Callable[[Any], Any] = lambda value: value) -> None:
     """Write a data set in one of `FORMATS`; `change` modifies the values of its annotations."""
-    images(folder)
-    for file, content in {**DATASETS, **_LINES}[name].items():
+    images(folder, _FOLDER_IMAGES if name == FOLDERS else IMAGES)
+    for file, content in {**DATASETS, **_LINES, FOLDERS: {}}[name].items():
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         text = content if isinstance(content, str) else json.dumps(change(copy.deepcopy(content)))
         (folder / file).write_text(text)
@@ -172,11 +193,11 @@ def dataset(folder: Path, name: str, change: Callable[[Any], Any] = lambda value
 _EXIF: Any = b"Exif\0\0II*\0\x08\0\0\0" + bytes(60)
 
 
-def images(folder: Path) -> None:
-    """Write the images of every data set, where the formats look for them."""
+def images(folder: Path, names: Sequence[str] = IMAGES) -> None:
+    """Write images of one colour, such as those of every data set."""
     from PIL import Image
 
-    for name in ("a.png", "b.jpg", "0.tif", "Images_val/a.png", "road/a.png"):
+    for name in names:
         (folder / name).parent.mkdir(exist_ok=True, parents=True)
         exif = {"exif": _EXIF} if name.endswith("jpg") else {}
         Image.new("RGB", (8, 8), (9, 90, 20)).save(folder / name, **exif)

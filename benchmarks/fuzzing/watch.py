@@ -13,11 +13,9 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.fuzzing.targets import INCONSISTENT, PARTIAL, TRACEBACK, UNNAMED, Outcome, outcome
+from benchmarks.fuzzing.targets import outcome
+from benchmarks.fuzzing.verdicts import CRASH, HANG, MEMORY, Outcome
 
-CRASH, HANG, MEMORY = "crash", "hang", "memory"
-WRONG = (CRASH, HANG, MEMORY, TRACEBACK, PARTIAL, UNNAMED, INCONSISTENT)
-"""Outcomes that are faults of rsmoe."""
 _SECONDS = 120
 """Wall time for one mutant; generous, because the machine may be busy."""
 _START_SECONDS = 60

@@ -196,7 +196,7 @@ def summarise(dataset: Dataset) -> DatasetSummary:
         try:
             sides += read_size(sample.image)
         except DataError as error:
-            unreadable.append(str(error))
+            unreadable.append(" ".join(str(error).splitlines()))
     types = Counter(question.type for sample in dataset.samples for question in sample.questions)
     classes = Counter(sample.scene_class for sample in dataset.samples if sample.scene_class is not None)
     by_split = {name: [s for s in dataset.samples if s.split == name] for name in SPLITS}

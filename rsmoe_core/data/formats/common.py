@@ -184,6 +184,7 @@ def find_image(root: Path, name: str) -> Path:
 def _problem(position: str, reason: str) -> str:
     """One line of limited length."""
     line = " ".join(reason.split())
+    position = " ".join(position.splitlines())  # names of folders may have line breaks
     return f"{position}: {line if len(line) <= _LONGEST else line[:_LONGEST] + ' ...'}"
 
 

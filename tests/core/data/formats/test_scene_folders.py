@@ -75,3 +75,12 @@ def test_other_folders_of_images_are_not_taken_for_classes(tmp_path: Path, names
     assert scene_folders.find(written(tmp_path, *names)) is None
     with pytest.raises(DataError, match="holds no annotations"):
         read_dataset(tmp_path)
+
+
+def test_a_problem_is_one_line_whatever_the_folders_are_called(tmp_path: Path) -> None:
+    root = written(tmp_path, "river/1.png", "a\nb/1.png")
+    (root / "a\nb" / "1.png").write_bytes(b"no image")
+    (root / "a\nb" / "2.png").symlink_to("nowhere")
+    problems = summarise(read_dataset(root)).problems
+    assert len(problems) == 2
+    assert not any("\n" in problem for problem in problems)

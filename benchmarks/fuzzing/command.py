@@ -1,0 +1,58 @@
+"""`rsmoe caption` in this process, with an engine that gives every image the same caption."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.fuzzing.verdicts import REFUSED, TRACEBACK, Outcome
+
+if TYPE_CHECKING:
+    from typer.testing import Result
+
+TILE = 48
+"""Side of the tiles, in pixels."""
+
+
+def caption(scene: Path, out: Path, *options: str) -> Result:
+    """Run the command."""
+    from typer.testing import CliRunner
+
+    import rsmoe_core
+    from rsmoe_cli.main import app
+
+    rsmoe_core.load = _engine
+    arguments = ["caption", "--tile-size", str(TILE), "-o", str(out), *options, "--", str(scene)]
+    return CliRunner().invoke(app, arguments)
+
+
+def last_line(result: Result) -> str:
+    """The last line that the command wrote for the user; without one, what it raised."""
+    return (result.stderr.strip().splitlines() or [repr(result.exception)])[-1]
+
+
+def refusal(result: Result) -> Outcome:
+    """The outcome of a run that did not succeed: one line that begins with `error: `, or else a fault."""
+    line = last_line(result)
+    if result.exit_code not in (1, 2) or "unexpected" in result.stderr or not line.startswith("error: "):
+        return TRACEBACK, line
+    return REFUSED, line
+
+
+@lru_cache(maxsize=1)
+def _made() -> Any:
+    from rsmoe_core.types import Description
+
+    class Engine:
+        name, revision, device, dtype, image_size, batch_size = "none", "0", "cpu", "float32", 32, 8
+        experts: tuple[str, ...] = ()
+
+        def describe(self, requests: Any) -> list[Description]:
+            return [Description("An image.", confidence=0.5) for _ in requests]
+
+    return Engine()
+
+
+def _engine(*_: object, **__: object) -> Any:
+    return _made()
