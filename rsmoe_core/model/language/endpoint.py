@@ -40,6 +40,8 @@ _JPEG_QUALITY = 95
 on average), while a PNG is three times as large and takes ten times as long to write."""
 _DEAD_AFTER = 3
 """Images in a row, none of whose requests came through, after which the server is given up."""
+_CHECK_ATTEMPTS = 3
+"""How often the first request is sent: somebody is waiting for it."""
 _NAMES = 8
 """Models that a message lists."""
 _WITHOUT_REASONING: tuple[Mapping[str, Any], ...] = (
@@ -208,7 +210,7 @@ class EndpointBackend:
         form = {"type": "array", "items": {"type": "string"}, "maxItems": 1}
         try:
             for fields in ({}, *_WITHOUT_REASONING):
-                chat = ChatApi(self._client, Usage(), fields)
+                chat = ChatApi(self._client, Usage(), fields, _CHECK_ATTEMPTS)
                 reply = await chat.complete(model, image, prompt, 16, form)
                 if reply.error != ALL_REASONING:
                     break

@@ -37,9 +37,11 @@ _SCHEMA_TOKENS = 32
 class ChatApi:
     """The chat completions of one endpoint."""
 
-    def __init__(self, client: EndpointClient, usage: Usage, extra: Mapping[str, Any] | None = None) -> None:
-        """`extra` are further fields of each request, such as `chat_template_kwargs`."""
-        self.client, self.usage, self.extra = client, usage, dict(extra or {})
+    def __init__(
+        self, client: EndpointClient, usage: Usage, extra: Mapping[str, Any] | None = None, attempts: int | None = None
+    ) -> None:
+        """`extra` are further fields of each request, such as `chat_template_kwargs`; `attempts` as in `post`."""
+        self.client, self.usage, self.extra, self._attempts = client, usage, dict(extra or {}), attempts
         self.refused: frozenset[str] = frozenset()
         """The fields that the server has refused so far."""
 
@@ -55,7 +57,7 @@ class ChatApi:
         left_out = self.refused
         while True:
             try:
-                reply = await self.client.post("/chat/completions", _without(body, left_out), _checked)
+                reply = await self.client.post("/chat/completions", _without(body, left_out), _checked, self._attempts)
             except RequestFailed as failure:
                 suspects = _suspects(body, left_out, failure)
                 if not suspects:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import random
 import socket
 import ssl
@@ -27,10 +28,14 @@ import httpx2
 from rsmoe_core.errors import UsageError
 from rsmoe_core.model.language.endpoint_address import KEY_VARIABLES, Address, ApiKey, parse_address
 
+log = logging.getLogger(__name__)
+
 _TRANSIENT = frozenset((408, 429, 500, 502, 503, 504, 529))
 """Statuses after which the same request may succeed a little later."""
 _MAX_REPLY = 8 << 20
 """Bytes of a reply that are read; texts of a few hundred tokens have a few thousand."""
+_NOTED_FROM = 3
+"""Failed attempts of a request from which the user is told of it."""
 _QUOTED = 200
 """Characters of a server's own words that a message quotes."""
 
@@ -107,6 +112,8 @@ class EndpointClient:
         self._slots = asyncio.Semaphore(concurrency)
         self._resume = 0.0
         """Time until which the server asked not to be sent anything."""
+        self._is_waiting = False
+        """Whether the user knows that the server does not work at present."""
         self._http = self._open()
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="rsmoe-endpoint", daemon=True).start()
@@ -132,8 +139,12 @@ class EndpointClient:
         """
         return await self._attempt("GET", path, None)
 
-    async def post(self, path: str, body: dict[str, Any], parse: Callable[[Any], Value]) -> Value:
-        """What the server replies to a body, with retries; `parse` reads its JSON, and may raise `RequestFailed`.
+    async def post(
+        self, path: str, body: dict[str, Any], parse: Callable[[Any], Value], attempts: int | None = None
+    ) -> Value:
+        """What the server replies to a body, after so many attempts at most, or as many as patience has.
+
+        `parse` reads the reply's JSON, and may raise `RequestFailed` as well.
 
         Raises:
             RequestFailed: it was given up, or the server will not have it.
@@ -141,21 +152,25 @@ class EndpointClient:
         async with self._slots:
             try:
                 async with asyncio.timeout(self.patience.total):
-                    return await self._with_retries(path, json.dumps(body).encode(), parse)
+                    content = json.dumps(body).encode()
+                    return await self._with_retries(path, content, parse, attempts or self.patience.attempts)
             except TimeoutError:
                 raise RequestFailed(f"no reply within {self.patience.total:g} s") from None
 
-    async def _with_retries(self, path: str, content: bytes, parse: Callable[[Any], Value]) -> Value:
+    async def _with_retries(self, path: str, content: bytes, parse: Callable[[Any], Value], attempts: int) -> Value:
         attempt = 1
         while True:
             while (left := self._resume - self._clock.now()) > 0:
                 await self._clock.sleep(left * (1 + self._clock.random() / 4))
             try:
-                return parse(await self._attempt("POST", path, content))
+                value = parse(await self._attempt("POST", path, content))
             except RequestFailed as failure:
-                if not failure.transient or attempt == self.patience.attempts:
+                if not failure.transient or attempt == attempts:
                     raise
                 await self._back_off(attempt, failure)
+            else:
+                self._is_waiting = False
+                return value
             attempt += 1
 
     async def _back_off(self, attempt: int, failure: RequestFailed) -> None:
@@ -164,6 +179,9 @@ class EndpointClient:
         Raises:
             RequestFailed: the server asks for more patience than there is.
         """
+        if attempt >= _NOTED_FROM and not self._is_waiting:
+            self._is_waiting = True
+            log.warning("%s: %s; trying again", self.address.url, failure)
         asked = failure.retry_after or 0.0
         if asked > self.patience.total:
             raise RequestFailed(f"{failure}; it asks to wait for {asked / 60:.0f} minutes", failure.status, gone=True)

@@ -84,6 +84,20 @@ def test_waits_are_spread_by_chance_and_bounded(server: ChatServer) -> None:
     assert len(server.chats) == 8
 
 
+def test_users_are_told_once_of_a_server_that_does_not_work(
+    server: ChatServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = client(server)
+    server.script += [status(503), status(503), chat_server.answer]
+    one.run(one.post("/", {"messages": [{"content": [{}, {"text": ""}]}]}, lambda reply: reply))
+    assert caplog.text == ""
+    server.script += [status(503)] * 5
+    post(one)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{server.url}: 503 Service Unavailable: no; trying again"
+    ]
+
+
 def test_a_server_says_how_long_to_wait(server: ChatServer) -> None:
     server.script.append(status(429, Retry_After="7"))
     fake = FakeClock()
@@ -114,7 +128,7 @@ def test_other_requests_wait_too_when_the_server_asks_for_it(server: ChatServer)
 
     async def two() -> None:
         body = {"messages": [{"content": [{}, {"text": "a"}]}]}
-        first = asyncio.create_task(one._with_retries("/chat/completions", b"{}", lambda reply: reply))
+        first = asyncio.create_task(one._with_retries("/chat/completions", b"{}", lambda reply: reply, 6))
         while not fake.waits:
             await asyncio.sleep(0.001)
         fake.time = 5.0
