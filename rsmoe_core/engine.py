@@ -22,7 +22,7 @@ from PIL import Image
 
 from rsmoe_core.config import CaptionOptions, DecodingConfig, DetectionConfig
 from rsmoe_core.devices import is_out_of_memory, release_memory
-from rsmoe_core.errors import UsageError
+from rsmoe_core.errors import ImageError, UsageError
 from rsmoe_core.images import read_image, to_rgb
 from rsmoe_core.inference.ablations import MIXTURES, Ablation
 from rsmoe_core.inference.answers import answer_from_detections, detect_subjects, unanswerable
@@ -317,11 +317,21 @@ def as_array(image: ImageLike) -> NDArray[np.uint8]:
 
     Raises:
         DataError: a file cannot be read as an image.
-        ValueError: an image from Pillow has 16 bits in each of several bands.
+        ImageError: it is neither the name of a file, nor an array, nor an image from Pillow, or such an image is
+            damaged, or has 16 bits in each of several bands.
     """
     if isinstance(image, str | Path):
         return read_image(Path(image))
-    return to_rgb(image) if isinstance(image, Image.Image) else image
+    if isinstance(image, np.ndarray):
+        return image
+    if not isinstance(image, Image.Image):
+        raise ImageError(f"an image must be a path, a HxWx3 uint8 array or an image from Pillow, not {type(image)}")
+    try:
+        return to_rgb(image)
+    except ImageError:
+        raise
+    except Exception as error:  # Pillow reads the pixels only now; a damaged image can make it raise nearly anything
+        raise ImageError(f"the image cannot be read ({error})") from error
 
 
 def _as_answer(description: Description) -> Answer:

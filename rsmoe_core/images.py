@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from rsmoe_core.errors import DataError
+from rsmoe_core.errors import DataError, ImageError
+from rsmoe_core.fill import far_values, is_value
 
 _IMAGE_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "JPEG2000", "PPM")
 # Pillow warns above one limit and refuses images above twice that limit. The warning is not needed for each image.
@@ -65,7 +66,7 @@ def to_rgb(image: Image.Image) -> NDArray[np.uint8]:
     """An image of any mode as HxWx3 uint8; turned and stretched as in `read_image`.
 
     Raises:
-        ValueError: it has 16 bits in each of several bands, of which Pillow keeps 8.
+        ImageError: it has 16 bits in each of several bands, of which Pillow keeps 8.
     """
     _check_depth(image)
     turn = _TURNS.get(_orientation(image))
@@ -80,7 +81,7 @@ def _check_depth(image: Image.Image) -> None:
     parts = [part[3] for part in getattr(image, "tile", ())]
     layouts = [str(part[0] if isinstance(part, tuple) and part else part) for part in parts]
     if image.mode in ("RGB", "RGBA", "CMYK") and any(";16" in layout for layout in layouts):
-        raise ValueError("16 bits in each band; convert it with 'gdal_translate -ot Byte -scale'")
+        raise ImageError("it has 16 bits in each band; convert it with 'gdal_translate -ot Byte -scale'")
 
 
 def _deep_values(image: Image.Image) -> NDArray[Any] | None:
@@ -96,11 +97,16 @@ def _deep_values(image: Image.Image) -> NDArray[Any] | None:
 
 
 def _stretched(values_HW: NDArray[Any], nodata: float | None, is_inverted: bool) -> NDArray[np.uint8]:
-    """Values of any type → 0-255, between two percentiles of the valid ones; others become the mean."""
+    """Values of any type → 0-255, between two percentiles of the valid ones; others become the mean.
+
+    Invalid are those that the file declares, that are not finite, or that lie far from all others.
+    """
     real_HW = values_HW.astype(np.float64)
     valid_HW = np.isfinite(real_HW)
     if nodata is not None and np.isfinite(nodata):
         valid_HW &= values_HW != np.array(nodata).astype(values_HW.dtype)
+    for value in far_values(real_HW[valid_HW]):
+        valid_HW &= ~is_value(real_HW, value)
     if not valid_HW.any():
         return np.zeros(values_HW.shape, np.uint8)
     low, high = np.percentile(real_HW[valid_HW], _STRETCH_PERCENT)

@@ -9,7 +9,6 @@ Arrays are CxHxW (bands, rows, columns) or HxW.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from rsmoe_cli.raster.lossy_collars import has_lossy_edge, window_mean
 from rsmoe_core.errors import UsageError
+from rsmoe_core.fill import MIN_VALUES, far_value, is_value
 
 _MIN_SHARE = 0.02
 """Least share of a collar that holds several corners of the raster."""
@@ -25,8 +25,6 @@ _MIN_SHARE_ONE_CORNER = 0.08
 """Least share of a collar that holds one corner: a white roof may hold one too."""
 _SUSPICIOUS_SHARE = 0.2
 """Share of the raster from which one value is reported, although it may be real."""
-_MIN_VALUES = 16
-"""Least number of other values in a band; rasters with fewer are masks or maps of classes."""
 _WINDOW = 9
 """Side of the window around a pixel in which the fill is counted."""
 _SPECK = 0.8
@@ -37,17 +35,6 @@ _NEAR = 0.03
 """Distance to the fill, as a share of the range of values, within which values belong to a gradual change."""
 _MAX_NEAR = 0.35
 """Most pixels beside a collar whose values are near it, as a share."""
-_FAR = 10.0
-"""Distance from all other values, in ranges of these, from which a value is far."""
-_KNOWN = (-9999.0, -99999.0, -999.0, -32768.0, -32767.0, -(2.0**31))
-"""Values that programs write for no data, and that are far at a distance of less."""
-_FAR_KNOWN = 0.5
-_FAR_SHARE = 1e-3
-"""Least share of the raster that has the far value."""
-_MAX_BETWEEN = 0.05
-"""Most pixels between the far value and the others, as a share of those that have it: averages in overviews."""
-_HUGE = 1e30
-"""Values beyond this are compared roughly, since few people know the lowest 32-bit number by heart."""
 
 
 @dataclass(frozen=True)
@@ -94,16 +81,6 @@ def parse_nodata(text: str) -> tuple[float, ...]:
         raise UsageError(f"nodata '{text}' is not understood; write a value such as 0 or -9999, or none") from None
 
 
-def is_value(values: NDArray[Any], value: float) -> NDArray[np.bool_]:
-    """Where an array has a value; real numbers are compared as precisely as people write them."""
-    if not math.isfinite(value):
-        return np.isnan(values) if math.isnan(value) else values == value
-    if not np.issubdtype(values.dtype, np.floating):
-        return values == value
-    tolerance = abs(value) * (1e-2 if abs(value) > _HUGE else 1e-6)
-    return np.abs(values.astype(np.float64) - value) <= tolerance
-
-
 def find_far(values: NDArray[Any], valid: NDArray[np.bool_]) -> list[Fill]:
     """Values that lie far from all others in CxHxW sample values with HxW valid pixels, farthest first."""
     found: list[Fill] = []
@@ -111,36 +88,16 @@ def find_far(values: NDArray[Any], valid: NDArray[np.bool_]) -> list[Fill]:
         rest = band[valid & np.isfinite(band)].astype(np.float64)
         for fill in found:
             rest = rest[~is_value(rest, fill.values[0])]
-        while (value := _far_value(rest, valid.size)) is not None:
+        while (value := far_value(rest, valid.size)) is not None:
             share = float(is_value(rest, value).sum() / valid.size)
             found.append(Fill((value,) * len(values), share, is_far=True))
             rest = rest[~is_value(rest, value)]
     return found
 
 
-def _far_value(values: NDArray[np.float64], pixels: int) -> float | None:
-    """The lowest or the highest value, if it is frequent and far from all others."""
-    if not values.size:
-        return None
-    for value in (float(values.min()), float(values.max())):
-        same = values == value
-        count, others = int(same.sum()), values[~same]
-        if count < max(2, _FAR_SHARE * pixels) or len(others) < _MIN_VALUES:
-            continue
-        low, high = np.percentile(others, (2, 98))
-        if len(np.unique(others)) < _MIN_VALUES or not low < high:
-            continue
-        edge = low if value < low else high
-        between = np.abs(others - value) < abs(edge - value) / 2
-        distance = _FAR_KNOWN if value in _KNOWN else _FAR
-        if abs(edge - value) > distance * (high - low) and between.sum() <= _MAX_BETWEEN * count:
-            return value
-    return None
-
-
 def find_constant(values: NDArray[Any], valid: NDArray[np.bool_]) -> Fill | None:
     """The value of a raster whose valid pixels are all alike, if it is zero or a limit of the type: never written."""
-    if valid.sum() <= _MIN_VALUES or not np.issubdtype(values.dtype, np.number):
+    if valid.sum() <= MIN_VALUES or not np.issubdtype(values.dtype, np.number):
         return None
     limits = (np.iinfo if np.issubdtype(values.dtype, np.integer) else np.finfo)(values.dtype)
     observed = values[:, valid]
@@ -193,7 +150,7 @@ def _collar(
     if share < (_MIN_SHARE if held > 1 else _MIN_SHARE_ONE_CORNER):
         return None
     rest = values[:, valid & ~same]
-    if max((len(np.unique(band)) for band in rest), default=0) < _MIN_VALUES:
+    if max((len(np.unique(band)) for band in rest), default=0) < MIN_VALUES:
         return None
     if has_lossy_edge(values, collar, colour, scale):
         return Fill(colour, share, is_far=False, is_lossy=True)

@@ -13,8 +13,9 @@ from rasterio.windows import Window
 
 from rsmoe_cli.raster.bands import BandSelection
 from rsmoe_cli.raster.dataset import read_bands, read_errors
-from rsmoe_cli.raster.fill import Fill, is_value
+from rsmoe_cli.raster.fill import Fill
 from rsmoe_cli.raster.lossy_collars import LOSSY_MARGIN, lossy_collar
+from rsmoe_core.fill import is_value
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader

@@ -7,6 +7,7 @@ import struct
 import warnings
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,14 +16,15 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from benchmarks.fuzzing import mutants
-from rsmoe_core.errors import DataError
+from rsmoe_core.engine import as_array
+from rsmoe_core.errors import DataError, ImageError
 from rsmoe_core.images import read_image, read_size
 
 RAMP = np.tile(np.linspace(0, 1, 64), (64, 1))
 """Dark on the left, bright on the right."""
 
 
-def write(path: Path, *bands: NDArray, driver: str = "GTiff", **options: object) -> Path:
+def write(path: Path, *bands: NDArray, driver: str = "GTiff", **options: Any) -> Path:
     with rasterio.open(
         path, "w", driver=driver, count=len(bands), height=64, width=64, dtype=bands[0].dtype, **options
     ) as dataset:
@@ -95,7 +97,7 @@ def test_damaged_images_are_refused_or_read(tmp_path: Path) -> None:
     assert 20 < refused < 200
 
 
-DEEP = {
+DEEP: dict[str, tuple[NDArray, dict[str, Any]]] = {
     "u16": ((RAMP * 65_535).astype("uint16"), {}),
     "u12": ((RAMP * 4095).astype("uint16"), {}),
     "12 bits stored": ((RAMP * 4095).astype("uint16"), {"nbits": 12}),
@@ -128,6 +130,28 @@ def test_declared_nodata_and_nan_do_not_count(tmp_path: Path) -> None:
     assert set(pixels[:30].flat) <= {127, 128}, "the mean"
     write(tmp_path / "b.tif", np.full((64, 64), np.nan, "float32"))
     assert read_image(tmp_path / "b.tif").max() == 0
+
+
+@pytest.mark.parametrize(("dtype", "fill"), [("float32", -9999), ("float32", -3.4028235e38), ("int16", -32768)])
+def test_fill_that_no_tag_declares_does_not_count(tmp_path: Path, dtype: str, fill: float) -> None:
+    values = (RAMP * (4095 if dtype == "int16" else 1)).astype(dtype)
+    declared, undeclared = values.copy(), values.copy()
+    declared[:20] = undeclared[:20] = fill
+    write(tmp_path / "a.tif", undeclared)
+    write(tmp_path / "b.tif", declared, nodata=fill)
+    pixels = read_image(tmp_path / "a.tif")
+    assert np.array_equal(pixels, read_image(tmp_path / "b.tif"))
+    assert np.abs(pixels[20:].astype(int) - np.clip((RAMP[20:, :, None] - 0.02) / 0.96, 0, 1) * 255).max() <= 3
+
+
+def test_what_the_engine_cannot_take_is_an_image_error(tmp_path: Path) -> None:
+    deep = Image.open(write(tmp_path / "a.png", *[(RAMP * 4095).astype("uint16")] * 3, driver="PNG"))
+    Image.effect_noise((64, 64), 90).save(tmp_path / "b.jpg")
+    (tmp_path / "b.jpg").write_bytes((tmp_path / "b.jpg").read_bytes()[:-300])
+    images: list[Any] = [deep, Image.open(tmp_path / "b.jpg"), [[1]]]
+    for image, reason in zip(images, ("it has 16 bits in each band", "cannot be read", "must be a path"), strict=True):
+        with pytest.raises(ImageError, match=reason):
+            as_array(image)
 
 
 @pytest.mark.parametrize(
