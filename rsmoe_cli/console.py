@@ -8,7 +8,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import typer
 
@@ -102,12 +102,26 @@ def _is_terminal() -> bool:
 def _print(text: str, colour: str | None = None) -> None:
     """Print a line on stderr; in colour on a terminal, unless the environment asks for none (https://no-color.org)."""
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    typer.secho(text, fg=colour, err=True, color=False if plain else None)
+    with _bars_cleared():
+        typer.secho(text, fg=colour, err=True, color=False if plain else None)
+
+
+@contextmanager
+def _bars_cleared() -> Iterator[None]:
+    """Bars make room for what the block prints, and appear again below it."""
+    with sys.modules["tqdm"].tqdm.external_write_mode() if "tqdm" in sys.modules else nullcontext():
+        yield
 
 
 def print_result(text: str) -> None:
     """Print what the command was asked for, on stdout."""
-    typer.echo(printable(text))
+    print_data(printable(text))
+
+
+def print_data(text: str) -> None:
+    """Print a line for other programs on stdout, as it is."""
+    with _bars_cleared():
+        typer.echo(text)
 
 
 def print_note(text: str) -> None:

@@ -41,5 +41,7 @@ def progress_bar(total: int, unit: str, label: str = "", done: int = 0) -> Itera
         def advance(units: int, note: str = "") -> None:
             bar.set_postfix_str(note, refresh=False)
             bar.update(units)
+            if not units:
+                bar.refresh()
 
         yield advance

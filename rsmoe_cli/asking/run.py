@@ -63,7 +63,7 @@ class SceneReply:
     answers: tuple[SceneAnswer, ...]
     """In the order of the questions."""
     seconds: float
-    """Wall time of the scene in this run."""
+    """From opening the scene to its answers; scenes that share batches overlap."""
 
 
 def ask_scenes(session: Session[Answer], job: AskJob) -> Iterator[SceneReply]:
@@ -81,24 +81,21 @@ def ask_scenes(session: Session[Answer], job: AskJob) -> Iterator[SceneReply]:
     def is_done(number: int, file_signature: str) -> bool:
         return journal.is_complete(number, file_signature) and journal.scene_result(number) is not None
 
-    start = time.monotonic()
-    for number, opened in session.scenes(is_done):
-        answers = _ask_scene(session, job, number, opened) if opened is not None else recorded_answers(journal, number)
-        yield SceneReply(job.scenes[number], tuple(answers), round(time.monotonic() - start, 3))
-        start = time.monotonic()
-    if session.output is not None:
-        write_layers(session, job.questions, job.asked)
-
-
-def _ask_scene(session: Session[Answer], job: AskJob, number: int, opened: OpenedScene) -> list[SceneAnswer]:
-    """The answers for a scene, from what the journal has when its last tile is recorded."""
-    scene, journal = opened.scene, session.journal
-
     def answer_tiles(requests: Sequence[Request]) -> Sequence[Sequence[Answer]]:
         assert session.engine is not None, "questions that are asked need an engine"
         return session.engine.answer(requests)
 
-    session.run_scene(number, opened, answer_tiles, job.asked, scene.metres_per_pixel)
+    for run in session.run(is_done, answer_tiles, job.asked, knows_scale=True):
+        number, opened = run.number, run.opened
+        answers = recorded_answers(journal, number) if opened is None else _answers(session, job, number, opened)
+        yield SceneReply(job.scenes[number], tuple(answers), round(time.monotonic() - run.start, 3))
+    if session.output is not None:
+        write_layers(session, job.questions, job.asked)
+
+
+def _answers(session: Session[Answer], job: AskJob, number: int, opened: OpenedScene) -> list[SceneAnswer]:
+    """The answers for a scene, from what the journal has when its last tile is recorded."""
+    scene, journal = opened.scene, session.journal
     records, skipped = list(journal.tiles(number)), journal.stats(number).skipped
     answers, orientation = [], scene.georeference.orientation
     for question in job.questions:

@@ -49,11 +49,9 @@ def caption_scenes(session: Session[Description], job: CaptionJob) -> RunSummary
         return [(description,) for description in engine.describe(requests)]
 
     facts = {"counts": "detected" if job.counts else "generated"}
-    for number, opened in session.scenes(is_done=session.journal.is_complete):
-        if opened is not None:
-            # An engine that knows the ground sample distance corrects numbers of objects.
-            metres_per_pixel = opened.scene.metres_per_pixel if job.counts else None
-            session.run_scene(number, opened, describe, metres_per_pixel=metres_per_pixel, facts=facts)
+    # An engine that knows the ground sample distance corrects numbers of objects.
+    for _ in session.run(session.journal.is_complete, describe, knows_scale=job.counts, facts=facts):
+        pass
     write_layer(session, job.prompts)
     return _summary(session)
 

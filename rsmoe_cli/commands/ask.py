@@ -78,7 +78,7 @@ def _print_json(reply: SceneReply, engine: Engine | None) -> None:
     model = {"model": engine.name if engine else None, "model_revision": engine.revision if engine else None}
     for answer in reply.answers:
         line = {"scene": reply.scene, **answer.facts(), **model, "seconds": reply.seconds}
-        typer.echo(json.dumps(line, ensure_ascii=False, allow_nan=False))
+        console.print_data(json.dumps(line, ensure_ascii=False, allow_nan=False))
 
 
 def split_arguments(arguments: Sequence[str], file: Path | None) -> tuple[list[str], list[str]]:

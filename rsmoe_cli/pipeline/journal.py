@@ -2,7 +2,7 @@
 
     with open_journal(output, codec) as journal:
         journal.begin(settings)
-        done = journal.begin_scene(0, scene);  journal.add_tiles(0, tiles);  journal.add_tiles(0, tiles);  ...
+        done = journal.begin_scene(0, scene);  journal.add_tiles({0: tiles});  ...
         journal.begin_output();  journal.tiles(), journal.stats() ──▶ output;  journal.finish()
 
 A run without an output uses the same journal in memory, where nothing outlives it.
@@ -153,13 +153,15 @@ class Journal(Generic[Value]):
         )
         return bool(complete)
 
-    def add_tiles(self, scene: int, tiles: Sequence[TileRecord[Value]]) -> None:
-        """Record tiles of a scene: all of them or, if that fails, none."""
-        grid = self._grid(scene)
+    def add_tiles(self, tiles: Mapping[int, Sequence[TileRecord[Value]]]) -> None:
+        """Record tiles by the numbers of their scenes: all of them or, if that fails, none."""
+        rows = [
+            self._row(scene, grid, tile)
+            for scene, grid in ((scene, self._grid(scene)) for scene in tiles)
+            for tile in tiles[scene]
+        ]
         with self._database.transaction() as connection:
-            connection.executemany(
-                "INSERT INTO tile VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (self._row(scene, grid, tile) for tile in tiles)
-            )
+            connection.executemany("INSERT INTO tile VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
     def finish_scene(self, number: int, result: object) -> None:
         """Record what came of a scene as a whole, as JSON."""

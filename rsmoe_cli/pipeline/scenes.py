@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from rsmoe_cli.formats.output import Output
 from rsmoe_cli.pipeline.inputs import SceneJob, cut, open_input, read_input
+from rsmoe_cli.pipeline.records import TileRecord
+from rsmoe_cli.pipeline.run import TileJob, TileOutput, Value
 from rsmoe_cli.raster.georeference import Footprints, read_georeference
 from rsmoe_cli.raster.scene import Scene, checked_scene
 from rsmoe_cli.tiles.grid import Grid
@@ -29,6 +31,25 @@ class OpenedScene:
     """None where the run needs no engine."""
     footprints: Footprints | None
     """In the reference system of the output; None where there is no output."""
+
+
+@dataclass(frozen=True, eq=False)
+class SceneRun:
+    """A scene of a run."""
+
+    number: int
+    """From 0, among the scenes of the job."""
+    opened: OpenedScene | None
+    """None where nothing of it was left to do."""
+    job: TileJob | None
+    """The tiles that are to be run; None where none are."""
+    start: float
+    """When it began to be opened, by the monotonic clock."""
+
+    def records(self, outputs: Iterable[TileOutput[Value]]) -> list[TileRecord[Value]]:
+        """What is recorded of some of its tiles."""
+        assert self.opened is not None, "only a scene that is open has tiles to run"
+        return [TileRecord.of(output, self.opened.footprints) for output in outputs]
 
 
 def open_first(job: SceneJob, output: Output | None) -> Scene | RsmoeError:

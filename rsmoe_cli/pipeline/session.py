@@ -1,8 +1,7 @@
 """One run of captioning or asking, from the arguments to the output.
 
 with open_session(job, load_engine, codec, out, options) as session:
-    for number, opened in session.scenes(is_done):     # each scene is opened once; what is recorded is skipped
-        session.run_scene(number, opened, ...)         # every batch is recorded
+    for run in session.run(is_done, predict): ...      # each scene is opened once, and every batch recorded
     with session.open_output(...) as output: ...
     session.finish(...)
 """
@@ -14,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Generic
 
@@ -27,9 +27,10 @@ from rsmoe_cli.option_groups import OutputOptions
 from rsmoe_cli.pipeline import provenance
 from rsmoe_cli.pipeline.inputs import SceneJob
 from rsmoe_cli.pipeline.journal import Journal, has_journal, journal_path, open_journal
-from rsmoe_cli.pipeline.records import Codec, SceneRecord, TileRecord
-from rsmoe_cli.pipeline.run import Engine, TileJob, Value, run_tiles
-from rsmoe_cli.pipeline.scenes import OpenedScene, Scenes, open_first
+from rsmoe_cli.pipeline.progress import run_progress
+from rsmoe_cli.pipeline.records import Codec, SceneRecord
+from rsmoe_cli.pipeline.run import Engine, EngineCall, SceneOutputs, TileJob, Value, run_tiles
+from rsmoe_cli.pipeline.scenes import OpenedScene, SceneRun, Scenes, open_first
 from rsmoe_cli.raster.scene import Scene
 from rsmoe_cli.tiles.prefetch import ReadingLog
 from rsmoe_core.errors import RsmoeError, UsageError
@@ -119,17 +120,42 @@ class Session(Generic[Value]):
         """Where the layers go; None where no file is to be written."""
         return self._scenes.output
 
-    def scenes(self, is_done: Callable[[int, str], bool]) -> Iterator[tuple[int, OpenedScene | None]]:
-        """Number the scenes from 0 and open them in order, one at a time, without those that are done already.
+    def run(
+        self,
+        is_done: Callable[[int, str], bool],
+        predict: Callable[[Sequence[Request]], Sequence[Sequence[Value]]],
+        questions: tuple[ParsedQuestion, ...] = (),
+        knows_scale: bool = False,
+        facts: Mapping[str, object] | None = None,
+    ) -> Iterator[SceneRun]:
+        """Run the engine on the tiles that are not recorded yet, and record them; consecutive scenes share batches.
 
-        `is_done` says so of a scene by its number and the signature of its files.
-
-        One of several scenes that cannot be opened is recorded as failed, and passed over.
+        Yields each scene, in order, as soon as its last tile is recorded. One of several scenes that cannot be opened
+        is recorded as failed, and passed over. `is_done` says of a scene, by its number and the signature of its files,
+        that nothing of it is left to do; `facts` are added to the entries of each scene in the metadata; the rest is as
+        in `EngineCall`.
 
         Raises:
             SceneError: the only scene, or none of several, can be opened.
+            OutputError: a scene has changed since it was recorded, or the journal cannot be written.
         """
+        runs = self._open_scenes(is_done, facts or {})
+        if self.engine is None:
+            yield from runs
+            return
+        call = EngineCall(self.engine, predict, questions, knows_scale)
+        first = next(runs)
+        with run_progress(self.job.command, len(self.job.scenes), first, self._progress) as advance:
+            for batch in run_tiles(((run, run.job) for run in chain([first], runs)), call, self.timer.reading):
+                self._record(batch)
+                for part in batch:
+                    advance(part)
+                    if part.is_complete:
+                        yield part.key
+
+    def _open_scenes(self, is_done: Callable[[int, str], bool], facts: Mapping[str, object]) -> Iterator[SceneRun]:
         for number, path in enumerate(self.job.scenes):
+            start = time.monotonic()
             try:
                 opened = self._scenes.open(number, is_done)
             except RsmoeError as error:
@@ -138,46 +164,29 @@ class Session(Generic[Value]):
                 log.warning("left out: %s", error)
                 self.journal.fail_scene(number, path, str(error))
                 continue
-            yield number, opened
+            yield SceneRun(number, opened, None if opened is None else self._begin_scene(number, opened, facts), start)
         if len(self.journal.failed_scenes()) == len(self.job.scenes):
             raise SceneError(f"none of the {len(self.job.scenes)} scenes can be opened; the warnings above say why")
 
-    def run_scene(
-        self,
-        number: int,
-        opened: OpenedScene,
-        predict: Callable[[Sequence[Request]], Sequence[Sequence[Value]]],
-        questions: tuple[ParsedQuestion, ...] = (),
-        metres_per_pixel: float | None = None,
-        facts: Mapping[str, object] | None = None,
-    ) -> None:
-        """Run the engine on the tiles of a scene that are not recorded yet, and record them.
-
-        `facts` are added to the entries of the scene in the metadata; the rest is as in `TileJob`.
-
-        Raises:
-            OutputError: the scene has changed since it was recorded, or the journal cannot be written.
-        """
-        scene, grid = opened.scene, opened.grid
-        crs = scene.georeference.crs
+    def _begin_scene(self, number: int, opened: OpenedScene, facts: Mapping[str, object]) -> TileJob | None:
+        """Record a scene; returns what is left to run of it."""
+        scene, grid, crs = opened.scene, opened.grid, opened.scene.georeference.crs
         done = self.journal.begin_scene(
             number,
             SceneRecord(
                 path=scene.path,
                 file_signature=scene.file_signature,
                 crs=None if crs is None else crs.to_wkt(),
-                facts={**provenance.of_scene(scene, grid), **(facts or {})},
+                facts={**provenance.of_scene(scene, grid), **facts},
                 grid=grid,
             ),
         )
-        if grid is None or self.engine is None:
-            return
-        scenes = len(self.job.scenes)
-        label = f"{self.job.command}, scene {number + 1} of {scenes}" if scenes > 1 else self.job.command
-        label = label if self._progress else ""
-        job = TileJob(scene, grid, self.engine, predict, questions, metres_per_pixel, done, label, self.timer.reading)
-        for batch in run_tiles(job):
-            self.journal.add_tiles(number, [TileRecord.of(tile, opened.footprints) for tile in batch])
+        return None if grid is None else TileJob(scene, grid, done)
+
+    def _record(self, batch: Sequence[SceneOutputs[SceneRun, Value]]) -> None:
+        tiles = {part.key.number: part.key.records(part.outputs) for part in batch if part.outputs}
+        if tiles:
+            self.journal.add_tiles(tiles)
             self.timer.first_batch = self.timer.first_batch or self.timer.seconds
 
     @contextmanager

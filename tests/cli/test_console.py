@@ -90,6 +90,24 @@ def test_progress_in_logs_is_a_line_every_half_minute(
     ]
 
 
+def test_what_is_printed_during_progress_has_lines_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr("sys.stderr", Terminal())
+    monkeypatch.setattr("sys.stdout", sys.stderr)
+    console.set_level(logging.WARNING)
+    with console.progress_bar(3, "scene", "ask") as advance:
+        advance(1)
+        logging.getLogger("rsmoe_cli").warning("careful")
+        console.print_result("a.tif: yes")
+        advance(0, "scene 2: 4 of 9 tiles")
+    printed = sys.stderr.getvalue()  # type: ignore[attr-defined]
+    *lines, bar, _ = [line.split("\r")[-1] for line in printed.split("\n")]
+    assert lines == ["warning: careful", "a.tif: yes"]
+    assert bar.startswith("ask:  33%|")
+    assert "scene 2: 4 of 9 tiles]" in bar
+
+
 def test_a_quiet_run_shows_no_progress(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     clock = [1000.0]
     monkeypatch.setattr("time.monotonic", lambda: clock[0])

@@ -18,7 +18,7 @@ from rsmoe_cli import atomic
 from rsmoe_cli.asking.layer import ANSWERS
 from rsmoe_cli.pipeline import session
 from rsmoe_cli.pipeline.journal import Journal
-from rsmoe_cli.pipeline.run import Outcome
+from rsmoe_cli.pipeline.run import Outcome, TileJob
 from rsmoe_core.types import Answer, Detection
 from tests.cli.fakes import FakeEngine
 from tests.cli.formats.layers import metadata_of
@@ -100,8 +100,8 @@ def test_an_interrupted_run_says_what_is_recorded_and_reads_no_finished_scene(
         "error: interrupted; tiles done: 20, recorded in out.gpkg.journal; run the same command again to continue\n"
     )
     read: list[str] = []
-    run_tiles = session.run_tiles
-    monkeypatch.setattr(session, "run_tiles", lambda job: (read.append(job.scene.path), run_tiles(job))[1])
+    read_tiles = TileJob.read
+    monkeypatch.setattr(TileJob, "read", lambda job, *more: (read.append(job.scene.path), read_tiles(job, *more))[1])
     engine.requests.clear()
     again = rsmoe(*COMMAND, "-o", "out.gpkg")
     assert again.exit_code == 0, again.stderr

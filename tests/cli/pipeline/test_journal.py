@@ -296,14 +296,14 @@ def test_a_journal_takes_a_batch_as_a_whole_or_not_at_all(tmp_path: Path) -> Non
     with open_journal(tmp_path / "out.gpkg", DESCRIPTIONS) as journal:
         journal.begin({"model": "fake"})
         assert journal.begin_scene(0, scene) == bytearray(4)
-        journal.add_tiles(0, [tile(0), tile(2, blank=True)])
+        journal.add_tiles({0: [tile(0), tile(2, blank=True)]})
         with pytest.raises(OutputError, match="cannot write"):
-            journal.add_tiles(0, [tile(1), tile(2)])
+            journal.add_tiles({0: [tile(1), tile(2)]})
     with open_journal(tmp_path / "out.gpkg", DESCRIPTIONS) as journal:
         journal.begin({"model": "fake"})
         assert journal.begin_scene(0, scene) == bytearray([1, 0, 1, 0])
         assert not journal.is_complete(0, "1 byte")
-        journal.add_tiles(0, [tile(3), tile(1, error="cannot be read")])
+        journal.add_tiles({0: [tile(3), tile(1, error="cannot be read")]})
         assert journal.is_complete(0, "1 byte")
         assert not journal.is_complete(0, "2 bytes")
         stats = journal.stats()
@@ -322,7 +322,7 @@ def test_every_commit_reaches_the_disk(tmp_path: Path) -> None:
         journal.begin({})
         journal.begin_scene(0, SceneRecord("a.tif", "", None, {}, GRID))
         for number in range(5):
-            journal.add_tiles(0, [tile(number)])
+            journal.add_tiles({0: [tile(number)]})
         os.kill(os.getpid(), signal.SIGKILL)
 
     assert killed(run) == -signal.SIGKILL
