@@ -1,0 +1,189 @@
+"""The transformers backend over tiny models of ten classes; the reference is `generate` of transformers alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from rsmoe_core.config import CaptionOptions
+from rsmoe_core.engine import Engine
+from rsmoe_core.errors import ModelError
+from rsmoe_core.model.language.base import Turn
+from rsmoe_core.model.language.huggingface import TransformersBackend, allows_static_cache, load_transformers
+from rsmoe_core.model.language.instructions import Instructions
+from rsmoe_core.roles import BASE, CAPTION_INSTRUCTION, DEFAULT_EXPERTS, all_roles
+from rsmoe_core.types import Generation, Request
+from rsmoe_core.words.replies import ReplyForm
+from tests.vlm import CLASSES
+
+CAPTIONERS = {"paligemma", "florence2"}
+"""Classes that take tasks instead of instructions."""
+WITHOUT_STATIC_CACHE = {"paligemma", "smolvlm"}
+ROLES = all_roles(DEFAULT_EXPERTS)
+LENGTH = 10
+RAW = ReplyForm("anything", "", {}, lambda text: text, LENGTH)
+"""A form that takes every text as it is."""
+
+Folders = Callable[[str], Path]
+Backends = Callable[[str], TransformersBackend]
+
+
+class Short(Instructions):
+    """Instructions whose replies have few tokens, so that tests are quick."""
+
+    def form(self, turn: Turn) -> ReplyForm:
+        return dataclasses.replace(super().form(turn), max_tokens=LENGTH)
+
+
+SHORT = Short(DEFAULT_EXPERTS)
+
+
+@pytest.fixture(scope="module")
+def requests() -> list[Request]:
+    """Eight images of different sizes and contents."""
+    rng = np.random.default_rng(0)
+    sizes = [(64, 64), (32, 32), (50, 80), (64, 64), (31, 33), (100, 100), (64, 64), (16, 40)]
+    return [Request((rng.random((h, w, 3)) * rng.integers(40, 255, 3)).astype(np.uint8)) for h, w in sizes]
+
+
+@pytest.fixture(scope="module")
+def backends(vlm: Folders) -> Backends:
+    """A backend of each class, which is loaded once."""
+    return lru_cache(lambda name: load_transformers(vlm(name), instructions=SHORT))
+
+
+def turns_about(images: int, name: str = "") -> list[Turn]:
+    """A raw text about each image; prompts have different lengths, but for a model that takes no words."""
+    words = [" with words" * (image % 3 if name != "florence2" else 0) for image in range(images)]
+    return [Turn(image, BASE, CAPTION_INSTRUCTION + words[image], form=RAW) for image in range(images)]
+
+
+def texts_of(generations: Iterable[Generation]) -> list[str]:
+    return [one.text for one in generations]
+
+
+def generated_by_transformers(folder: Path, prompts: list[str], images: list[Image.Image]) -> list[tuple[str, float]]:
+    """Text and confidence of each prompt about its image, one at a time, without anything of this project's."""
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    model, processor = AutoModelForImageTextToText.from_pretrained(folder), AutoProcessor.from_pretrained(folder)
+    tokenizer = processor.tokenizer
+    told = []
+    for prompt, image in zip(prompts, images, strict=True):
+        adds = {} if not prompt.startswith(tokenizer.bos_token) else {"add_special_tokens": False}
+        inputs = processor(text=[prompt], images=[[image]], return_tensors="pt", **adds)
+        asked = {"do_sample": False, "num_beams": 1, "return_dict_in_generate": True, "output_scores": True}
+        output = model.generate(**inputs, **asked, max_new_tokens=LENGTH + 1)  # Florence-2 forces the last one
+        best = [scores[0].float().log_softmax(-1).max(-1) for scores in output.scores[:LENGTH]]
+        ids = [token.item() for _, token in best]
+        end = ids.index(tokenizer.eos_token_id) if tokenizer.eos_token_id in ids else len(ids)
+        log_probs = [value.item() for value, _ in best[: end + 1]]
+        text = tokenizer.decode(ids[:end], skip_special_tokens=True).strip()
+        told.append((text, math.exp(sum(log_probs) / len(log_probs))))
+    return told
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_same_as_transformers_alone_in_batches_of_any_size(
+    name: str, vlm: Folders, backends: Backends, requests: list[Request]
+):
+    backend, turns = backends(name), turns_about(8, name)
+
+    by_size = {}
+    for size in (8, 3, 1):
+        parts = [slice(first, first + size) for first in range(0, 8, size)]
+        by_size[size] = [
+            one
+            for part in parts
+            for one in backend.generate(
+                backend.encode(requests[part]),
+                [dataclasses.replace(turn, image=turn.image - part.start) for turn in turns[part]],
+                max_tokens=1,
+            )
+        ]
+
+    assert texts_of(by_size[8]) == texts_of(by_size[3]) == texts_of(by_size[1])
+    assert len(set(texts_of(by_size[8]))) > 3
+    size = (backend.image_size, backend.image_size)
+    images = [Image.fromarray(one.image).resize(size, Image.Resampling.BICUBIC) for one in requests[:3]]
+    prompts = [backend._text(turn, 1).prompt for turn in turns[:3]]
+    expected = generated_by_transformers(vlm(name), prompts, images)
+    assert texts_of(by_size[8][:3]) == [text for text, _ in expected]
+    for described in by_size.values():
+        confidences = [one.confidence for one in described[:3]]
+        assert confidences == pytest.approx([confidence for _, confidence in expected], rel=1e-4)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_static_cache_gives_the_same_tokens_where_the_class_allows_one(
+    name: str, backends: Backends, requests: list[Request]
+):
+    backend = backends(name)
+    assert allows_static_cache(backend.base) == (name not in WITHOUT_STATIC_CACHE)
+    if name in WITHOUT_STATIC_CACHE:
+        with pytest.raises(ModelError, match="does not allow a static cache"):
+            TransformersBackend(backend.model, backend.prompting, static_cache=True)
+        return
+    static = TransformersBackend(backend.model, backend.prompting, static_cache=True)
+
+    written = [one.generate(one.encode(requests[:3]), turns_about(3, name), 1) for one in (backend, static)]
+
+    assert texts_of(written[0]) == texts_of(written[1])
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_mixtures_look_at_each_image_once_and_count_what_they_cost(
+    name: str, backends: Backends, requests: list[Request]
+):
+    backend = backends(name)
+    encoder = first_layer(getattr(backend.base.base_model, _ENCODERS.get(name, "vision_tower")))
+    for mixture, calls in (("full", 5), ("experts", 4), ("direct", 1)):
+        # A captioner cannot be told what experts are.
+        calls = 1 if name in CAPTIONERS else calls
+        engine = Engine(backend, options=CaptionOptions(mixture=mixture))
+        before = dataclasses.replace(backend.usage)
+
+        seen, described = calls_of(encoder, lambda engine=engine: engine.describe(requests[:2]))
+
+        assert seen == 1
+        assert all(one.caption or one.error for one in described)
+        assert any(one.caption for one in described)
+        assert backend.usage.images - before.images == 2
+        assert backend.usage.calls - before.calls == 2 * calls
+        assert 0 < backend.usage.generated_tokens - before.generated_tokens <= 2 * calls * LENGTH
+        assert backend.usage.prompt_tokens - before.prompt_tokens > 2 * calls * 4
+        problems = {role for one in described for role in one.problems}
+        assert (set(DEFAULT_EXPERTS) <= problems) == (name in CAPTIONERS and mixture != "direct")
+
+
+_ENCODERS = {
+    "qwen2_5_vl": "visual",
+    "qwen3_vl": "visual",
+    "smolvlm": "vision_model",
+    "instructblip": "vision_model",
+}
+"""Names of image encoders, by class."""
+
+
+def first_layer(module: torch.nn.Module) -> torch.nn.Module:
+    return next(one for one in module.modules() if isinstance(one, torch.nn.Conv2d | torch.nn.Conv3d | torch.nn.Linear))
+
+
+def calls_of(module: Any, call: Callable[[], Any]) -> tuple[int, Any]:
+    """How often a module is run in a call, and what the call returns."""
+    calls: list[int] = []
+    handle = module.register_forward_pre_hook(lambda *args: calls.append(1))
+    try:
+        result = call()
+    finally:
+        handle.remove()
+    return len(calls), result
