@@ -1,4 +1,4 @@
-"""`rsmoe caption` in this process, with an engine that gives every image the same caption."""
+"""`rsmoe caption` in this process, with the engine of the tests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def caption(scene: Path, out: Path, *options: str) -> Result:
     import rsmoe_core
     from rsmoe_cli.main import app
 
-    rsmoe_core.load = _engine
+    rsmoe_core.load = lambda *_, **__: _engine()
     arguments = ["caption", "--tile-size", str(TILE), "-o", str(out), *options, "--", str(scene)]
     return CliRunner().invoke(app, arguments)
 
@@ -41,18 +41,7 @@ def refusal(result: Result) -> Outcome:
 
 
 @lru_cache(maxsize=1)
-def _made() -> Any:
-    from rsmoe_core.types import Description
+def _engine() -> Any:
+    from tests.cli.fakes import FakeEngine
 
-    class Engine:
-        name, revision, device, dtype, image_size, batch_size = "none", "0", "cpu", "float32", 32, 8
-        experts: tuple[str, ...] = ()
-
-        def describe(self, requests: Any) -> list[Description]:
-            return [Description("An image.", confidence=0.5) for _ in requests]
-
-    return Engine()
-
-
-def _engine(*_: object, **__: object) -> Any:
-    return _made()
+    return FakeEngine(batch_size=8)
