@@ -12,8 +12,8 @@ from types import MappingProxyType
 from rsmoe_core.config import DecodingConfig
 from rsmoe_core.inference.ablations import Ablation
 from rsmoe_core.model.language.base import Backend, Encoded, Turn
-from rsmoe_core.model.moe import ExpertDrafts, RoutedPrompts, draft, fuse, route, without_repeats
-from rsmoe_core.roles import BASE, CAPTION_INSTRUCTION, default_prompts
+from rsmoe_core.model.moe import ExpertDrafts, RoutedPrompts, draft, fuse, split_parts, without_repeats, write_prompts
+from rsmoe_core.roles import BASE, CAPTION_INSTRUCTION, ROUTER, default_prompts
 from rsmoe_core.types import Description, Generation
 
 
@@ -51,15 +51,20 @@ def draft_captions(
 ) -> tuple[list[RoutedPrompts], list[ExpertDrafts]]:
     """The prompt of every expert for each image, and its draft.
 
-    An expert that the router left out gets its default prompt; so does every expert if not `routed`.
+    An expert that the router left out gets its default prompt; so does every expert if not `routed`. A router whose
+    text cannot be used is among the drafts, with its error.
     """
     prompts: list[RoutedPrompts] = [default_prompts(experts) for _ in images]
+    errors: list[ExpertDrafts] = [{} for _ in images]
     if routed:
-        instructions = [instruction] * len(images)
-        written = route(backend, encoded, images, instructions, experts, limits.prompt_tokens)
-        prompts = [default | own for default, own in zip(prompts, written, strict=True)]
+        written = write_prompts(backend, encoded, images, [instruction] * len(images), limits.prompt_tokens)
+        prompts = [default | split_parts(own.text, experts) for default, own in zip(prompts, written, strict=True)]
+        errors = [{} if own.error is None else {ROUTER: own} for own in written]
     drafts = draft(backend, encoded, images, prompts, limits.draft_tokens)
-    return prompts, [{name: without_repeats(text) for name, text in own.items()} for own in drafts]
+    return prompts, [
+        error | {name: without_repeats(text) for name, text in own.items()}
+        for error, own in zip(errors, drafts, strict=True)
+    ]
 
 
 def caption_without_experts(
@@ -91,6 +96,7 @@ def _finish(
     prompts: Sequence[RoutedPrompts],
     drafts: Sequence[ExpertDrafts],
 ) -> list[Description]:
+    """A request that failed is an error of the whole description: at another time there would be a better one."""
     kept = [{name: text for name, text in own.items() if name not in ablation.without} for own in drafts]
     used = [{name: text for name, text in own.items() if text.error is None} for own in kept]
     if ablation.output == "join":
@@ -107,7 +113,7 @@ def _finish(
             caption.confidence,
             MappingProxyType(prompt),
             MappingProxyType({name: text.error for name, text in own.items() if text.error is not None}),
-            caption.error,
+            next((text.error for text in own.values() if text.failed), caption.error),
         )
         for caption, good, own, prompt in zip(captions, used, kept, prompts, strict=True)
     ]

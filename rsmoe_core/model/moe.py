@@ -59,8 +59,16 @@ def route(
     max_tokens: int,
 ) -> list[RoutedPrompts]:
     """The router's prompts for each instruction; `images` gives the index of the image that it is about."""
+    written = write_prompts(backend, encoded, images, instructions, max_tokens)
+    return [split_parts(one.text, experts) for one in written]
+
+
+def write_prompts(
+    backend: Backend, encoded: Encoded, images: Sequence[int], instructions: Sequence[str], max_tokens: int
+) -> list[Generation]:
+    """What the router writes: its prompts in one text, or why there are none."""
     turns = [Turn(image, ROUTER, text) for image, text in zip(images, instructions, strict=True)]
-    return [split_parts(written.text, experts) for written in backend.generate(encoded, turns, max_tokens)]
+    return backend.generate(encoded, turns, max_tokens)
 
 
 def draft(

@@ -57,6 +57,23 @@ def test_an_unknown_confidence_stays_unknown() -> None:
     assert {draft.confidence for draft in description.drafts.values()} == {None}
 
 
+@pytest.mark.parametrize("role", [ROUTER, "objects"])
+def test_a_reply_that_cannot_be_used_is_recorded_and_the_others_are(role: str) -> None:
+    backend = FakeBackend(TEXTS | {role: Generation("", error="the model wrote nothing")})
+    (description,) = describe_full(backend, [70], [0])
+    assert (description.caption, description.error) == ("Image 70 is a port.", None)
+    assert description.problems == {role: "the model wrote nothing"}
+    assert set(description.drafts) == set(DEFAULT_EXPERTS) - {role}
+    assert role not in backend.turns_of(FUSION)[0].drafts
+
+
+@pytest.mark.parametrize("role", [ROUTER, "objects", FUSION])
+def test_a_request_that_failed_fails_the_description(role: str) -> None:
+    backend = FakeBackend(TEXTS | {role: Generation("", error="no reply within 300 s", failed=True)})
+    (description,) = describe_full(backend, [70], [0])
+    assert description.error == "no reply within 300 s"
+
+
 @pytest.mark.parametrize("generated", ["", "no marker", "<theme> <objects>"])
 def test_experts_without_a_prompt_get_the_default_one(generated: str) -> None:
     backend = FakeBackend(TEXTS | {ROUTER: generated})
