@@ -60,10 +60,12 @@ _STATUS = re.compile(r"HTTP (?:response code|error code)\s*:\s*([45]\d\d)")
 _STATUS_NAMES = {401: " (unauthorized)", 403: " (forbidden)", 404: " (not found)", 410: " (gone)"}
 _CONNECTION = re.compile(r"CURL error|AWS_|AZURE_|GS_|OSS_|credential|timed out", re.IGNORECASE)
 """Words of GDAL's messages about connections and credentials."""
-_HDF4 = b"\x0e\x03\x13\x01"
-"""The first bytes of an HDF 4 file."""
+_HDF = {b"\x0e\x03\x13\x01": "HDF 4", b"\x89HDF": "HDF 5"}
+"""First bytes of a file → its format, for which GDAL may have been built without a driver."""
 _ARCHIVED_FILE = re.compile(r"^/vsi(?:zip|tar)/(.+?\.(?:zip|tar))/.*", re.IGNORECASE)
 """A file in an archive; the group is the archive."""
+_RASTER_IN_FILE = re.compile(r'^(?:netcdf|HDF5):"?(/.+?)"?:(?://)?[^:]*$', re.IGNORECASE)
+"""GDAL's name of a raster in a file; the group is the file."""
 _SAMPLE_SIDE = 1024
 """Longest side of the decimated raster that is read as a sample, in pixels."""
 _LARGE = 2**26
@@ -122,8 +124,10 @@ def _reason(path: str, error: Exception) -> str:
     if _NETWORK.search(path) and _CONNECTION.search(text):
         return f"{text}; check the address, the network, and your access to it"
     with suppress(OSError, ValueError), open(path, "rb") as file:
-        if file.read(4) == _HDF4:
-            return "it is HDF 4, which this GDAL cannot read; convert it with gdal_translate of another GDAL"
+        name = _HDF.get(file.read(4), "")
+        with rasterio.Env() as env:
+            if name and name.replace(" ", "") not in env.drivers():
+                return f"it is {name}, which this GDAL cannot read; convert it with gdal_translate of another GDAL"
     return NO_RASTER
 
 
@@ -158,7 +162,7 @@ def file_signature(dataset: DatasetReader) -> str:
     It changes when the raster changes, and is used to recognise a scene that was processed before.
     """
     names = [name for name in dataset.files if not name.lower().endswith(_SIDECARS)]
-    files = dict.fromkeys(_ARCHIVED_FILE.sub(r"\1", name) for name in names)
+    files = dict.fromkeys(_RASTER_IN_FILE.sub(r"\1", _ARCHIVED_FILE.sub(r"\1", name)) for name in names)
     stats = [Path(name).stat() for name in files if Path(name).is_file()]
     if not stats:
         return f"{dataset.width} x {dataset.height} pixels at {tuple(dataset.transform)[:6]}"

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
 from rsmoe_cli.errors import SceneError
+from rsmoe_cli.raster.band_names import find_colours
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
@@ -33,6 +34,10 @@ _SENTINEL_2 = re.compile(
 """Names such as `T52SDD_20240101T021101_B04_10m.jp2`; HLS has the same bands for Landsat and Sentinel-2."""
 _LANDSAT = re.compile(r"(?P<product>L[COTEM]0?(?P<satellite>\d)\w+?)(?:_SR)?_B(?P<band>\d)\.(?:tiff?)", re.IGNORECASE)
 """Names such as `LC09_L2SP_114036_20240101_20240102_02_T1_SR_B4.TIF`."""
+_BAND_FILE = re.compile(
+    r"(?:(?P<product>.+)[._-])?(?P<band>(?:sr_)?b\d\d?a?|red|green|blue|nir)\.(?:tiff?|jp2)", re.IGNORECASE
+)
+"""Names of files with one band each in a folder, such as `B04.tif` or `farm_red.tif`."""
 _HEADER = re.compile(r"MTD_(?:MSIL\w+|TL)\.xml|S2[A-D]_OPER_MTD_\w+\.xml", re.IGNORECASE)
 _LANDSAT_HEADER = re.compile(r"(?P<product>L[COTEM]\w+)_MTL\.(?:txt|xml|json)", re.IGNORECASE)
 _SENTINEL_2_10M = re.compile(r'SENTINEL2_L\d\w:"?(?P<header>.+?MTD_MSIL\w+\.xml)"?:10m:EPSG_\d+')
@@ -63,6 +68,10 @@ class Product:
     """Names of the bands, such as B04."""
     home: str
     """The folder or archive that was searched, by the name under which GDAL opens it."""
+    members: frozenset[str] = frozenset()
+    """Names of the files in its folder that hold its bands, where they do not begin with its own name."""
+    has_fill: bool = True
+    """Whether 0 is no data where the files declare nothing."""
 
 
 def find_product(path: str) -> Product | None:
@@ -110,6 +119,7 @@ def scenes_in(folder: str) -> list[str]:
             is_scene = True
         else:
             is_scene = path.suffix.lower() in RASTER_SUFFIXES and not (own and path.name.startswith(own))
+            is_scene = is_scene and not (product is not None and path.name in product.members)
         if is_scene:
             paths.append(name)
     return paths
@@ -141,7 +151,26 @@ def products_in(folder: str) -> list[Product]:
             # The folders of a Sentinel-2 granule differ by resolution only.
             granule = re.sub(r"/?R\d\dm$", "", place)
             finest.setdefault((granule, product), Product(product, files, labels, home))
-    return sorted(finest.values(), key=lambda product: product.files)
+    return sorted(finest.values(), key=lambda product: product.files) or (_bands_in(path) if path.is_dir() else [])
+
+
+def _bands_in(folder: Path) -> list[Product]:
+    """Products whose files are named for their bands only, or for a scene and its bands."""
+    groups: dict[str, dict[str, str]] = {}
+    for name in sorted(os.listdir(folder)):
+        if match := _BAND_FILE.fullmatch(name):
+            groups.setdefault(match["product"] or "", {})[match["band"]] = name
+    found = []
+    for product, names in groups.items():
+        labels = list(names)
+        if (colours := find_colours(labels)) is not None and not colours.is_doubtful:
+            red, green, blue = (labels[position] for position in colours.positions)
+            files = (f"{folder}/{names[red]}", f"{folder}/{names[green]}", f"{folder}/{names[blue]}")
+            members = frozenset(names.values())
+            found.append(
+                Product(product or folder.name, files, (red, green, blue), str(folder), members, has_fill=False)
+            )
+    return found
 
 
 def vrt(product: Product, datasets: Iterable[DatasetReader]) -> str:
@@ -155,6 +184,10 @@ def vrt(product: Product, datasets: Iterable[DatasetReader]) -> str:
         zip(product.files, product.bands, _COLOURS, datasets, strict=True), start=1
     ):
         first = first or dataset
+        if dataset.count != 1:
+            raise SceneError(
+                f"{file} has {dataset.count} bands, although it is named as one; rename it, or name the file"
+            )
         if (dataset.shape, dataset.transform, dataset.crs) != (first.shape, first.transform, first.crs):
             raise SceneError(f"{product.name}: the files of its bands differ in size or position; fetch it again")
         height, width = dataset.block_shapes[0]
@@ -162,7 +195,7 @@ def vrt(product: Product, datasets: Iterable[DatasetReader]) -> str:
             f'<VRTRasterBand dataType="{_gdal_type(dataset.dtypes[0])}" band="{number}" blockXSize="{width}" '
             f'blockYSize="{height}"><Description>{escape(label)}</Description>'
             f"<ColorInterp>{colour.capitalize()}</ColorInterp>"
-            f"<NoDataValue>{_FILL if dataset.nodata is None else dataset.nodata}</NoDataValue><SimpleSource>"
+            f"{_nodata(dataset, product)}<SimpleSource>"
             f'<SourceFilename relativeToVRT="0">{escape(file)}</SourceFilename><SourceBand>1</SourceBand>'
             "</SimpleSource></VRTRasterBand>"
         )
@@ -173,6 +206,11 @@ def vrt(product: Product, datasets: Iterable[DatasetReader]) -> str:
         f'<VRTDataset rasterXSize="{first.width}" rasterYSize="{first.height}">{srs}'
         f"<GeoTransform>{transform}</GeoTransform>{''.join(bands)}</VRTDataset>"
     )
+
+
+def _nodata(dataset: DatasetReader, product: Product) -> str:
+    nodata = _FILL if dataset.nodata is None and product.has_fill else dataset.nodata
+    return "" if nodata is None else f"<NoDataValue>{nodata}</NoDataValue>"
 
 
 def is_zarr(path: str) -> bool:

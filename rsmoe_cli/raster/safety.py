@@ -22,6 +22,7 @@ import rasterio
 from rsmoe_cli.errors import SceneError
 from rsmoe_cli.raster.dataset import NO_RASTER, Drivers, local_file, open_dataset, quiet_gdal
 from rsmoe_cli.raster.products import Product, check_links, find_product, is_zarr, refuse_archive, vrt
+from rsmoe_cli.raster.subdatasets import colour_rasters, raster_drivers
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
@@ -89,9 +90,28 @@ def _open_source(path: str, allow_external: bool) -> tuple[DatasetReader, Driver
         source = f'ZARR:"{Path(path).absolute()}"'
         if not allow_external:
             check_links(path)
-        return open_dataset(path, _ZARR, source), _ZARR, source
+        return _with_colours(path, open_dataset(path, _ZARR, source), _ZARR, source)
     refuse_archive(path)
-    return (open_dataset(path), None, None) if allow_external else (*_open_and_check(path), None)
+    dataset, drivers = (open_dataset(path), None) if allow_external else _open_and_check(path)
+    return _with_colours(path, dataset, drivers, None)
+
+
+def _with_colours(
+    path: str, dataset: DatasetReader, drivers: Drivers, source: str | None
+) -> tuple[DatasetReader, Drivers, str | None]:
+    """A VRT of the red, green and blue raster in a file that has been checked; the file itself if it has none."""
+    if dataset.count or not (product := colour_rasters(dataset, path)):
+        return dataset, drivers, source
+    with ExitStack() as stack, quiet_gdal(offline=True):
+        try:
+            parts = [stack.enter_context(open_dataset(path, raster_drivers(dataset), name)) for name in product.files]
+            if {part.count for part in parts} != {1}:
+                return dataset, drivers, source
+            colours = vrt(product, parts)
+        except SceneError:  # rasters of several sizes, or axes: the user has to choose
+            return dataset, drivers, source
+    dataset.close()
+    return open_dataset(path, _VRT, colours), _VRT, colours
 
 
 def _product_vrt(path: str, product: Product, allow_external: bool) -> str:

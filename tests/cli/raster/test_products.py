@@ -18,7 +18,7 @@ from rsmoe_cli.pipeline.inputs import find_scenes
 from rsmoe_cli.raster.scene import Scene, open_scene
 from tests.cli.fakes import FakeEngine
 from tests.cli.raster.test_safety import vrt
-from tests.cli.rasters import rgb
+from tests.cli.rasters import rgb, write_raster
 
 Cli = Callable[..., Result]
 GRANULE = "GRANULE/L2A_T52SDD_A000001_20240101T021101"
@@ -160,6 +160,28 @@ def test_folders_of_several_landsat_products_name_them(tmp_path: Path) -> None:
     assert colours(open_scene(str(tmp_path / f"{LANDSAT}_MTL.txt"))) == [4000, 3000, 2000]
 
 
+@pytest.mark.parametrize(
+    "names",
+    ["B04.tif B03.tif B02.tif B08.tif", "f_red.tif f_green.tif f_blue.tif f_nir.tif", "a.B4.tif a.B3.tif a.B2.tif"],
+)
+def test_a_folder_of_bands_is_one_scene(tmp_path: Path, names: str) -> None:
+    for number, name in enumerate(names.split(), start=1):
+        band(tmp_path / "x" / name, 1000 * number)
+    rgb(tmp_path / "x" / "other.tif")
+    assert find_scenes([str(tmp_path / "x")]) == [str(tmp_path / "x"), str(tmp_path / "x" / "other.tif")]
+    scene = open_scene(str(tmp_path / "x"))
+    assert colours(scene) == [1000, 2000, 3000]
+    rgb(tmp_path / "x" / names.split()[1])
+    with pytest.raises(SceneError, match="has 3 bands, although it is named as one"):
+        open_scene(str(tmp_path / "x"))
+
+
+def test_bands_whose_colours_are_not_known_stay_rasters(tmp_path: Path) -> None:
+    for number in range(1, 5):
+        band(tmp_path / f"B{number}.tif", 1000)
+    assert len(find_scenes([str(tmp_path)])) == 4
+
+
 def test_bands_that_are_no_colours_stay_rasters(tmp_path: Path) -> None:
     for number in (4, 5, 6):
         band(tmp_path / f"LM05_L1TP_139045_19850304_20170316_01_T1_B{number}.TIF", 1000)
@@ -211,6 +233,38 @@ def test_files_with_several_rasters_name_them(tmp_path: Path) -> None:
             open_scene(str(path))
         name = str(refused.value).partition("name one of them: ")[2].split(" or ")[0].strip("'")
         assert open_scene(name).width in (40, 70)
+
+
+@pytest.mark.parametrize(
+    ("names", "values"),
+    [
+        ("nir red green blue", [2000, 3000, 4000]),
+        ("B02 B03 B04 B08", [3000, 2000, 1000]),
+        ("sur_refl_b01_1 sur_refl_b02_1 sur_refl_b03_1 sur_refl_b04_1", [1000, 4000, 3000]),
+    ],
+)
+def test_colours_that_are_rasters_of_one_store_are_put_together(tmp_path: Path, names: str, values: list[int]) -> None:
+    path = tmp_path / "a.zarr"
+    for number, name in enumerate(names.split(), start=1):
+        single = band(tmp_path / name / "b.tif", 1000 * number)
+        rasterio.shutil.copy(single, tmp_path / f"{name}.zarr", driver="Zarr", ARRAY_NAME=name)
+        shutil.copytree(tmp_path / f"{name}.zarr", path, dirs_exist_ok=True)
+    (path / ".zmetadata").unlink(missing_ok=True)
+    scene = open_scene(str(path))
+    assert colours(scene) == values
+    assert scene.georeference.crs is not None
+    assert scene.mask.source == "every pixel", "0 is no fill unless the file says so"
+
+
+def test_colours_that_are_variables_of_a_netcdf_file_are_put_together(tmp_path: Path) -> None:
+    values = np.repeat(np.arange(1000, 5000, 1000, np.uint16), 40 * 40).reshape(4, 40, 40)
+    with rasterio.open(write_raster(tmp_path / "a.tif", values), "r+") as dataset:
+        for number in dataset.indexes:
+            dataset.update_tags(number, NETCDF_VARNAME="B0")  # the driver appends the number
+    rasterio.shutil.copy(tmp_path / "a.tif", tmp_path / "a.nc", driver="netCDF")
+    scene = open_scene(str(tmp_path / "a.nc"))
+    assert colours(scene) == [4000, 3000, 2000]
+    assert "bytes of" in scene.file_signature, "the file is known again"
 
 
 @pytest.mark.parametrize("way", ["header", "link", "vrt", "link of a Landsat band", "overview", "mask", "zarr"])
