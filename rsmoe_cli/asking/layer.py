@@ -16,7 +16,7 @@ from rsmoe_cli.asking.detections import SceneDetection
 from rsmoe_cli.asking.scene_answer import SceneAnswer
 from rsmoe_cli.formats.base import Layer, Row, rounded, tile_values
 from rsmoe_cli.pipeline.journal import Journal
-from rsmoe_cli.pipeline.provenance import scene_names
+from rsmoe_cli.pipeline.provenance import scene_names, without_paths
 from rsmoe_cli.pipeline.records import Codec, TileRecord
 from rsmoe_cli.pipeline.session import Session
 from rsmoe_cli.raster.georeference import Footprints
@@ -151,7 +151,7 @@ def _detection_rows(journal: Journal[Answer], names: Mapping[str, str]) -> Itera
 
 def _metadata(journal: Journal[Answer], names: Mapping[str, str]) -> dict[str, object]:
     scenes = list(journal.scenes())
-    failed = {names[path]: error for path, error in journal.failed_scenes().items()}
+    failed = {names[path]: without_paths(error, names) for path, error in journal.failed_scenes().items()}
     answers = [
         {"scene": names[scene.path], **answer.facts()}
         for number, scene in scenes

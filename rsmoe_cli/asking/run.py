@@ -64,6 +64,8 @@ class SceneReply:
     """In the order of the questions."""
     seconds: float
     """From opening the scene to its answers; scenes that share batches overlap."""
+    warnings: tuple[str, ...]
+    """What the user should know about the scene, one sentence each."""
 
 
 def ask_scenes(session: Session[Answer], job: AskJob) -> Iterator[SceneReply]:
@@ -88,7 +90,9 @@ def ask_scenes(session: Session[Answer], job: AskJob) -> Iterator[SceneReply]:
     for run in session.run(is_done, answer_tiles, job.asked, knows_scale=True):
         number, opened = run.number, run.opened
         answers = recorded_answers(journal, number) if opened is None else _answers(session, job, number, opened)
-        yield SceneReply(job.scenes[number], tuple(answers), round(time.monotonic() - run.start, 3))
+        record = journal.scene(number)
+        notes = () if record is None else record.notes
+        yield SceneReply(job.scenes[number], tuple(answers), round(time.monotonic() - run.start, 3), notes)
     if session.output is not None:
         write_layers(session, job.questions, job.asked)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rsmoe_cli.formats.base import Row, rounded, tile_values
-from rsmoe_cli.pipeline.provenance import scene_names
+from rsmoe_cli.pipeline.provenance import scene_names, without_paths
 from rsmoe_cli.pipeline.records import Codec, TileRecord
 from rsmoe_cli.pipeline.session import Session
 from rsmoe_cli.pipeline.stats import TileStats
@@ -89,7 +89,7 @@ def _metadata(session: Session[Description]) -> Mapping[str, object]:
     ]
     if len(names) == 1:
         return scenes[0]
-    failed = {names[path]: error for path, error in journal.failed_scenes().items()}
+    failed = {names[path]: without_paths(error, names) for path, error in journal.failed_scenes().items()}
     return {"scenes": scenes, "scenes_failed": failed, **_counts(journal.stats())}
 
 

@@ -76,4 +76,5 @@ def _summary(session: Session[Description]) -> RunSummary:
         first_seconds=round(timer.first_batch, 3),
         waited_seconds=round(timer.reading.waited_seconds, 3),
         coverage=stats.coverage,
+        warnings=tuple(session.warnings()),
     )

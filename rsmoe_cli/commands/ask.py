@@ -77,7 +77,8 @@ def _print_json(reply: SceneReply, engine: Engine | None) -> None:
 
     model = {"model": engine.name if engine else None, "model_revision": engine.revision if engine else None}
     for answer in reply.answers:
-        line = {"scene": reply.scene, **answer.facts(), **model, "seconds": reply.seconds}
+        scene = {"seconds": reply.seconds, "warnings": list(reply.warnings)}
+        line = {"scene": reply.scene, **answer.facts(), **model, **scene}
         console.print_data(json.dumps(line, ensure_ascii=False, allow_nan=False))
 
 

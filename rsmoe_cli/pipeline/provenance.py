@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 
@@ -13,6 +14,9 @@ from rsmoe_cli.formats.base import rounded
 from rsmoe_cli.pipeline.run import Engine
 from rsmoe_cli.raster.scene import Scene
 from rsmoe_cli.tiles.grid import Grid
+
+_FOLDERS = re.compile(r"(?<![\w:/.])/(?!vsi)(?:[^\s/:;,'\"]+/)+")
+"""The folders of an absolute path in a message."""
 
 
 def scene_names(paths: Sequence[str]) -> dict[str, str]:
@@ -26,6 +30,13 @@ def scene_names(paths: Sequence[str]) -> dict[str, str]:
         if len(set(names.values())) == len(names):
             return names
     return {path: path for path in paths}
+
+
+def without_paths(text: str, names: Mapping[str, str]) -> str:
+    """A message with the names of scenes in place of their paths, and without the folders of other files."""
+    for path in sorted(names, key=len, reverse=True):
+        text = text.replace(os.path.abspath(path), names[path]).replace(path, names[path])
+    return _FOLDERS.sub("", text)
 
 
 def of_scene(scene: Scene, grid: Grid | None) -> dict[str, object]:

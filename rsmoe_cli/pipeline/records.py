@@ -46,6 +46,12 @@ class SceneRecord:
         return value if isinstance(value, float) else None
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know about it, one sentence each."""
+        notes = self.facts.get("warnings")
+        return tuple(map(str, notes)) if isinstance(notes, list) else ()
+
+    @property
     def tiles(self) -> int:
         """Number of its tiles."""
         return 0 if self.grid is None else len(self.grid)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from rsmoe_cli.formats.output import Output
 from rsmoe_cli.pipeline.inputs import SceneJob, cut, open_input, read_input
+from rsmoe_cli.pipeline.notes import SceneNotes
 from rsmoe_cli.pipeline.records import TileRecord
 from rsmoe_cli.pipeline.run import TileJob, TileOutput, Value
 from rsmoe_cli.raster.georeference import Footprints, read_georeference
@@ -69,14 +70,20 @@ def open_first(job: SceneJob, output: Output | None) -> Scene | RsmoeError:
 class Scenes:
     """The scenes of a job."""
 
-    def __init__(self, job: SceneJob, first: Scene | RsmoeError, image_size: int | None, output: Output | None) -> None:
+    def __init__(
+        self,
+        job: SceneJob,
+        first: Scene | RsmoeError,
+        image_size: int | None,
+        output: Output | None,
+        notes: SceneNotes,
+    ) -> None:
         """`first` comes from `open_first`; `image_size` is the engine's, None where no engine is needed."""
         self.output = output
         """Where their footprints go; None where there is no output. Its frame is chosen at the first scene."""
         self._job, self._first, self._image_size = job, first, image_size
         self._has_frame = False
-        self._notes: dict[str, int] = {}
-        """Notes on scenes that were logged, and how many more scenes had the same."""
+        self._notes = notes
 
     def open(self, number: int, is_done: Callable[[int, str], bool]) -> OpenedScene | None:
         """Open the scene with this number, from 0; None where `is_done` says so of its number and file signature.
@@ -93,7 +100,8 @@ class Scenes:
         self.choose_frame(crs is not None, self._job.scenes[number + 1 :])
         footprints = None if self.output is None else Footprints(scene.georeference, self.output.target(crs, path))
         grid = None if self._image_size is None else cut(scene, self._job.tiling, self._image_size)
-        self._log_notes(path, (*scene.notes, *(self.output.notes(crs) if self.output is not None else ())))
+        self._notes.warn(path, (*scene.notes, *(self.output.notes(crs) if self.output is not None else ())))
+        self._notes.show_bands(path, scene.band_selection)
         log.info("%s: %s", path, _decisions(scene, grid))
         return OpenedScene(scene, grid, footprints)
 
@@ -106,12 +114,6 @@ class Scenes:
             self.output = self.output.without_crs()
         self._has_frame = True
 
-    def log_repeated_notes(self) -> None:
-        """Say of how many more scenes each note was true."""
-        for note, repeated in self._notes.items():
-            if repeated:
-                log.warning("%d more scenes: %s", repeated, note)
-
     def _scene(self, number: int, is_done: Callable[[int, str], bool]) -> Scene | None:
         if number == 0:
             if isinstance(self._first, RsmoeError):
@@ -119,16 +121,6 @@ class Scenes:
             return None if is_done(number, self._first.file_signature) else self._first
         with checked_scene(self._job.scenes[number], self._job.tiling.allow_external) as file:
             return None if is_done(number, file.signature) else read_input(file, self._job.tiling)
-
-    def _log_notes(self, path: str, notes: Iterable[str]) -> None:
-        """Warn of each note once."""
-        for note in notes:
-            if note in self._notes:
-                self._notes[note] += 1
-                log.info("%s: %s", path, note)
-                continue
-            self._notes[note] = 0
-            log.warning("%s%s", f"{path}: " if len(self._job.scenes) > 1 else "", note)
 
 
 def _has_crs(path: str, allow_external: bool) -> bool:
@@ -148,5 +140,6 @@ def _decisions(scene: Scene, grid: Grid | None) -> str:
         "no CRS" if crs is None else crs.name,
     ]
     if grid is not None:
-        parts.append(f"{len(grid)} tiles of {grid.size} pixels, of which neighbours share {grid.overlap}")
+        tiles = f"{len(grid)} tile{'s' if len(grid) != 1 else ''}"
+        parts.append(f"{tiles} of {grid.size} pixels, of which neighbours share {grid.overlap}")
     return ", ".join(parts)

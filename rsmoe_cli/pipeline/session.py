@@ -27,6 +27,7 @@ from rsmoe_cli.option_groups import OutputOptions
 from rsmoe_cli.pipeline import provenance
 from rsmoe_cli.pipeline.inputs import SceneJob
 from rsmoe_cli.pipeline.journal import Journal, has_journal, journal_path, open_journal
+from rsmoe_cli.pipeline.notes import SceneNotes, distinct_warnings
 from rsmoe_cli.pipeline.progress import run_progress
 from rsmoe_cli.pipeline.records import Codec, SceneRecord
 from rsmoe_cli.pipeline.run import Engine, EngineCall, SceneOutputs, TileJob, Value, run_tiles
@@ -108,7 +109,8 @@ class Session(Generic[Value]):
         progress: bool,
     ) -> None:
         self.job, self.engine, self.journal, self._progress = job, engine, journal, progress
-        self._scenes = Scenes(job, first, None if engine is None else engine.image_size, output)
+        self._notes = SceneNotes(len(job.scenes), shows_bands=progress)
+        self._scenes = Scenes(job, first, None if engine is None else engine.image_size, output, self._notes)
         if recorded := next(journal.scenes(), None):
             self._scenes.choose_frame(recorded[1].crs is not None)
         self.timer = RunTimer()
@@ -161,7 +163,7 @@ class Session(Generic[Value]):
             except RsmoeError as error:
                 if len(self.job.scenes) == 1:
                     raise
-                log.warning("left out: %s", error)
+                self._notes.leave_out(path, str(error))
                 self.journal.fail_scene(number, path, str(error))
                 continue
             yield SceneRun(number, opened, None if opened is None else self._begin_scene(number, opened, facts), start)
@@ -211,6 +213,11 @@ class Session(Generic[Value]):
             raise OutputError(f"{error} What is done is recorded; run the same command again to continue") from error
         warn_unplaced(layer_writer.unplaced)
 
+    def warnings(self) -> list[str]:
+        """The notes on the scenes of this run and of those that it continues, each once."""
+        names = provenance.scene_names(self.job.scenes)
+        return distinct_warnings([(names[scene.path], scene.notes) for _, scene in self.journal.scenes()])
+
     def finish(self, hint: str) -> bool:
         """End the run: log what failed, and remove the journal unless it is needed to retry that.
 
@@ -222,7 +229,7 @@ class Session(Generic[Value]):
         if failed_scenes:
             where = "the metadata say why" if self.output is not None else "the warnings above say why"
             log.warning("scenes left out: %d; %s", failed_scenes, where)
-        self._scenes.log_repeated_notes()
+        self._notes.log_repeated()
         failed = bool(failed_tiles or failed_scenes)
         if failed and self.output is not None:
             log.warning("%s is kept for --retry-failed; otherwise remove it", journal_path(self.output.path))

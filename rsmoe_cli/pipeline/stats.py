@@ -77,6 +77,8 @@ class RunSummary:
     """Seconds for which the engine waited for tiles."""
     coverage: float
     """Valid pixels captioned / valid pixels, 0-1."""
+    warnings: tuple[str, ...]
+    """What the user should know about the scenes, each once; with the names of scenes where there are several."""
 
     def __str__(self) -> str:
         earlier = f"{self.resumed} of them in an earlier run; " if self.resumed else ""

@@ -96,8 +96,8 @@ def test_an_interrupted_run_says_what_is_recorded_and_reads_no_finished_scene(
     assert stopped.exit_code == 130
     assert stopped.stdout.startswith(f"a.tif: {QUESTIONS[0]}\n"), "answers are printed scene by scene"
     assert "b.tif: " not in stopped.stdout
-    assert stopped.stderr == (
-        "error: interrupted; tiles done: 20, recorded in out.gpkg.journal; run the same command again to continue\n"
+    assert stopped.stderr.splitlines()[-1] == (
+        "error: interrupted; tiles done: 20, recorded in out.gpkg.journal; run the same command again to continue"
     )
     read: list[str] = []
     read_tiles = TileJob.read
@@ -165,7 +165,7 @@ def test_a_run_without_output_leaves_nothing_and_says_so(rsmoe: Cli, engine: Fak
     stopped = rsmoe(*COMMAND)
     undo()
     assert stopped.exit_code == 130
-    assert stopped.stderr == "error: interrupted\n"
+    assert stopped.stderr.splitlines()[-1] == "error: interrupted"
     assert names(scenes) == before
     engine.requests.clear()
     assert rsmoe(*COMMAND).exit_code == 0

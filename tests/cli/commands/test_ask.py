@@ -17,6 +17,7 @@ from tests.cli.rasters import rgb, sea, write_raster
 from tests.cli.tiles.test_reader import damaged
 
 Cli = Callable[..., Result]
+BANDS = "bands 1,2,3 (the file's colour interpretation)"
 COUNT, THEME, WHY = "How many ships are there?", "What kind of place is this?", "Why is it wet?"
 
 
@@ -38,7 +39,7 @@ def test_the_answer_comes_first_and_then_the_evidence(rsmoe: Cli, engine: FakeEn
     assert re.fullmatch(r"the surest ship is at column \d+, row \d+ of the scene \(0\.9\d*\)", surest)
     assert engine_evidence == "r0000c0000: 1 bright spots"
     assert coordinates.startswith("r0000c0000 is at 3.00")
-    assert result.stderr == ""
+    assert result.stderr == f"{BANDS}\n"
     assert names(tmp_path) == ["a.tif"]
 
 
@@ -57,12 +58,14 @@ def test_json_is_one_object_a_line(rsmoe: Cli, engine: FakeEngine, tmp_path: Pat
     first, theme, why = lines[:3]
     assert list(first) == [
         *("scene", "question", "type", "answer", "confidence", "interval", "tiles", "evidence", "reason"),
-        *("model", "model_revision", "seconds"),
+        *("model", "model_revision", "seconds", "warnings"),
     ]
     assert first["interval"] == [2, 3]
     assert first["tiles"]["supporting"] == 3
     assert (first["model"], first["model_revision"]) == ("fake", "abc123")
     assert theme["interval"] is None
+    assert first["warnings"] == []
+    assert [line["warnings"][0][:23] for line in lines[3:]] == ["no coordinate reference"] * 3
     assert why["reason"] == "an image does not show who, when or why; ask, for example: how many ships are there?"
 
 
@@ -81,7 +84,7 @@ def test_an_image_without_a_position_is_answered(rsmoe: Cli, engine: FakeEngine,
     result = rsmoe("ask", "a.png", COUNT)
     assert result.exit_code == 0, result.stderr
     assert result.stdout.startswith("1 (0 to 1, confidence 0.90)")
-    assert len(result.stderr.splitlines()) == 1
+    assert len(result.stderr.splitlines()) == 2
     assert "no georeference" in result.stderr
 
 
@@ -91,7 +94,7 @@ def test_options_reach_the_scene(rsmoe: Cli, engine: FakeEngine, tmp_path: Path)
     result = rsmoe("ask", "a.tif", THEME, "-o", "out.gpkg", *options.split())
     assert result.exit_code == 0, result.stderr
     assert result.stdout.startswith("red place (confidence 0.90)")
-    assert result.stderr.strip() == "out.gpkg"
+    assert result.stderr.splitlines() == ["bands 3,2,1 (--bands)", "out.gpkg"]
     rows, metadata = gpd.read_file("out.gpkg"), metadata_of("out.gpkg")
     assert len(rows) == 12
     assert rows.crs.to_epsg() == 4326
@@ -249,7 +252,8 @@ def test_one_warning_for_one_cause(rsmoe: Cli, engine: FakeEngine, tmp_path: Pat
     for name in "abcd":
         ships(tmp_path / f"{name}.tif", crs=None)
     result = rsmoe("ask", "a.tif", "b.tif", "c.tif", "d.tif", COUNT)
-    first, more = result.stderr.splitlines()
+    first, bands, more = result.stderr.splitlines()
+    assert bands == BANDS, "once, however many scenes have these bands"
     assert first.startswith("warning: a.tif: no coordinate reference system")
     assert more == first.replace("a.tif: ", "3 more scenes: ")
     assert "d.tif: no coordinate" in rsmoe("ask", "-v", "a.tif", "b.tif", "c.tif", "d.tif", COUNT).stderr
@@ -257,7 +261,7 @@ def test_one_warning_for_one_cause(rsmoe: Cli, engine: FakeEngine, tmp_path: Pat
 
 def test_verbose_says_what_was_decided(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
     ships(tmp_path / "a.tif")
-    model, scene = rsmoe("ask", "-v", "a.tif", COUNT, "--tile-size", "32").stderr.splitlines()
+    model, _, scene = rsmoe("ask", "-v", "a.tif", COUNT, "--tile-size", "32").stderr.splitlines()
     assert model == "model fake, revision abc123, on cpu in float32"
     assert scene.startswith("a.tif: 128 x 96 pixels, of 10 m, bands 1 (red), 2 (green), 3 (blue), ")
     assert scene.endswith("20 tiles of 32 pixels, of which neighbours share 8")

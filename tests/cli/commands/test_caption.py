@@ -48,9 +48,11 @@ def test_json_is_the_only_thing_on_stdout_and_quiet_is_quiet(rsmoe: Cli, engine:
     summary = json.loads(result.stdout)
     assert summary["tiles"] == summary["captioned"] == 1, "a tile that fits, not one of 32 pixels and three strips"
     assert summary["coverage"] == 1
+    assert [warning[:24] for warning in summary["warnings"]] == ["no band names its colour", "no coordinate reference "]
     loud = rsmoe("caption", "a.tif", "-o", "out.geojson", "--overwrite", "--tile-size", "32")
     assert "4 of 4 tiles captioned" in loud.stderr
     assert "warning: no band names its colour" in loud.stderr
+    assert "\nbands " not in loud.stderr, "the warning says which"
     assert "warning: no coordinate reference system" in loud.stderr
 
 
@@ -111,7 +113,7 @@ def test_interrupted_leaves_nothing(rsmoe: Cli, engine: FakeEngine, tmp_path: Pa
     engine.describe = interrupt  # type: ignore[method-assign]
     result = rsmoe("caption", "a.tif", "-o", "out.gpkg")
     assert result.exit_code == 130
-    assert result.stderr == "error: interrupted; no tile was finished yet\n"
+    assert result.stderr.splitlines()[-1] == "error: interrupted; no tile was finished yet"
     assert names(tmp_path) == ["a.tif"]
 
 
@@ -254,6 +256,38 @@ def test_scenes_that_cannot_be_opened_do_not_stop_the_others(rsmoe: Cli, engine:
     assert gpd.read_file("out.gpkg", layer="captions")["scene"].unique().tolist() == ["none.tif", "good.tif"]
 
 
+def test_scenes_that_are_left_out_for_one_reason_are_one_warning(
+    rsmoe: Cli, engine: FakeEngine, tmp_path: Path
+) -> None:
+    rgb(tmp_path / "1.tif")
+    scenes = [str(tmp_path / f"{number}.tif") for number in range(1, 5)]
+    for path in scenes[1:]:
+        Path(path).write_text("no raster")
+    result = rsmoe("caption", *scenes, "-o", "out.gpkg")
+    warnings = [line for line in result.stderr.splitlines() if "left out" in line]
+    assert warnings[0].startswith(f"warning: left out: cannot read {scenes[1]}: it is not a raster")
+    assert warnings[1:] == [
+        "warning: scenes left out: 3; the metadata say why",
+        f"warning: 2 more scenes left out, for the same reason as {scenes[1]}",
+    ]
+    failed = metadata_of("out.gpkg")["scenes_failed"]
+    assert list(failed) == ["2.tif", "3.tif", "4.tif"]
+    assert failed["3.tif"].startswith("cannot read 3.tif: it is not a raster"), "no paths of this machine"
+
+
+def test_a_warning_of_several_scenes_is_once_in_the_summary(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
+    for name, profile in {"a": {}, "b": {"crs": None}, "c": {"crs": None}, "d": {"crs": None}}.items():
+        write_raster(tmp_path / f"{name}.tif", noise(1, 40, 40), "gray", **profile)
+    result = rsmoe("ask", "b.tif", "c.tif", "d.tif", "How many ships are there?", "--json")
+    assert result.exit_code == 0, result.stderr
+    summary = json.loads(rsmoe("caption", "b.tif", "c.tif", "d.tif", "-o", "out.gpkg", "--json").stdout)
+    first, second = summary["warnings"]
+    assert first.startswith("b.tif and 2 more: no coordinate reference system")
+    assert second.startswith("b.tif and 2 more: a single band")
+    one = json.loads(rsmoe("caption", "a.tif", "-o", "one.gpkg", "--json").stdout)
+    assert [warning[:13] for warning in one["warnings"]] == ["a single band"]
+
+
 def test_nothing_is_written_if_no_scene_can_be_opened(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
     bad_inputs(tmp_path)
     before = names(tmp_path)
@@ -293,7 +327,7 @@ def test_a_full_disk_loses_nothing_that_was_done(rsmoe: Cli, engine: FakeEngine,
     with limited(60_000):
         full = rsmoe(*command)
     assert full.exit_code == 1
-    assert full.stderr.startswith("error: cannot write out.gpkg.journal: ")
+    assert "\nerror: cannot write out.gpkg.journal: " in full.stderr
     assert "free some space, and run the same command to continue" in full.stderr
     assert not Path("out.gpkg").exists()
     done = len(engine.requests)
@@ -333,7 +367,8 @@ def test_a_folder_that_is_removed_is_an_error(rsmoe: Cli, engine: FakeEngine, tm
     engine.describe = moving  # type: ignore[method-assign]
     result = rsmoe("caption", "a.tif", "-o", "maps/out.gpkg", "--tile-size", "16")
     assert result.exit_code == 1
-    assert result.stderr == "error: maps/out.gpkg.journal was removed while it was in use; start the command again\n"
+    error = "error: maps/out.gpkg.journal was removed while it was in use; start the command again"
+    assert result.stderr.splitlines()[-1] == error
     engine.describe = describe  # type: ignore[method-assign]
     Path("elsewhere").rename("maps")
     engine.requests.clear()
