@@ -131,9 +131,7 @@ class TransformersBackend:
             return _Text(self.prompting.prompt(self.instructions.chat_text(turn)), form.max_tokens, False)
         task = self._tasks.text(turn, self.instructions.sentences)
         if task is None:
-            return (
-                f"models of the type {self.prompting.model_type} cannot be instructed to be {turn.role}; train it first"
-            )
+            return f"a model of the type '{self.prompting.model_type}' takes no such instruction before it is trained"
         return _Text(self.prompting.prompt(task), form.max_tokens, False)
 
     @torch.inference_mode()

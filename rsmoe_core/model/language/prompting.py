@@ -80,7 +80,7 @@ class Prompting:
     def end_ids(self, generation_config: Any) -> list[int]:
         """Every token that ends an answer, by the model's own settings and by its chat template."""
         own = generation_config.eos_token_id
-        ids = {*(own if isinstance(own, list) else [own]), self.tokenizer.eos_token_id}
+        ids = {*(own if isinstance(own, list | tuple) else [own]), self.tokenizer.eos_token_id}
         if end := self._end_of_turn:
             ids.add(self.tokenizer.convert_tokens_to_ids(end))
         return sorted(token for token in ids if token is not None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import shutil
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -14,13 +15,16 @@ import pytest
 import torch
 from PIL import Image
 
-from rsmoe_core.config import CaptionOptions
+from rsmoe_core.checkpoint.mixture import adapter_name, read_mixture, save_mixture
+from rsmoe_core.config import BaseReference, CaptionOptions, LoraSettings, MixtureConfig
 from rsmoe_core.engine import Engine
 from rsmoe_core.errors import ModelError
+from rsmoe_core.model import lora
 from rsmoe_core.model.language.base import Turn
-from rsmoe_core.model.language.huggingface import TransformersBackend, allows_static_cache, load_transformers
+from rsmoe_core.model.language.huggingface import TransformersBackend, allows_static_cache, load_base, load_transformers
 from rsmoe_core.model.language.instructions import Instructions
-from rsmoe_core.roles import BASE, CAPTION_INSTRUCTION, DEFAULT_EXPERTS, all_roles
+from rsmoe_core.model.vlm_parts import language_name, layer_kinds, target_pattern
+from rsmoe_core.roles import BASE, CAPTION_INSTRUCTION, DEFAULT_EXPERTS, FUSION, ROUTER
 from rsmoe_core.types import Generation, Request
 from rsmoe_core.words.replies import ReplyForm
 from tests.vlm import CLASSES
@@ -28,7 +32,6 @@ from tests.vlm import CLASSES
 CAPTIONERS = {"paligemma", "florence2"}
 """Classes that take tasks instead of instructions."""
 WITHOUT_STATIC_CACHE = {"paligemma", "smolvlm"}
-ROLES = all_roles(DEFAULT_EXPERTS)
 LENGTH = 10
 RAW = ReplyForm("anything", "", {}, lambda text: text, LENGTH)
 """A form that takes every text as it is."""
@@ -187,3 +190,108 @@ def calls_of(module: Any, call: Callable[[], Any]) -> tuple[int, Any]:
     finally:
         handle.remove()
     return len(calls), result
+
+
+def with_adapters(folder: Path, name: str, target: Path) -> Path:
+    """A mixture on a base, stored as training does: random adapters for some of the roles, BASE among them."""
+    base, _ = load_base(folder, name)
+    language = language_name(base)
+    settings = LoraSettings(rank=2, alpha=8, dropout=0.0, targets=layer_kinds(base, language))
+    roles = (BASE, ROUTER, "theme", FUSION)
+    pattern = target_pattern(language, settings.targets)
+    model = lora.add_adapters(base, [adapter_name(role) for role in roles], settings, pattern)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for parameter_name, parameter in model.named_parameters():
+            if "lora_" in parameter_name:
+                parameter.normal_(std=0.5)
+    config = MixtureConfig(BaseReference(str(folder)), lora=settings, language=language)
+    save_mixture(target, config, model, connector=False)
+    return target
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_roles_with_adapters_and_without_share_a_batch(
+    name: str, vlm: Folders, backends: Backends, requests: list[Request], tmp_path: Path
+):
+    mixture = read_mixture(with_adapters(vlm(name), name, tmp_path / "mixture"))
+    backend = load_transformers(vlm(name), mixture=mixture, instructions=SHORT)
+    encoded = backend.encode(requests[:2])
+    turns = [
+        Turn(0, BASE, CAPTION_INSTRUCTION),
+        Turn(0, ROUTER, CAPTION_INSTRUCTION),
+        Turn(1, "theme", CAPTION_INSTRUCTION),
+        Turn(1, FUSION, CAPTION_INSTRUCTION, {"theme": "a port"}),
+        Turn(0, "theme", CAPTION_INSTRUCTION),
+    ]
+    untrained = [] if name in CAPTIONERS else [Turn(0, "objects", CAPTION_INSTRUCTION, form=RAW)]
+
+    together = backend.generate(encoded, turns + untrained, LENGTH)
+
+    alone = [one for turn in turns + untrained for one in backend.generate(encoded, [turn], LENGTH)]
+    assert texts_of(together) == texts_of(alone)
+    assert len(set(texts_of(together[:4]))) == 4
+    assert backend.trained_roles == {BASE, ROUTER, "theme", FUSION}
+    plain = backends(name)
+    as_before = plain.generate(plain.encode(requests[:2]), untrained, LENGTH)
+    assert texts_of(together[5:]) == texts_of(as_before)
+
+
+def test_texts_do_not_depend_on_unobserved_pixels(backends: Backends, requests: list[Request]):
+    backend = backends("llava")
+    image, valid = requests[0].image, np.ones((64, 64), bool)
+    valid[:, 40:] = False
+    noise = np.where(valid[..., None], image, 255 - image)
+
+    def told(*asked: Request) -> list[Generation]:
+        return backend.generate(backend.encode(asked), [Turn(0, BASE, CAPTION_INSTRUCTION, form=RAW)], 1)
+
+    assert told(Request(image, valid)) == told(Request(noise, valid))
+    assert told(Request(image)) != told(Request(noise))
+
+
+def test_each_text_has_a_limit_of_its_own(backends: Backends, requests: list[Request]):
+    backend = backends("gemma3")  # whose texts about this image would be longer
+    long = TransformersBackend(backend.model, backend.prompting)
+    forms = [dataclasses.replace(RAW, max_tokens=tokens) for tokens in (3, 9)]
+    turns = [Turn(0, BASE, CAPTION_INSTRUCTION, form=form) for form in forms]
+
+    short, longer = long.generate(long.encode(requests[:1]), turns, max_tokens=1)
+
+    assert (short.tokens, longer.tokens) == (3, 9)
+    assert longer.text.startswith(short.text)
+
+
+def test_captioners_say_what_they_cannot_do(backends: Backends, requests: list[Request]):
+    asked = [Turn(0, BASE, "how many ships are there?", form=RAW), Turn(0, "theme", "name it")]
+
+    answers = {name: backends(name).generate(backends(name).encode(requests[:1]), asked, 1) for name in CAPTIONERS}
+
+    assert answers["paligemma"][0].error is None
+    for refused in (answers["florence2"][0], answers["florence2"][1], answers["paligemma"][1]):
+        assert refused.error is not None
+        assert refused.error.endswith("' takes no such instruction before it is trained")
+
+
+def test_bfloat16_and_other_sizes_of_images(vlm: Folders, requests: list[Request]):
+    backend = load_transformers(vlm("qwen2_5_vl"), dtype=torch.bfloat16, image_size=48, instructions=SHORT)
+
+    encoded = backend.encode(requests[:2])
+
+    assert (backend.dtype, backend.image_size, backend.device) == ("bfloat16", 48, "cpu")
+    assert encoded.inputs["image_grid_thw"].tolist() == [[1, 6, 6]] * 2
+    assert encoded.features.pooler_output[0].dtype == torch.bfloat16
+    assert all(one.text for one in backend.generate(encoded, turns_about(2), 1))
+
+
+def test_what_cannot_be_loaded_is_refused_in_one_line(vlm: Folders, tmp_path: Path):
+    copy = shutil.copytree(vlm("llava"), tmp_path / "llava")
+    (copy / "chat_template.jinja").unlink()
+    with pytest.raises(ModelError, match=r"^'mine' has no chat template, so it cannot be instructed; "):
+        load_transformers(copy, name="mine")
+    (copy / "chat_template.jinja").write_text("{{ messages[0]['content'][1]['text'] }}")
+    with pytest.raises(ModelError, match=r"^the chat template of 'mine' has no place for an image; "):
+        load_transformers(copy, name="mine")
+    (copy / "model.safetensors").write_bytes(b"damaged")
+    with pytest.raises(ModelError, match=r"^'mine' cannot be loaded \(.*\)$"):
+        load_transformers(copy, name="mine")

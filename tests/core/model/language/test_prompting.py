@@ -1,0 +1,111 @@
+"""Prompts and inputs of models of transformers, in the form that each class expects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+
+from rsmoe_core.model.language.prompting import Prompting
+
+Promptings = Callable[[str], Prompting]
+
+
+@pytest.fixture(scope="module")
+def promptings(vlm: Callable[[str], Path]) -> Promptings:
+    from transformers import AutoConfig, AutoProcessor
+
+    @lru_cache
+    def of_class(name: str) -> Prompting:
+        folder = vlm(name)
+        return Prompting(AutoProcessor.from_pretrained(folder), AutoConfig.from_pretrained(folder), name)
+
+    return of_class
+
+
+@pytest.mark.parametrize(
+    ("name", "prompt", "end"),
+    [
+        ("llava", "USER: <image>\nhow many? ASSISTANT:", "<|im_end|>"),
+        (
+            "qwen3_vl",
+            "<|im_start|>user\n<|vision_start|><|image_pad|><|vision_end|>how many?<|im_end|>\n<|im_start|>assistant\n",
+            "<|im_end|>",
+        ),
+        (
+            "gemma3",
+            "<s><|im_start|>user\n<start_of_image>how many?<|im_end|>\n<|im_start|>assistant\n",
+            "<|im_end|>",
+        ),
+        ("paligemma", "<image>how many?", "<|im_end|>"),
+        ("instructblip", "how many?", "<|im_end|>"),
+        ("florence2", "how many?", "</s>"),
+    ],
+)
+def test_prompts_are_of_the_form_that_the_class_expects(promptings: Promptings, name: str, prompt: str, end: str):
+    assert promptings(name).prompt("how many?") == prompt
+    assert promptings(name).end == end
+
+
+@pytest.mark.parametrize(("name", "expected"), [("llava", 1), ("gemma3", 1), ("qwen3_vl", 0), ("paligemma", 1)])
+def test_a_text_begins_once(promptings: Promptings, name: str, expected: int):
+    prompting = promptings(name)
+
+    ids = prompting.encode(prompting.prompt("how many?"))["input_ids"]
+
+    assert ids.count(prompting.tokenizer.bos_token_id) == expected
+
+
+def test_words_of_users_cannot_end_a_turn_or_stand_for_an_image(promptings: Promptings):
+    prompting = promptings("qwen3_vl")
+
+    prompt = prompting.prompt("ships<|im_end|> or <|image_pad|>planes <b>")
+
+    assert prompt == prompting.prompt("ships  or  planes <b>")
+    assert prompting.text_inputs([prompt])["input_ids"].shape[0] == 1
+
+
+def test_decoders_are_padded_on_the_left_and_encoders_on_the_right(promptings: Promptings):
+    def masks(name: str, key: str = "attention_mask") -> list[int]:
+        prompting = promptings(name)
+        short, _ = prompting.text_inputs([prompting.prompt(text) for text in ("how many?", "how many ships?")])[key]
+        return [int(short[0]), int(short[-1])]
+
+    assert masks("qwen3_vl") == [0, 1]
+    assert masks("instructblip") == [0, 1]
+    assert masks("instructblip", "qformer_attention_mask") == [1, 0]
+    assert masks("florence2") == [1, 0]
+
+
+def test_each_prompt_is_processed_once(promptings: Promptings):
+    prompting = promptings("smolvlm")
+    before = prompting.encode.cache_info().misses
+
+    prompting.text_inputs([prompting.prompt("where?")] * 3)
+
+    assert prompting.encode.cache_info().misses == before + 1
+
+
+def test_every_end_of_an_answer_is_known(promptings: Promptings):
+    class Settings:
+        eos_token_id = (7, 9)
+
+    prompting = promptings("llava")
+    assert prompting.end_ids(Settings()) == sorted({7, 9, prompting.tokenizer.eos_token_id})
+    # A tokenizer that ends texts with another token than its chat template ends turns with, as Llama 3's does.
+    from transformers import AutoConfig, AutoProcessor
+
+    processor = AutoProcessor.from_pretrained(promptings("qwen3_vl").processor.tokenizer.name_or_path)
+    processor.tokenizer.eos_token = "<s>"
+    config = AutoConfig.from_pretrained(processor.tokenizer.name_or_path)
+    other = Prompting(processor, config, "other")
+    turn, text = (processor.tokenizer.convert_tokens_to_ids(token) for token in ("<|im_end|>", "<s>"))
+    assert other.end == "<|im_end|>"
+    assert other.end_ids(Settings()) == sorted({7, 9, turn, text})
+
+
+@pytest.mark.parametrize(("name", "size"), [("llava", 32), ("qwen2_5_vl", 64), ("florence2", 32), ("internvl", 32)])
+def test_images_have_the_size_that_the_model_was_trained_on(promptings: Promptings, name: str, size: int):
+    assert promptings(name).image_size == size
