@@ -26,6 +26,8 @@ from rsmoe_cli.captioning.layer import DESCRIPTIONS
 from rsmoe_cli.captioning.run import CaptionJob, caption_scenes
 from rsmoe_cli.option_groups import TilingOptions
 from rsmoe_cli.pipeline.session import open_session
+from rsmoe_core.config import CaptionOptions
+from rsmoe_core.model.language.base import Usage
 from rsmoe_core.types import Answer, Description, Request
 
 _TILE = 32
@@ -39,6 +41,7 @@ class MeanColours:
 
     name, revision, device, dtype, image_size = "mean colours", "1", "cpu", "uint8", _TILE
     experts: tuple[str, ...] = ()
+    options, usage, follows_instructions = CaptionOptions(), Usage(), False
 
     def __init__(self, batch_size: int = 16, seconds: float = 0.0) -> None:
         """`seconds` is the time that it takes for a batch."""

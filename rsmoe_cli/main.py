@@ -1,6 +1,6 @@
 """The `rsmoe` command: its sub-commands, and how every error becomes one line and an exit code.
 
-0 done    1 error    2 usage    3 done, but some tiles failed    130 interrupted, by Ctrl-C or by SIGTERM
+0 done   1 error   2 usage   3 some tiles failed, or a server stopped working   130 interrupted (Ctrl-C, SIGTERM)
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from rsmoe_cli.commands.bench import bench
 from rsmoe_cli.commands.caption import caption
 from rsmoe_cli.commands.finetune import finetune
 from rsmoe_cli.commands.train import train
-from rsmoe_core.errors import RsmoeError, UsageError
+from rsmoe_core.errors import BackendError, RsmoeError, UsageError
 
 _GRACE = 2.0
 """Seconds from an interruption to a forced exit, in case something blocks, such as a reader that waits for a server."""
@@ -48,7 +48,7 @@ class _Group(_HelpfulGroup):
             return super().invoke(ctx)
         except RsmoeError as error:
             console.print_error(str(error))
-            raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
+            raise typer.Exit(_exit_code(error)) from None
         except KeyboardInterrupt as interrupt:
             console.print_error(str(interrupt) or "interrupted")
             raise typer.Exit(console.INTERRUPTED) from None
@@ -59,6 +59,12 @@ class _Group(_HelpfulGroup):
                 raise
             console.print_error(f"unexpected {type(error).__name__}: {error}; run again with --debug and report it")
             raise typer.Exit(1) from None
+
+
+def _exit_code(error: RsmoeError) -> int:
+    if isinstance(error, BackendError):
+        return console.SOME_FAILED
+    return 2 if isinstance(error, UsageError) else 1
 
 
 app = typer.Typer(

@@ -15,7 +15,7 @@ import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any, cast, get_type_hints
 
 from rsmoe_cli import options
 
@@ -79,11 +79,9 @@ class EngineOptions:
         """
         from rsmoe_core import connect, load
 
-        caption_options = self.caption_options(prompt)
+        caption_options, roles = self.caption_options(prompt), self.served_roles()
         if self.endpoint is not None:
-            engine = connect(
-                self.endpoint, self.model, self.served_roles(), concurrency=self.concurrency, options=caption_options
-            )
+            engine = connect(self.endpoint, self.model, roles, concurrency=self.concurrency, options=caption_options)
         else:
             engine = load(
                 self.model,
@@ -97,22 +95,34 @@ class EngineOptions:
             engine.batch_size = self.batch_size
         return engine
 
+    def takes_any_words(self) -> bool:
+        """Whether the model follows instructions, as far as that is known without loading it.
+
+        Raises:
+            UsageError: there is no such model.
+            ModelError: the hub does not have it, or cannot be reached.
+        """
+        if self.endpoint is not None:
+            return True
+        from rsmoe_core.loading import is_native
+
+        return not is_native(self.model, self.revision)
+
     def caption_options(self, prompt: str | None = None) -> CaptionOptions:
         """How captions are made.
 
         Raises:
             UsageError: there is no such mixture or detail, or the prompt is empty.
         """
-        from rsmoe_core.config import CaptionOptions
+        from rsmoe_core.config import DETAILS, MIXTURES, CaptionOptions, Detail, Mixture
         from rsmoe_core.errors import UsageError
 
-        if self.mixture not in ("full", "experts", "direct"):
-            raise UsageError(f"no mixture '{self.mixture}'; choose one of: full, experts, direct")
-        if self.detail not in ("brief", "full"):
-            raise UsageError(f"no detail '{self.detail}'; choose one of: brief, full")
+        for what, value, choices in (("mixture", self.mixture, MIXTURES), ("detail", self.detail, DETAILS)):
+            if value not in choices:
+                raise UsageError(f"no {what} '{value}'; choose one of: {', '.join(choices)}")
         if prompt is not None and not prompt.strip():
             raise UsageError('the prompt is empty; give words such as --prompt "Describe damage to buildings"')
-        return CaptionOptions(self.mixture, prompt, self.words, self.detail)
+        return CaptionOptions(cast(Mixture, self.mixture), prompt, self.words, cast(Detail, self.detail))
 
     def served_roles(self) -> dict[str, str]:
         """Role → the name under which a server has its adapter.
@@ -129,10 +139,6 @@ class EngineOptions:
         if pairs and self.endpoint is None:
             raise UsageError("--role names adapters of a server; give --endpoint too")
         return {role.strip(): name.strip() for role, _, name in pairs}
-
-    def settings(self) -> dict[str, object]:
-        """What decides the texts besides the model, by the names that users know."""
-        return {"--mixture": self.mixture, "--words": self.words, "--detail": self.detail, "--quantize": self.quantize}
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from rsmoe_core.roles import DEFAULT_EXPERTS
 
@@ -124,7 +124,13 @@ class DecodingConfig:
 
 
 Mixture = Literal["full", "experts", "direct"]
+MIXTURES: tuple[Mixture, ...] = get_args(Mixture)
 """Router, experts and fusion; experts with fixed prompts, and fusion; or a single text, without any of them."""
+
+
+Detail = Literal["brief", "full"]
+DETAILS: tuple[Detail, ...] = get_args(Detail)
+"""One sentence, or a few."""
 
 
 @dataclass(frozen=True)
@@ -136,8 +142,8 @@ class CaptionOptions:
     """What to write about, in the user's words; None to describe the image."""
     words: int | None = None
     """Most words of a caption; None for as many as `detail` has."""
-    detail: Literal["brief", "full"] = "brief"
-    """One sentence, or a few. A model that does not follow instructions writes as it was trained."""
+    detail: Detail = "brief"
+    """A model that does not follow instructions writes as it was trained."""
 
 
 @dataclass(frozen=True)
@@ -145,9 +151,19 @@ class BaseReference:
     """A vision-language model of transformers that a mixture is on."""
 
     name: str = ""
-    """Hub id (`owner/name`) or folder."""
+    """Hub id (`owner/name`) or folder; one that begins with `./` lies in the folder of the mixture."""
     revision: str = ""
     """Commit on the hub, or fingerprint of a folder; another one has other weights."""
+
+
+@dataclass(frozen=True)
+class BaseParts:
+    """Two published models of which an InstructBLIP is composed, by hub id or folder."""
+
+    vision: str
+    """An InstructBLIP whose image encoder and Q-Former are taken."""
+    text: str
+    """The language model. The projection between them is new."""
 
 
 @dataclass(frozen=True)

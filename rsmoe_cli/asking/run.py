@@ -49,6 +49,15 @@ class AskJob(SceneJob):
         """The questions that an image can answer; if there are none, no engine is needed."""
         return tuple(question for question in self.questions if question.type != UNPARSED)
 
+    @property
+    def has_other_words(self) -> bool:
+        """Whether a question is in words that only a model that follows instructions understands."""
+        return any(question.opened() != question for question in self.questions)
+
+    def opened(self) -> AskJob:
+        """The same for a model that follows instructions."""
+        return dataclasses.replace(self, questions=tuple(question.opened() for question in self.questions))
+
     def options(self) -> dict[str, object]:
         """The options that decide what is in the output."""
         return {"the questions": [question.text for question in self.questions]}

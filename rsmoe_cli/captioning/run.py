@@ -60,7 +60,8 @@ def _summary(session: Session[Description]) -> RunSummary:
     job, journal, timer = session.job, session.journal, session.timer
     assert session.engine is not None
     assert session.output is not None
-    stats, seconds = journal.stats(), timer.seconds
+    stats, seconds, usage = journal.stats(), timer.seconds, session.engine.usage
+    seen = max(1, usage.images)
     return RunSummary(
         scene=job.scenes[0] if len(job.scenes) == 1 else f"{len(job.scenes)} scenes",
         output=str(session.output.path),
@@ -75,6 +76,9 @@ def _summary(session: Session[Description]) -> RunSummary:
         tiles_per_second=round((stats.tiles - session.resumed) / seconds, 2),
         first_seconds=round(timer.first_batch, 3),
         waited_seconds=round(timer.reading.waited_seconds, 3),
-        coverage=stats.coverage,
         warnings=tuple(session.warnings()),
+        coverage=stats.coverage,
+        calls_per_tile=round(usage.calls / seen, 2),
+        prompt_tokens_per_tile=round(usage.prompt_tokens / seen, 1),
+        generated_tokens_per_tile=round(usage.generated_tokens / seen, 1),
     )

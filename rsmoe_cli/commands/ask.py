@@ -54,6 +54,8 @@ def ask(
 
     paths, texts = split_arguments(scenes, questions)
     job = AskJob(find_scenes(paths), tiling, tuple(dict.fromkeys(map(parse_question, texts))))
+    if job.has_other_words and engine.takes_any_words():
+        job = job.opened()
     load = engine.load if job.asked else None
     with open_session(job, load, ANSWERS, out, output, console.shows_progress()) as session:
         for reply in ask_scenes(session, job):

@@ -22,6 +22,9 @@ from rsmoe_cli.tiles.grid import Grid
 from rsmoe_cli.tiles.image import TileFailure, TileImage, TileResult
 from rsmoe_cli.tiles.prefetch import ReadingLog
 from rsmoe_cli.tiles.reader import OVERSAMPLING, read_tiles
+from rsmoe_core.config import CaptionOptions
+from rsmoe_core.errors import BackendError
+from rsmoe_core.model.language.base import Usage
 from rsmoe_core.questions.types import ParsedQuestion
 from rsmoe_core.types import Answer, Description, Request
 
@@ -63,6 +66,18 @@ class Engine(Protocol):
     def experts(self) -> Sequence[str]:
         """Names of the model's experts."""
 
+    @property
+    def options(self) -> CaptionOptions:
+        """How it makes captions."""
+
+    @property
+    def follows_instructions(self) -> bool:
+        """Whether it understands any words, and not only those that it was trained on."""
+
+    @property
+    def usage(self) -> Usage:
+        """What it has computed so far."""
+
     def describe(self, requests: Sequence[Request]) -> Sequence[Description]:
         """A description for each request, in their order."""
 
@@ -70,7 +85,7 @@ class Engine(Protocol):
         """An answer for each question of each request, in their order."""
 
 
-Value = TypeVar("Value")
+Value = TypeVar("Value", bound=Description | Answer)
 """What the engine returns for an image (a Description), or for one question about it (an Answer)."""
 Key = TypeVar("Key")
 """What the caller tells scenes apart by."""
@@ -216,11 +231,17 @@ def _predict(batch: Sequence[ReadTile[Key]], call: EngineCall[Value]) -> Iterato
 def predict(
     call: Callable[[Sequence[Request]], Sequence[Sequence[Value]]], requests: Sequence[Request]
 ) -> list[tuple[Outcome[Value], ...]]:
-    """The outcomes of each request. What fails is retried request by request, then question by question."""
+    """The outcomes of each request. What fails is retried request by request, then question by question.
+
+    Raises:
+        BackendError: the engine stopped working for good.
+    """
     if not requests:
         return []
     try:
-        return [tuple(map(Outcome, values)) for values in call(requests)]
+        return [tuple(map(_outcome, values)) for values in call(requests)]
+    except BackendError:  # no other request would fare better
+        raise
     except Exception as error:  # whatever fails inside the engine fails one tile, not the scene
         if len(requests) > 1:
             return [outcomes for request in requests for outcomes in predict(call, [request])]
@@ -230,6 +251,11 @@ def predict(
             return [tuple(outcome for one in single for [outcome] in predict(call, [one]))]
         verb = "answered" if request.questions else "captioned"
         return [(Outcome(error=f"cannot be {verb}: {first_line(error)}"),)]
+
+
+def _outcome(value: Value) -> Outcome[Value]:
+    """What the engine returned; its error, where it says that there is no value."""
+    return Outcome(value) if value.error is None else Outcome(error=value.error)
 
 
 def _is_visible(result: TileResult | None) -> TypeGuard[TileImage]:

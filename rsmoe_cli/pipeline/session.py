@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Generic
+from typing import Generic, TypeVar
 
 from pyproj import CRS
 
@@ -34,7 +34,7 @@ from rsmoe_cli.pipeline.run import Engine, EngineCall, SceneOutputs, TileJob, Va
 from rsmoe_cli.pipeline.scenes import OpenedScene, SceneRun, Scenes, open_first
 from rsmoe_cli.raster.scene import Scene
 from rsmoe_cli.tiles.prefetch import ReadingLog
-from rsmoe_core.errors import RsmoeError, UsageError
+from rsmoe_core.errors import BackendError, RsmoeError, UsageError
 from rsmoe_core.questions.types import ParsedQuestion
 from rsmoe_core.types import Request
 
@@ -57,6 +57,9 @@ class RunTimer:
     def seconds(self) -> float:
         """Since the start."""
         return time.monotonic() - self.start
+
+
+Batch = TypeVar("Batch")
 
 
 @contextmanager
@@ -140,6 +143,7 @@ class Session(Generic[Value]):
         Raises:
             SceneError: the only scene, or none of several, can be opened.
             OutputError: a scene has changed since it was recorded, or the journal cannot be written.
+            BackendError: the engine stopped working.
         """
         runs = self._open_scenes(is_done, facts or {})
         if self.engine is None:
@@ -148,12 +152,21 @@ class Session(Generic[Value]):
         call = EngineCall(self.engine, predict, questions, knows_scale)
         first = next(runs)
         with run_progress(self.job.command, len(self.job.scenes), first, self._progress) as advance:
-            for batch in run_tiles(((run, run.job) for run in chain([first], runs)), call, self.timer.reading):
+            batches = run_tiles(((run, run.job) for run in chain([first], runs)), call, self.timer.reading)
+            for batch in self._until_it_stops(batches):
                 self._record(batch)
                 for part in batch:
                     advance(part)
                     if part.is_complete:
                         yield part.key
+
+    def _until_it_stops(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """The batches. Where the engine stops working, the error says what is kept and how to go on."""
+        try:
+            yield from batches
+        except BackendError as error:
+            kept = f"; {self.journal.count()} tiles are done and kept" if self.output is not None else ""
+            raise BackendError(f"{error}{kept}; run the same command again to continue") from error
 
     def _open_scenes(self, is_done: Callable[[int, str], bool], facts: Mapping[str, object]) -> Iterator[SceneRun]:
         for number, path in enumerate(self.job.scenes):

@@ -79,6 +79,21 @@ class RunSummary:
     """Valid pixels captioned / valid pixels, 0-1."""
     warnings: tuple[str, ...]
     """What the user should know about the scenes, each once; with the names of scenes where there are several."""
+    calls_per_tile: float = 0.0
+    """Texts that the model generated in this run / tiles that it saw."""
+    prompt_tokens_per_tile: float = 0.0
+    """Tokens that it read for them, those of images included; 0 where a server does not say."""
+    generated_tokens_per_tile: float = 0.0
+    """Tokens that it generated."""
+
+    def cost(self) -> str:
+        """What a tile costs, in one line; empty where no tile was run."""
+        if not self.calls_per_tile:
+            return ""
+        return (
+            f"per tile: {self.calls_per_tile:.3g} calls, {self.prompt_tokens_per_tile:.0f} tokens read, "
+            f"{self.generated_tokens_per_tile:.0f} generated"
+        )
 
     def __str__(self) -> str:
         earlier = f"{self.resumed} of them in an earlier run; " if self.resumed else ""

@@ -117,5 +117,5 @@ def bright_spots(image: NDArray[np.uint8]) -> list[tuple[float, float]]:
             near = {(x + dx, y + dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1)} & left
             left -= near
             front.extend(near)
-        spots.append((np.mean([x for x, _ in group]) + 0.5, np.mean([y for _, y in group]) + 0.5))
+        spots.append((float(np.mean([x for x, _ in group])) + 0.5, float(np.mean([y for _, y in group])) + 0.5))
     return sorted(spots)
