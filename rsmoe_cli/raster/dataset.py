@@ -196,7 +196,13 @@ def sample_windows(dataset: DatasetReader) -> list[tuple[Window, tuple[int, int]
     if dataset.overviews(1) or width * height <= _LARGE:
         factor = max(1.0, max(width, height) / _SAMPLE_SIDE)
         return [(Window(0, 0, width, height), (max(1, round(height / factor)), max(1, round(width / factor))))]
-    patch_width, patch_height = min(_PATCH_SIDE, width), min(_PATCH_SIDE, height)
+    return patch_windows(dataset, _PATCH_SIDE)
+
+
+def patch_windows(dataset: DatasetReader, side: int) -> list[tuple[Window, tuple[int, int]]]:
+    """A regular grid of patches with at most that side, as `sample_windows` gives them."""
+    width, height = dataset.width, dataset.height
+    patch_width, patch_height = min(side, width), min(side, height)
     lefts, tops = (
         np.linspace(0, extent, _PATCHES, dtype=int).tolist() for extent in (width - patch_width, height - patch_height)
     )

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rasterio.enums import MaskFlags
+from rasterio.errors import RasterioIOError
 from rasterio.windows import Window
 
 from rsmoe_cli.raster.bands import BandSelection
-from rsmoe_cli.raster.dataset import read_bands, read_errors
+from rsmoe_cli.raster.dataset import patch_windows, read_bands, read_errors, sample_windows
 from rsmoe_cli.raster.fill import Fill
 from rsmoe_cli.raster.lossy_collars import LOSSY_MARGIN, lossy_collar
 from rsmoe_core.fill import is_value
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
 _ALPHA_SHARE = 0.95
 """Share of fully transparent and fully opaque pixels from which a band called alpha is taken for a mask."""
+
+_SMALL_PATCH = 16
+"""Side of the patches that represent a raster with a damaged block, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +120,31 @@ class ValidMask:
         )
         found = self.is_undeclared(values, shape[1] / window.width)
         return found[int(window.row_off) - top :, int(window.col_off) - left :][: shape[0], : shape[1]]
+
+    def sample(self, dataset: DatasetReader, bands: Sequence[int]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """CxN values of N pixels that represent the raster, and whether each is valid.
+
+        Where a block is damaged, these are the pixels of small patches that can be read.
+
+        Raises:
+            rasterio.errors.RasterioIOError: none can.
+        """
+
+        def read(window: Window, shape: tuple[int, int]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+            values = read_bands(dataset, bands, window=window, out_shape=(len(bands), *shape))
+            return values.reshape(len(bands), -1), self.read(dataset, window, shape).ravel()
+
+        parts = []
+        try:
+            parts = [read(window, shape) for window, shape in sample_windows(dataset)]
+        except RasterioIOError:
+            for window, shape in patch_windows(dataset, _SMALL_PATCH):
+                with suppress(RasterioIOError):
+                    parts.append(read(window, shape))
+            if not parts:
+                raise
+        values, valid = zip(*parts, strict=True)
+        return np.concatenate(values, axis=1), np.concatenate(valid)
 
     def is_undeclared(self, values: NDArray[Any], scale: float = 1.0) -> NDArray[np.bool_]:
         """HxW, true where CxHxW values of `value_bands` are no data that the file does not declare.

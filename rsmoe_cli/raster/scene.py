@@ -30,7 +30,6 @@ from rsmoe_cli.raster.dataset import (
     open_dataset,
     read_bands,
     sample_bands,
-    sample_windows,
 )
 from rsmoe_cli.raster.georeference import Georeference, read_georeference
 from rsmoe_cli.raster.masks import ValidMask, find_mask, is_alpha
@@ -158,7 +157,7 @@ class SceneFile:
             notes += fill_notes
         is_ready = selection.is_display_ready or palette is not None
         is_grey = is_ready and selection.interpretations == {"gray"}
-        if is_grey and stretch == "auto" and is_dark(*_sample(dataset, selection, mask)):
+        if is_grey and stretch == "auto" and is_dark(*mask.sample(dataset, selection.indexes)):
             notes.append("the grey values are all below 64 of 255: they are stretched; --stretch none keeps them")
             is_ready = False
         percent = parse_stretch(stretch, is_display_ready=is_ready)
@@ -288,13 +287,5 @@ def _palette(dataset: DatasetReader, selection: BandSelection) -> NDArray[np.uin
     return colours
 
 
-def _sample(
-    dataset: DatasetReader, selection: BandSelection, mask: ValidMask
-) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """CxN values of N pixels that represent the raster, and whether each is valid."""
-    valid = [mask.read(dataset, window, shape).ravel() for window, shape in sample_windows(dataset)]
-    return sample_bands(dataset, selection.indexes), np.concatenate(valid)
-
-
 def _fit(dataset: DatasetReader, selection: BandSelection, mask: ValidMask, percent: tuple[float, float]) -> Stretch:
-    return fit_stretch(*_sample(dataset, selection, mask), percent)
+    return fit_stretch(*mask.sample(dataset, selection.indexes), percent)
