@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import signal
@@ -296,12 +297,14 @@ def test_a_journal_takes_a_batch_as_a_whole_or_not_at_all(tmp_path: Path) -> Non
     with open_journal(tmp_path / "out.gpkg", DESCRIPTIONS) as journal:
         journal.begin({"model": "fake"})
         assert journal.begin_scene(0, scene) == bytearray(4)
+        journal.begin_scene(1, dataclasses.replace(scene, path="b.tif"))
         journal.add_tiles({0: [tile(0), tile(2, blank=True)]})
         with pytest.raises(OutputError, match="cannot write"):
-            journal.add_tiles({0: [tile(1), tile(2)]})
+            journal.add_tiles({1: [tile(0)], 0: [tile(1), tile(2)]})
     with open_journal(tmp_path / "out.gpkg", DESCRIPTIONS) as journal:
         journal.begin({"model": "fake"})
         assert journal.begin_scene(0, scene) == bytearray([1, 0, 1, 0])
+        assert journal.count() == 2, "none of the other scene"
         assert not journal.is_complete(0, "1 byte")
         journal.add_tiles({0: [tile(3), tile(1, error="cannot be read")]})
         assert journal.is_complete(0, "1 byte")
