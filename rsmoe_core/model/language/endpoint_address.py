@@ -66,7 +66,7 @@ def _user_info(parts: SplitResult) -> tuple[str, str] | None:
 
 def _is_local(host: str) -> bool:
     try:
-        return ip_address(host).is_loopback
+        return (address := ip_address(host)).is_loopback or address.is_unspecified
     except ValueError:
         return host == "localhost"
 

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from rsmoe_core.model.language.base import Usage
-from rsmoe_core.model.language.endpoint_client import EndpointClient, RequestFailed, error_words
+from rsmoe_core.model.language.endpoint_client import EndpointClient
+from rsmoe_core.model.language.endpoint_errors import RequestFailed, error_words, plain
 from rsmoe_core.types import Generation
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,8 @@ _OPTIONAL = {
 """Fields that a server may refuse, and words of which its refusal has one. `max_tokens` gets its newer name then."""
 ALL_REASONING = "the model spent all of its tokens on reasoning"
 """The error of a reply that has thoughts only."""
+_LONGEST = 10_000
+"""Characters of a text that are kept, should a server not keep to the limit of tokens."""
 _SCHEMA_TOKENS = 32
 """Tokens for the braces, quotes and names of a reply in JSON."""
 
@@ -153,16 +156,16 @@ def _count(reply: Mapping[str, Any], name: str) -> int:
 
 def _text(content: Any) -> str:
     """A message's content, which may be in parts."""
-    if isinstance(content, list):
-        return "".join(part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str))
-    return content if isinstance(content, str) else ""
+    parts = content if isinstance(content, list) else [{"text": content}]
+    texts = [part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str)]
+    return plain("".join(texts)[:_LONGEST])
 
 
 def _problem(choice: Mapping[str, Any], text: str, tokens: int) -> str | None:
     """Why a reply cannot be used; None where its text can be looked at."""
     message, end = choice["message"], choice.get("finish_reason")
     if refusal := message.get("refusal"):
-        return f"the model declined: {' '.join(str(refusal).split())[:100]}"
+        return f"the model declined: {' '.join(plain(str(refusal)).split())[:100]}"
     if end == "content_filter":
         return "the server's content filter kept the reply back"
     if end == "length" and text.lstrip().startswith("{"):

@@ -19,14 +19,13 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 import httpx2
 
 from rsmoe_core.errors import UsageError
 from rsmoe_core.model.language.endpoint_address import KEY_VARIABLES, Address, ApiKey, parse_address
+from rsmoe_core.model.language.endpoint_errors import RequestFailed, kind, one_line, seconds_to_wait, words_of
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +35,6 @@ _MAX_REPLY = 8 << 20
 """Bytes of a reply that are read; texts of a few hundred tokens have a few thousand."""
 _NOTED_FROM = 3
 """Failed attempts of a request from which the user is told of it."""
-_QUOTED = 200
-"""Characters of a server's own words that a message quotes."""
 
 Value = TypeVar("Value")
 
@@ -66,29 +63,6 @@ class Clock:
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     random: Callable[[], float] = random.random
-
-
-class RequestFailed(Exception):
-    """A request was given up; the message is one line that says why."""
-
-    def __init__(
-        self,
-        reason: str,
-        status: int | None = None,
-        *,
-        transient: bool = False,
-        gone: bool = False,
-        retry_after: float | None = None,
-    ) -> None:
-        super().__init__(reason)
-        self.status = status
-        """Of the server's reply; None where there was none."""
-        self.transient = transient
-        """Whether it may succeed a little later."""
-        self.gone = gone
-        """Whether all other requests would fail, too."""
-        self.retry_after = retry_after
-        """Seconds that the server asked to wait."""
 
 
 class EndpointClient:
@@ -212,23 +186,23 @@ class EndpointClient:
             try:
                 return json.loads(content)
             except (ValueError, RecursionError):
-                reason = f"it replied with {_kind(content)} instead of JSON"
+                reason = f"it replied with {kind(content)} instead of JSON"
                 raise RequestFailed(reason, status, transient=True) from None
         if 300 <= status < 400:
             raise RequestFailed(f"it redirects to {self._target(response)}; give that address", status, gone=True)
         if status in (401, 403):
             raise RequestFailed(self._why_unauthorised(status), status, gone=True)
         reason = f"{status} {response.reason_phrase}".strip()
-        if words := self._redacted(_words(content)):
+        if words := self._redacted(words_of(content)):
             reason = f"{reason}: {words}"
-        wait = _retry_after(response.headers.get("retry-after"))
+        wait = seconds_to_wait(response.headers.get("retry-after"))
         raise RequestFailed(reason, status, transient=status in _TRANSIENT, retry_after=wait)
 
     def _why_unauthorised(self, status: int) -> str:
-        if self.key is not None:
-            return f"it refuses the key in {self.key.source} ({status}); set another one"
         if self.address.auth is not None:
             return f"it refuses the user name and password of the URL ({status}); give others"
+        if self.key is not None:
+            return f"it refuses the key in {self.key.source} ({status}); set another one"
         return f"it needs a key ({status}); set the environment variable {KEY_VARIABLES[0]}"
 
     def _why_unreachable(self, error: BaseException) -> str:
@@ -243,7 +217,7 @@ class EndpointClient:
             root = root.__cause__ or root.__context__
         if isinstance(error, httpx2.ConnectTimeout):
             return f"no connection within {self.patience.connect:g} s"
-        return self._redacted(_one_line(str(error))) or "no connection"
+        return self._redacted(one_line(str(error))) or "no connection"
 
     def _target(self, response: httpx2.Response) -> str:
         """Where a redirect leads, without anything that may be secret."""
@@ -271,7 +245,7 @@ class EndpointClient:
                 trust_env=not self.address.is_local,  # a proxy does not know what is on this machine
             )
         except (ImportError, ValueError, httpx2.InvalidURL) as error:
-            raise UsageError(f"cannot use the proxy that the environment names: {_one_line(str(error))}") from None
+            raise UsageError(f"cannot use the proxy that the environment names: {one_line(str(error))}") from None
 
 
 async def _read(response: httpx2.Response) -> bytes:
@@ -281,44 +255,3 @@ async def _read(response: httpx2.Response) -> bytes:
         if len(content) > _MAX_REPLY:
             raise RequestFailed("its reply has no end", response.status_code)
     return bytes(content)
-
-
-def _retry_after(header: str | None) -> float | None:
-    """Seconds to wait, from a number or a date."""
-    if not header:
-        return None
-    try:
-        return max(0.0, float(header))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):
-        return None
-
-
-def _words(content: bytes) -> str:
-    """What a server says about an error, in one line."""
-    try:
-        return error_words(json.loads(content))
-    except (ValueError, RecursionError):
-        return "" if _kind(content) == "a web page" else _one_line(content[: 4 * _QUOTED].decode(errors="replace"))
-
-
-def error_words(value: Any) -> str:
-    """What a reply in JSON says about an error, in one line."""
-    while isinstance(value, dict):
-        value = next((value[name] for name in ("error", "message", "detail") if value.get(name)), "")
-    return _one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
-
-
-def _one_line(text: str) -> str:
-    line = " ".join(text.split())
-    return f"{line[:_QUOTED]}..." if len(line) > _QUOTED else line
-
-
-def _kind(content: bytes) -> str:
-    head = content[:500].lstrip().lower()
-    if not head:
-        return "nothing"
-    return "a web page" if head.startswith((b"<!doctype", b"<html", b"<?xml")) else "something"

@@ -37,6 +37,7 @@ def test_what_is_no_address(given: str) -> None:
         ("http://127.0.0.1/v1", {}, None),
         ("http://127.0.0.1/v1", {"OPENAI_API_KEY": KEY}, "OPENAI_API_KEY"),
         ("https://api.test/v1", {"OPENAI_API_KEY": KEY}, "OPENAI_API_KEY"),
+        ("http://0.0.0.0:8000/v1", {"OPENAI_API_KEY": KEY}, "OPENAI_API_KEY"),
         ("http://other.test/v1", {"OPENAI_API_KEY": KEY}, None),
         ("http://other.test/v1", {"OPENAI_API_KEY": "other", "RSMOE_API_KEY": f" {KEY}\n"}, "RSMOE_API_KEY"),
     ],

@@ -9,7 +9,8 @@ import pytest
 from rsmoe_core.model.language.base import Usage
 from rsmoe_core.model.language.endpoint_address import parse_address
 from rsmoe_core.model.language.endpoint_chat import ALL_REASONING, ChatApi
-from rsmoe_core.model.language.endpoint_client import EndpointClient, Patience, RequestFailed
+from rsmoe_core.model.language.endpoint_client import EndpointClient, Patience
+from rsmoe_core.model.language.endpoint_errors import RequestFailed
 from rsmoe_core.types import Generation
 from rsmoe_core.words.replies import ITEMS
 from tests import chat_server
@@ -135,6 +136,8 @@ def test_confidence_is_that_of_the_tokens_or_none(
     [
         (completion([{"type": "text", "text": "a "}, {"type": "text", "text": "port"}]), "a port"),
         (completion("a port") | {"usage": None}, "a port"),
+        (completion("a\x00 \x1b[31mport\ud800\u200c\U0001f6a2"), "a [31mport\u200c\U0001f6a2"),
+        (completion("a port " * 10_000), ("a port " * 10_000)[:10_000].strip()),
         (completion("<think>water ...</think>\na port"), "<think>water ...</think>\na port"),
         (completion("a port", reasoning_content="There is water."), "a port"),
     ],

@@ -12,7 +12,8 @@ import pytest
 
 from rsmoe_core.errors import UsageError
 from rsmoe_core.model.language.endpoint_address import ApiKey, parse_address
-from rsmoe_core.model.language.endpoint_client import Clock, EndpointClient, Patience, RequestFailed
+from rsmoe_core.model.language.endpoint_client import Clock, EndpointClient, Patience
+from rsmoe_core.model.language.endpoint_errors import RequestFailed
 from tests import chat_server
 from tests.chat_server import ChatServer, status
 
@@ -219,6 +220,13 @@ def test_a_missing_or_wrong_key(server: ChatServer, key: ApiKey | None, message:
         post(client(server, key=key))
     assert str(caught.value) == message
     assert caught.value.gone
+
+
+def test_wrong_user_name_and_password(server: ChatServer) -> None:
+    address = parse_address(server.url.replace("127", "me:wrong@127"))
+    server.script.append(status(401))
+    with pytest.raises(RequestFailed, match=r"^it refuses the user name and password of the URL \(401\); give others$"):
+        post(EndpointClient(address, ApiKey(KEY, "RSMOE_API_KEY")))
 
 
 def test_never_more_requests_at_a_time_than_allowed(server: ChatServer) -> None:
