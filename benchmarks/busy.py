@@ -19,13 +19,14 @@ from contextlib import contextmanager
 
 _MEASURED = """
 import sys, time
-import numpy, rsmoe_core, torch
+import numpy, torch
+from rsmoe_core import load
 from rsmoe_core.inference import batching
 if sys.argv[1] == "shared":
     torch.set_num_threads = lambda count: None
     batching.ThreadPool.map = lambda pool, compute, batch: compute(batch)
 start = time.perf_counter()
-loaded = rsmoe_core.load("nano", device="cpu")
+loaded = load("nano", device="cpu")
 ready = time.perf_counter()
 loaded.caption([numpy.random.default_rng(0).integers(0, 255, (224, 224, 3), numpy.uint8)])
 print(ready - start, time.perf_counter() - ready)
