@@ -105,6 +105,11 @@ class Engine:
         return self.backend.follows_instructions
 
     @property
+    def has_detectors(self) -> bool:
+        """Whether it can find and count single objects."""
+        return len(self.detectors) > 0
+
+    @property
     def usage(self) -> Usage:
         """What it has computed so far."""
         return self.backend.usage

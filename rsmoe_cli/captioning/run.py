@@ -13,6 +13,7 @@ from rsmoe_cli.captioning.layer import write_layer
 from rsmoe_cli.pipeline.inputs import SceneJob
 from rsmoe_cli.pipeline.session import Session
 from rsmoe_cli.pipeline.stats import RunSummary
+from rsmoe_core.errors import UsageError
 from rsmoe_core.types import Description, Request
 
 
@@ -41,9 +42,12 @@ def caption_scenes(session: Session[Description], job: CaptionJob) -> RunSummary
     Raises:
         SceneError: the only scene, or none of several, can be opened.
         OutputError: the output cannot be written, or a scene has changed since the journal was started.
+        UsageError: objects are to be counted by a model without detectors.
     """
     engine = session.engine
     assert engine is not None, "captions need an engine"
+    if job.counts and not engine.has_detectors:
+        raise UsageError(f"{engine.name} has no detectors for --counts; leave it out, or use --model nano")
 
     def describe(requests: Sequence[Request]) -> list[tuple[Description]]:
         return [(description,) for description in engine.describe(requests)]

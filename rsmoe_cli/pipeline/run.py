@@ -75,6 +75,10 @@ class Engine(Protocol):
         """Whether it understands any words, and not only those that it was trained on."""
 
     @property
+    def has_detectors(self) -> bool:
+        """Whether it can find and count single objects."""
+
+    @property
     def usage(self) -> Usage:
         """What it has computed so far."""
 

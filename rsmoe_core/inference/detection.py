@@ -39,6 +39,10 @@ class Detectors:
         self._detectors, self._config, self._device = detectors, config, device
         self._folded: dict[str, Detector] = {}
 
+    def __len__(self) -> int:
+        """Number of detector classes."""
+        return len(self._config.classes)
+
     def class_for(self, label: str, metres_per_pixel: float | None) -> str | None:
         """The detector class that finds an object at this ground sample distance.
 

@@ -29,6 +29,7 @@ class FakeEngine:
     device = "cpu"
     dtype = "float32"
     follows_instructions = False
+    has_detectors = True
 
     def __init__(
         self,

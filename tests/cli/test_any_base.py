@@ -66,6 +66,12 @@ def test_a_model_without_free_words_says_so(rsmoe: Cli, scene: str) -> None:
     assert not Path("out.gpkg").exists()
 
 
+def test_objects_are_not_counted_by_a_base_without_detectors(rsmoe: Cli, vlm: Vlm, scene: str) -> None:
+    result = rsmoe("caption", scene, "-o", "out.gpkg", "--model", vlm("llava"), "--counts")
+    assert result.exit_code == 2
+    assert "has no detectors for --counts" in result.stderr
+
+
 def test_questions_in_any_words_and_languages_are_asked(rsmoe: Cli, vlm: Vlm, scene: str) -> None:
     Path("questions.txt").write_text("Combien de bateaux y a-t-il ?\nIs there flood damage?\nWho owns the port?\n")
     result = rsmoe("ask", scene, "--questions", "questions.txt", "--model", vlm("llava"), *TILES, "--json")
