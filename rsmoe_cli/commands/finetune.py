@@ -106,6 +106,8 @@ def _cut_chips(scene: Scene, labels: Path, columns: Columns, start: Path, target
 
     for text in scene.notes:
         log.warning("%s", text)
+    if not scene.band_selection.is_doubtful:
+        console.print_note(scene.band_selection.summary)
     if replace:
         shutil.rmtree(target, ignore_errors=True)
     try:

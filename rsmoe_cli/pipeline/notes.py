@@ -43,8 +43,7 @@ class SceneNotes:
 
     def show_bands(self, path: str, selection: BandSelection) -> None:
         """Print which bands were chosen and why, unless it is doubtful: then a warning says so."""
-        word = "band" if len(selection.indexes) == 1 else "bands"
-        line = f"{word} {','.join(map(str, selection.indexes))} ({selection.reason})"
+        line = selection.summary
         if not self._shows_bands or selection.is_doubtful or line in self._bands:
             return
         console.print_note(f"{path}: {line}" if self._bands else line)

@@ -71,6 +71,12 @@ class BandSelection:
         )
 
     @property
+    def summary(self) -> str:
+        """The bands and the reason, such as `bands 4,3,2 (the descriptions name the colours)`."""
+        word = "band" if len(self.indexes) == 1 else "bands"
+        return f"{word} {','.join(map(str, self.indexes))} ({self.reason})"
+
+    @property
     def is_bytes(self) -> bool:
         """Whether all bands hold unsigned bytes."""
         return {band.dtype for band in self.bands} == {"uint8"}
