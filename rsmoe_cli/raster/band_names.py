@@ -16,8 +16,17 @@ COLOURS = ("red", "green", "blue")
 _LETTERS = {"r": "red", "g": "green", "b": "blue"}
 _OTHER_BANDS = {"edge", "infra", "infrared", "nir", "coastal", "aerosol", "i", "deep"}
 """Words next to a colour in the names of other bands: `red edge`, `infra red`, `coastal blue`, `green I`."""
-_NOT_ALPHA = {*COLOURS, "n", "nir", "nir1", "nir2", "near", "infrared", "ir", "swir", "edge", "rededge", "thermal"}
+_NEAR_INFRARED = {"n", "nir", "nir1", "nir2", "near", "infrared", "ir"}
+_NOT_ALPHA = {*COLOURS, *_LETTERS, *_NEAR_INFRARED, "swir", "edge", "rededge", "thermal"}
 _NUMBER = re.compile(r"(b|oa|m)(0?)([1-9]\d?)(a?)")
+_SATELLITE = re.compile(r"l[cote]0?(\d)(?:\d{6,})?")
+"""The number of a Landsat satellite in the names of its files."""
+_WAVELENGTH = re.compile(
+    r"(?:(\d+(?:\.\d+)?)\s*[-–]\s*)?(\d+(?:\.\d+)?)\s*(nm|nanomet(?:er|re)s?|[uµμ]m|micromet(?:er|re)s?)\b",
+    re.IGNORECASE,
+)
+_CENTRES, _MAX_OFF_CENTRE = (660.0, 560.0, 480.0), 40.0
+"""Wavelengths of red, green and blue, and how far a band may be from them, in nm."""
 _SENTINEL_2 = _LANDSAT_8 = (4, 3, 2)
 _LANDSAT_4 = (3, 2, 1)
 _NUMBERED = {"oa": ("Sentinel-3 OLCI", (8, 6, 4)), "m": ("VIIRS", (5, 4, 3))}
@@ -38,14 +47,26 @@ class NamedColours:
 
 def find_colours(names: Sequence[str]) -> NamedColours | None:
     """The red, green and blue band by their names; None if the names do not say."""
-    words = [re.findall(r"[a-z0-9]+", name.lower()) for name in names]
-    return _by_words(words) or _by_numbers(words)
+    words = [_words(name) for name in names]
+    return _by_words(words) or _by_numbers(words) or _by_wavelengths(names) or _from_zero(words)
+
+
+def contradicts(name: str, colour: str) -> bool:
+    """Whether a band that is taken for a colour is named like another one."""
+    words = set(_words(name))
+    return colour not in words and colour[0] not in words and not words.isdisjoint({*_NOT_ALPHA, *_OTHER_BANDS})
 
 
 def is_named_otherwise(name: str) -> bool:
     """Whether a band that is taken for alpha is named like a band of light."""
-    words = re.findall(r"[a-z0-9]+", name.lower())
+    words = _words(name)
     return not _NOT_ALPHA.isdisjoint(words) or any(map(_NUMBER.fullmatch, words))
+
+
+def _words(name: str) -> list[str]:
+    """Words in lower case; `redBand` is two, and a number at the end of a colour is left out: `red_1`, `red1`."""
+    words = re.findall(r"[a-z0-9]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower())
+    return [re.sub(rf"^({'|'.join(COLOURS)})\d+$", r"\1", word) for word in words]
 
 
 def _by_words(names: list[list[str]]) -> NamedColours | None:
@@ -66,7 +87,7 @@ def _by_words(names: list[list[str]]) -> NamedColours | None:
 
 def _by_numbers(names: list[list[str]]) -> NamedColours | None:
     positions: dict[int, int] = {}
-    prefixes, padded, narrow = set(), False, False
+    prefixes, padded, narrow, repeated = set(), False, False, set()
     for position, words in enumerate(names):
         numbers = [match for word in words if (match := _NUMBER.fullmatch(word))]
         if len(numbers) != 1 or "st" in words:
@@ -75,6 +96,7 @@ def _by_numbers(names: list[list[str]]) -> NamedColours | None:
         prefixes.add(prefix)
         padded, narrow = padded or bool(zero), narrow or bool(letter)
         if not letter:
+            repeated |= {int(number)} & positions.keys()
             positions.setdefault(int(number), position)
     if len(prefixes) != 1:
         return None
@@ -82,7 +104,36 @@ def _by_numbers(names: list[list[str]]) -> NamedColours | None:
     if rgb is None or not positions.keys() >= set(rgb):
         return None
     red, green, blue = (positions[number] for number in rgb)
+    is_doubtful = is_doubtful or not repeated.isdisjoint(rgb)
     return NamedColours((red, green, blue), f"bands are numbered as those of {sensor}", is_doubtful)
+
+
+def _by_wavelengths(names: Sequence[str]) -> NamedColours | None:
+    """The bands nearest to the wavelengths of red, green and blue."""
+    found = [(position, _nanometres(name)) for position, name in enumerate(names)]
+    known = [(position, length) for position, length in found if length is not None]
+    nearest = [min(known, key=lambda band: abs(band[1] - centre), default=(0, 0.0)) for centre in _CENTRES]
+    if any(abs(length - centre) > _MAX_OFF_CENTRE for (_, length), centre in zip(nearest, _CENTRES, strict=True)):
+        return None
+    red, green, blue = (position for position, _ in nearest)
+    return NamedColours((red, green, blue), "the descriptions name wavelengths")
+
+
+def _nanometres(name: str) -> float | None:
+    """The wavelength in a name, or the middle of a range of wavelengths."""
+    if not (match := _WAVELENGTH.search(name)):
+        return None
+    ends = [float(end) for end in (match[1], match[2]) if end]
+    return sum(ends) / len(ends) * (1.0 if match[3].lower().startswith("n") else 1000.0)
+
+
+def _from_zero(words: list[list[str]]) -> NamedColours | None:
+    """Bands B0, B1, B2 and perhaps B3: blue, green and red of Pleiades and SPOT 6/7, or counted from 0."""
+    labels = [word for name in words for word in name]
+    if sorted(labels) not in (["b0", "b1", "b2"], ["b0", "b1", "b2", "b3"]):
+        return None
+    positions = (labels.index("b2"), labels.index("b1"), labels.index("b0"))
+    return NamedColours(positions, "bands are numbered as those of Pleiades and SPOT", is_doubtful=True)
 
 
 def _sensor(
@@ -92,6 +143,9 @@ def _sensor(
     if prefix in _NUMBERED:
         return (*_NUMBERED[prefix], False)
     words = {word for name in names for word in name}
+    if satellites := {match[1] for word in words if (match := _SATELLITE.fullmatch(word))}:
+        is_newer = min(satellites) >= "8"
+        return ("Landsat 8/9", _LANDSAT_8, False) if is_newer else ("Landsat 4 to 7", _LANDSAT_4, False)
     if {"sur", "refl"} <= words:
         return "MODIS", _MODIS, False
     if "sr" in words:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rsmoe_cli.errors import SceneError
-from rsmoe_cli.raster.band_names import COLOURS, find_colours, is_named_otherwise
+from rsmoe_cli.raster.band_names import COLOURS, contradicts, find_colours, is_named_otherwise
 from rsmoe_core.errors import UsageError
 
 BY_POSITION = "by position"
@@ -130,7 +130,10 @@ def select_bands(bands: Sequence[Band], requested: tuple[int, ...] | None) -> Ba
         return BandSelection(tuple(first[at] for at in named.positions), named.reason, named.is_doubtful)
     by_interpretation = {band.interpretation: band for band in reversed(first)}
     if all(colour in by_interpretation for colour in COLOURS):
-        return BandSelection(tuple(by_interpretation[colour] for colour in COLOURS), "the file's colour interpretation")
+        chosen = tuple(by_interpretation[colour] for colour in COLOURS)
+        if any(contradicts(band.description, band.interpretation) for band in chosen):
+            return BandSelection(chosen, "their descriptions name other bands than their colour interpretation", True)
+        return BandSelection(chosen, "the file's colour interpretation")
     if len(first) == 1:
         return BandSelection(first, "the only band")
     return BandSelection(first[:3] if len(first) >= 3 else first[:1], BY_POSITION, True)

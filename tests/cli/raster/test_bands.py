@@ -45,6 +45,13 @@ def test_descriptions_come_before_the_interpretation_that_gdal_gives_by_default(
         (("SR_B1", "SR_B2", "SR_B3", "SR_B4", "SR_B5", "SR_B7", "ST_B6"), (3, 2, 1)),
         (("B1", "B2", "B3", "B4", "B5", "B6_VCID_1", "B6_VCID_2", "B7", "B8"), (3, 2, 1)),
         (tuple(f"sur_refl_b0{n}" for n in range(1, 8)), (1, 4, 3)),
+        (("blue1", "green2", "red3", "nir4"), (3, 2, 1)),
+        (("surfaceReflectanceRed", "surfaceReflectanceGreen", "surfaceReflectanceBlue", "RedEdge"), (1, 2, 3)),
+        (("NIR", "Red", "Green", "Blue"), (2, 3, 4)),
+        (("490 nm", "560 nm", "665 nm", "842 nm"), (3, 2, 1)),
+        (tuple(f"Band {n} ({0.4 + n / 100:.2f} micrometers)" for n in range(60)), (27, 17, 9)),
+        (tuple(f"LE07_L2SP_114036_20040101_SR_B{n}" for n in range(1, 5)), (3, 2, 1)),
+        (tuple(f"LC08_L2SP_114036_20240101_SR_B{n}" for n in (4, 3, 2)), (1, 2, 3)),
         (tuple(f"Oa{n:02}_radiance" for n in range(1, 22)), (8, 6, 4)),
     ],
 )
@@ -52,6 +59,29 @@ def test_descriptions_name_colours(texts: tuple[str, ...], indexes: tuple[int, .
     selection = select_bands(described(*texts), None)
     assert selection.indexes == indexes
     assert not selection.is_doubtful
+
+
+@pytest.mark.parametrize(
+    ("texts", "indexes"),
+    [
+        (("Green", "Red", "RedEdge", "NIR"), (1, 2, 3)),
+        (("NIR", "Red", "Green", ""), (1, 2, 3)),
+        (("B0", "B1", "B2", "B3"), (3, 2, 1)),
+        (("0_B2", "0_B3", "0_B4", "1_B2", "1_B3", "1_B4"), (3, 2, 1)),
+    ],
+)
+def test_names_that_contradict_the_colour_interpretation_are_doubtful(
+    texts: tuple[str, ...], indexes: tuple[int, ...]
+) -> None:
+    by_default = ("red", "green", "blue", "alpha", "undefined", "undefined")
+    selection = select_bands(bands(*zip(by_default, texts, strict=False), dtype="uint8"), None)
+    assert selection.indexes == indexes
+    assert "which is doubtful" in selection.note
+
+
+def test_bands_named_by_letters_are_no_mask() -> None:
+    selection = select_bands(bands(("red", "N"), ("green", "R"), ("blue", "G"), ("alpha", "B"), dtype="uint8"), None)
+    assert selection.indexes == (2, 3, 4)
 
 
 def test_position_is_the_last_resort() -> None:
