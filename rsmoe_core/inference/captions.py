@@ -12,7 +12,7 @@ from types import MappingProxyType
 from rsmoe_core.config import DecodingConfig
 from rsmoe_core.inference.ablations import Ablation
 from rsmoe_core.model.language.base import Backend, Encoded, Turn
-from rsmoe_core.model.moe import ExpertDrafts, RoutedPrompts, draft, fuse, split_parts, without_repeats, write_prompts
+from rsmoe_core.model.moe import ExpertDrafts, RoutedPrompts, draft, fuse, route, split_parts, without_repeats
 from rsmoe_core.roles import BASE, CAPTION_INSTRUCTION, ROUTER, default_prompts
 from rsmoe_core.types import Description, Generation
 
@@ -57,7 +57,7 @@ def draft_captions(
     prompts: list[RoutedPrompts] = [default_prompts(experts) for _ in images]
     errors: list[ExpertDrafts] = [{} for _ in images]
     if routed:
-        written = write_prompts(backend, encoded, images, [instruction] * len(images), limits.prompt_tokens)
+        written = route(backend, encoded, images, [instruction] * len(images), limits.prompt_tokens)
         prompts = [default | split_parts(own.text, experts) for default, own in zip(prompts, written, strict=True)]
         errors = [{} if own.error is None else {ROUTER: own} for own in written]
     drafts = draft(backend, encoded, images, prompts, limits.draft_tokens)

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from rsmoe_core.config import DecodingConfig
 from rsmoe_core.inference import count_distribution
 from rsmoe_core.model.language.base import Backend, Encoded
-from rsmoe_core.model.moe import RoutedPrompts, draft, route
+from rsmoe_core.model.moe import RoutedPrompts, draft, route, split_parts
 from rsmoe_core.questions import bounds
 from rsmoe_core.questions.types import OPEN, QUESTION_TYPES, ParsedQuestion, canonical_question
 from rsmoe_core.roles import BASE, ROUTER
@@ -117,15 +117,18 @@ def ask_experts(
     }
     rows = [image for image, _ in asked]
     able = [name for name in experts if name in backend.trained_roles]
-    routed: list[RoutedPrompts] = [{} for _ in rows]
+    routed = [Generation("") for _ in rows]
     if ROUTER in backend.trained_roles:
-        routed = route(backend, encoded, rows, [text for _, text in asked], experts, limits.prompt_tokens)
+        routed = route(backend, encoded, rows, [text for _, text in asked], limits.prompt_tokens)
     prompts = [
-        (own if one.type != OPEN else {}) or _unrouted(one, able)
+        (split_parts(own.text, experts) if one.type != OPEN else {}) or _unrouted(one, able)
         for own, one in zip(routed, asked.values(), strict=True)
     ]
     forms = [QUESTION_TYPES[one.type].reply_form() for one in asked.values()]
     drafts = draft(backend, encoded, rows, prompts, _ANSWER_TOKENS, forms)
+    for own, prompt in zip(drafts, routed, strict=True):
+        if prompt.failed:  # at another time the experts would be asked something else
+            own[ROUTER] = prompt
     written = dict(zip(asked, map(ExpertAnswers, prompts, drafts), strict=True))
     return [
         replace(

@@ -51,22 +51,12 @@ def fusion_prompt(instruction: str, drafts: Mapping[str, str], experts: Sequence
 
 
 def route(
-    backend: Backend,
-    encoded: Encoded,
-    images: Sequence[int],
-    instructions: Sequence[str],
-    experts: Sequence[str],
-    max_tokens: int,
-) -> list[RoutedPrompts]:
-    """The router's prompts for each instruction; `images` gives the index of the image that it is about."""
-    written = write_prompts(backend, encoded, images, instructions, max_tokens)
-    return [split_parts(one.text, experts) for one in written]
-
-
-def write_prompts(
     backend: Backend, encoded: Encoded, images: Sequence[int], instructions: Sequence[str], max_tokens: int
 ) -> list[Generation]:
-    """What the router writes: its prompts in one text, or why there are none."""
+    """What the router writes to each instruction: the experts' prompts in one text, to be split by `split_parts`.
+
+    `images` gives the index of the image that each instruction is about.
+    """
     turns = [Turn(image, ROUTER, text) for image, text in zip(images, instructions, strict=True)]
     return backend.generate(encoded, turns, max_tokens)
 

@@ -210,6 +210,14 @@ def ask_canned(router: str, *questions: ParsedQuestion) -> tuple[FakeBackend, li
     return backend, ask_experts(backend, list(images), images, questions, DEFAULT_EXPERTS, DecodingConfig())
 
 
+def test_a_request_of_the_router_that_failed_fails_the_answer() -> None:
+    failed = Generation("", error="no reply within 300 s", failed=True)
+    backend = FakeBackend({ROUTER: failed, "theme": "yes", "objects": "yes", "relations": "yes"})
+    question = parse_question("can you see a bridge?")
+    (answers,) = ask_experts(backend, [0], [0], [question], DEFAULT_EXPERTS, DecodingConfig())
+    assert answer_from_experts(question, answers).error == "no reply within 300 s"
+
+
 def test_the_router_chooses_which_experts_are_asked_what() -> None:
     question = parse_question("can you see a bridge?")
     backend, (answers,) = ask_canned("<objects> look for a bridge", question)

@@ -82,7 +82,8 @@ def test_the_fusion_prompt_holds_instruction_and_drafts_in_the_order_of_the_expe
 )
 def test_experts_that_the_router_left_out_have_no_prompt(generated: str, prompts: dict[str, str]) -> None:
     backend = FakeBackend({ROUTER: generated})
-    assert route(backend, [0, 1], [1, 0], ["describe", "any ships?"], DEFAULT_EXPERTS, 16) == [prompts] * 2
+    routed = route(backend, [0, 1], [1, 0], ["describe", "any ships?"], 16)
+    assert [split_parts(one.text, DEFAULT_EXPERTS) for one in routed] == [prompts] * 2
     assert backend.turns == [Turn(1, ROUTER, "describe"), Turn(0, ROUTER, "any ships?")]
     assert backend.max_tokens == [16]
 
