@@ -138,7 +138,7 @@ def _text_settings(own: Any, **more: Any) -> dict[str, Any]:
     }
 
 
-def _vision_settings(**more: Any) -> dict[str, Any]:
+def vision_settings(**more: Any) -> dict[str, Any]:
     return {
         "hidden_size": HIDDEN,
         "intermediate_size": 2 * HIDDEN,
@@ -159,7 +159,7 @@ def _llava() -> tuple[Any, Any]:
 
     own = tokenizer("<image>", with_bos=True)
     config = t.LlavaConfig(
-        vision_config=t.CLIPVisionConfig(**_vision_settings()),
+        vision_config=t.CLIPVisionConfig(**vision_settings()),
         text_config=t.LlamaConfig(**_text_settings(own)),
         image_token_id=own.convert_tokens_to_ids("<image>"),
         vision_feature_layer=-1,
@@ -229,7 +229,7 @@ def _instructblip() -> tuple[Any, Any]:
 
     own, qformer = tokenizer("<image>", with_bos=True), tokenizer(with_bos=True)
     config = t.InstructBlipConfig(
-        vision_config=_vision_settings(),
+        vision_config=vision_settings(),
         qformer_config={
             "vocab_size": len(qformer),
             "hidden_size": HIDDEN,
@@ -282,7 +282,7 @@ def _internvl() -> tuple[Any, Any]:
     tokens = {"start_image_token": "<img>", "end_image_token": "</img>", "context_image_token": "<IMG_CONTEXT>"}
     own = tokenizer(*tokens.values(), "<video>", extra_special_tokens={**tokens, "video_token": "<video>"})
     config = t.InternVLConfig(
-        vision_config=t.InternVLVisionConfig(**_vision_settings()),
+        vision_config=t.InternVLVisionConfig(**vision_settings()),
         text_config=t.Qwen2Config(**_text_settings(own)),
         image_token_id=own.convert_tokens_to_ids("<IMG_CONTEXT>"),
         image_seq_length=4,
@@ -303,7 +303,7 @@ def _smolvlm() -> tuple[Any, Any]:
     marks = ["<image>", "<fake_token_around_image>", "<global-img>"]
     own = tokenizer(*marks, *(f"<row_{row}_col_{column}>" for row in (1, 2) for column in (1, 2)))
     config = t.SmolVLMConfig(
-        vision_config=_vision_settings(),
+        vision_config=vision_settings(),
         text_config=t.LlamaConfig(**_text_settings(own)),
         image_token_id=own.convert_tokens_to_ids("<image>"),
         scale_factor=2,
@@ -326,7 +326,7 @@ def _llava_onevision() -> tuple[Any, Any]:
     own = tokenizer("<image>", "<video>")
     grid = [[IMAGE_SIZE, IMAGE_SIZE], [2 * IMAGE_SIZE, 2 * IMAGE_SIZE]]
     config = t.LlavaOnevisionConfig(
-        vision_config=t.SiglipVisionConfig(**_vision_settings(vision_use_head=False)),
+        vision_config=t.SiglipVisionConfig(**vision_settings(vision_use_head=False)),
         text_config=t.Qwen2Config(**_text_settings(own)),
         image_token_index=own.convert_tokens_to_ids("<image>"),
         video_token_index=own.convert_tokens_to_ids("<video>"),
@@ -351,7 +351,7 @@ def _paligemma() -> tuple[Any, Any]:
     image_processor.image_seq_length = (IMAGE_SIZE // PATCH) ** 2
     processor = t.PaliGemmaProcessor(image_processor, own)
     config = t.PaliGemmaConfig(
-        vision_config=t.SiglipVisionConfig(**_vision_settings(vision_use_head=False)),
+        vision_config=t.SiglipVisionConfig(**vision_settings(vision_use_head=False)),
         text_config=t.GemmaConfig(**_text_settings(own, head_dim=8)),
         image_token_index=own.convert_tokens_to_ids("<image>"),
         projection_dim=HIDDEN,
@@ -409,7 +409,7 @@ def _gemma3() -> tuple[Any, Any]:
     tokens = {"boi_token": "<start_of_image>", "eoi_token": "<end_of_image>", "image_token": "<image_soft_token>"}
     own = tokenizer(*tokens.values(), extra_special_tokens=tokens, with_bos=True)
     config = t.Gemma3Config(
-        vision_config=t.SiglipVisionConfig(**_vision_settings(vision_use_head=False)),
+        vision_config=t.SiglipVisionConfig(**vision_settings(vision_use_head=False)),
         text_config=t.Gemma3TextConfig(
             **_text_settings(own, head_dim=8, layer_types=["sliding_attention", "full_attention"], sliding_window=64)
         ),

@@ -49,9 +49,7 @@ class Prompting:
         self.model_type: str = config.model_type
         self.image_size = image_size or _image_size(processor, config)
         self._is_encoder_decoder = bool(config.is_encoder_decoder)
-        # A template of the tokenizer alone knows no images.
-        self._template = processor.chat_template or self.tokenizer.chat_template
-        self._takes_parts = processor.chat_template is not None
+        self._template = _template(processor)
         self._special_tokens = _special_tokens(self.tokenizer)
         self._special_pattern = re.compile("|".join(map(re.escape, self._special_tokens)) or r"(?!)")
         self.encode = lru_cache(_REMEMBERED)(self._encode)
@@ -59,8 +57,11 @@ class Prompting:
             raise ModelError(
                 f"'{name}' has no chat template, so it cannot be instructed; choose the -Instruct or -it release of it"
             )
-        if self._template is not None and not self._has_image(self.prompt("x")):
-            raise ModelError(f"the chat template of '{name}' has no place for an image; choose another base")
+        self._takes_parts = True
+        if self._template is not None and not self._has_image():
+            self._takes_parts = False  # but plain text, in which the placeholder of the image is one of the words
+            if not self._has_image():
+                raise ModelError(f"the chat template of '{name}' has no place for an image; choose another base")
 
     def prompt(self, text: str) -> str:
         """The whole prompt of a text about an image, up to where the answer begins.
@@ -70,7 +71,7 @@ class Prompting:
         text = self._special_pattern.sub(" ", text)
         if self._template is None:
             return _PLAIN[self.model_type].format(text=text)
-        return self._render([self._user(text)], add_generation_prompt=True)
+        return self._render([self._message("user", text)], add_generation_prompt=True)
 
     @property
     def end(self) -> str:
@@ -133,19 +134,25 @@ class Prompting:
             return int(self.processor.qformer_tokenizer.pad_token_id or 0)
         return self.pad_id if key == "input_ids" else 0
 
-    def _user(self, text: str) -> dict[str, Any]:
-        content: Any = [{"type": "image"}, {"type": "text", "text": text}]
-        if not self._takes_parts:
-            content = f"{getattr(self.processor, 'image_token', '')}\n{text}"
-        return {"role": "user", "content": content}
+    def _message(self, role: str, text: str) -> dict[str, Any]:
+        """What one side says; the user's begins with the image."""
+        if self._takes_parts:
+            image = [{"type": "image"}] if role == "user" else []
+            return {"role": role, "content": [*image, {"type": "text", "text": text}]}
+        image_token = getattr(self.processor, "image_token", "")
+        return {"role": role, "content": f"{image_token}\n{text}" if role == "user" else text}
 
     def _render(self, messages: list[dict[str, Any]], **options: Any) -> str:
-        owner = self.processor if self._takes_parts else self.tokenizer
         if "enable_thinking" in str(self._template):
             options["enable_thinking"] = False
-        return str(owner.apply_chat_template(messages, tokenize=False, **options))
+        return str(self.processor.apply_chat_template(messages, self._template, tokenize=False, **options))
 
-    def _has_image(self, prompt: str) -> bool:
+    def _has_image(self) -> bool:
+        """Whether prompts have a placeholder for the image, as messages are made now."""
+        try:
+            prompt = self.prompt("x")
+        except Exception:  # templates raise errors of their own about messages that they were not made for
+            return False
         tokens = [getattr(self.processor, name, None) for name in ("image_token", "boi_token")]
         return not any(tokens) or any(token and str(token) in prompt for token in tokens)
 
@@ -154,10 +161,15 @@ class Prompting:
         """The special token that the chat template puts after an answer."""
         if self._template is None:
             return None
-        answer: Any = [{"type": "text", "text": _PROBE}] if self._takes_parts else _PROBE
-        rendered = self._render([self._user("x"), {"role": "assistant", "content": answer}])
+        rendered = self._render([self._message("user", "x"), self._message("assistant", _PROBE)])
         after = rendered.rpartition(_PROBE)[2].lstrip()
         return next((token for token in self._special_tokens if after.startswith(token)), None)
+
+
+def _template(processor: Any) -> str | None:
+    """The chat template for plain conversations; older releases have it in their tokenizers."""
+    template = processor.chat_template or processor.tokenizer.chat_template
+    return template.get("default") if isinstance(template, dict) else template
 
 
 def _special_tokens(tokenizer: Any) -> list[str]:
