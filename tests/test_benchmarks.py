@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import kills, soak
+from benchmarks import kills, small_scenes, soak
 from benchmarks.leave_one_port_out import table
 from benchmarks.neighbours import best_expected, most_agreeing, nearest
 from benchmarks.people import row
@@ -58,6 +58,14 @@ def test_a_small_soak_is_steady(tmp_path: Path) -> None:
     figures = soak.soak(tmp_path, tiles=600, scenes=12)
     assert [run["scenes"] for run in figures.values()] == [1, 12, 1]
     assert all(run["steady"] for run in figures.values()), figures
+
+
+def test_small_scenes_are_measured_with_and_without_shared_batches(tmp_path: Path) -> None:
+    scene, parts = small_scenes.draw(tmp_path)
+    engine = soak.MeanColours(batch_size=32)
+    assert all(seconds > 0 for seconds in small_scenes.measure(scene, parts, engine))
+    assert len(parts) == 18
+    assert len(engine.memory) == 1 + 1 + 18, "batches"
 
 
 def test_a_soak_notices_open_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
