@@ -1,4 +1,4 @@
-"""`rsmoe models`: list models, show one, merge its adapters, or import one from an older release."""
+"""`rsmoe models`: list models, show or check one, merge its adapters, or import one from an older release."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rsmoe_cli import console, options
+from rsmoe_cli.commands.check_model import check_model
 from rsmoe_cli.commands.import_model import import_model
 
 if TYPE_CHECKING:
     from rsmoe_core.checkpoint.catalogue import ModelSummary
 
-app = typer.Typer(help="List models, show one, merge its adapters, or import one.", no_args_is_help=True)
+app = typer.Typer(help="List models, show or check one, merge its adapters, or import one.", no_args_is_help=True)
+app.command("check")(check_model)
 app.command("import")(import_model)
 
 
 @app.callback()
 def models() -> None:
-    """List models, show one, merge its adapters, or import one."""
+    """List models, show or check one, merge its adapters, or import one."""
 
 
 @app.command("list")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
+from rsmoe_cli import console
 from rsmoe_core.checkpoint.catalogue import fingerprint, summarise
 from rsmoe_core.checkpoint.load import load_model, save_model
 from rsmoe_core.loading import load
@@ -155,3 +156,23 @@ def test_what_cannot_be_imported_leaves_nothing(
     assert result.exit_code == code
     assert message in result.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["release"]
+
+
+def test_check_prints_what_works_and_keeps_the_speed(
+    rsmoe: Cli, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    result = rsmoe("models", "check", "model", "--device", "cpu")
+    assert result.exit_code == 0, result.stderr
+    for text in (
+        "images/s",
+        "several images in a batch: the same texts",
+        "static cache: yes",
+        "caption of a harbour: ",
+    ):
+        assert text in result.stdout
+    figures = json.loads(rsmoe("models", "check", "model", "--device", "cpu", "--json").stdout)
+    assert console.printable(figures["captions"][0]) in result.stdout
+    (speed,) = json.loads((tmp_path / "cache" / "rsmoe" / "speeds.json").read_text()).values()
+    assert speed["images_per_second"] == pytest.approx(figures["images_per_second"], abs=1e-4)
+    assert rsmoe("models", "check", "nowhere").exit_code == 2
