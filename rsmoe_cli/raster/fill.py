@@ -49,6 +49,8 @@ class Fill:
     """Whether it lies far from all other values, so that it is no data in any single band."""
     is_certain: bool = True
     """False where it may be real: it is reported and not left out."""
+    is_inside: bool = False
+    """Whether it is looked for within the raster too, not from the border inwards only."""
     is_lossy: bool = False
     """Whether the edge of the collar is noisy, as compression with losses leaves it."""
 
@@ -63,6 +65,7 @@ class Fill:
             remedy = f"give --nodata {self}" if len(set(self.values)) == 1 else "declare it in the file, as a mask"
             return f"{share} from the border inwards has {value}, which may be real; if it is no data, {remedy}"
         where = "which lies far from all others" if self.is_far else "from the border inwards"
+        where = "in large parts with sharp edges" if self.is_inside else where
         where += ", with the noise of a lossy compression around it" if self.is_lossy else ""
         return f"{share} has {value}, {where}: it is left out as no data; --nodata none keeps it"
 
@@ -123,6 +126,22 @@ def find_collar(values: NDArray[Any], valid: NDArray[np.bool_], scale: float = 1
         colours |= _border_colour(values, valid)
     fills = [_collar(values, valid, colour, corners, scale) for colour in sorted(colours)]
     return max(filter(None, fills), key=lambda fill: (fill.is_certain, fill.share), default=None)
+
+
+def find_hole(values: NDArray[Any], valid: NDArray[np.bool_]) -> Fill | None:
+    """Zero in all bands of large parts of CxHxW sample values, wherever they are; HxW valid pixels.
+
+    Bytes may be zero in dark water. Other types have room for what is dark, so that zero is what was not written.
+    """
+    zero = (values == 0).all(axis=0) & valid
+    solid = window_mean(window_mean(zero, _WINDOW) == 1, _WINDOW) > 0
+    rest = values[:, valid & ~zero]
+    if solid.mean() < _MIN_SHARE or max((len(np.unique(band)) for band in rest), default=0) < MIN_VALUES:
+        return None
+    colour = np.zeros((len(values), 1, 1), values.dtype)
+    if not _is_abrupt(values, valid & ~zero, solid, colour, rest):
+        return None
+    return Fill((0.0,) * len(values), float(zero.mean()), is_far=False, is_inside=True)
 
 
 def _border_colour(values: NDArray[Any], valid: NDArray[np.bool_]) -> set[tuple[float, ...]]:

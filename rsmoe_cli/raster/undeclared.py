@@ -17,7 +17,15 @@ from rasterio.errors import RasterioIOError
 from rasterio.windows import Window
 
 from rsmoe_cli.raster.dataset import read_bands, sample_windows
-from rsmoe_cli.raster.fill import Fill, find_collar, find_constant, find_far, is_constant_corner, parse_nodata
+from rsmoe_cli.raster.fill import (
+    Fill,
+    find_collar,
+    find_constant,
+    find_far,
+    find_hole,
+    is_constant_corner,
+    parse_nodata,
+)
 from rsmoe_cli.raster.masks import ValidMask
 
 if TYPE_CHECKING:
@@ -76,6 +84,8 @@ def _find(dataset: DatasetReader, mask: ValidMask, is_remote: bool) -> list[Fill
         if not collar.is_certain:
             break
         valid &= ~mask.without((), [collar]).is_undeclared(values, scale)
+    if not is_bytes and (hole := find_hole(values, valid)) is not None:
+        fills.append(hole)
     return fills
 
 

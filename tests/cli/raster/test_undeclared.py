@@ -61,6 +61,19 @@ def test_fill_is_no_data_and_does_not_ruin_the_stretch(tmp_path: Path, dtype: st
     assert f"undeclared nodata {values[0, 0, 0]:g}" in scene.mask.source
 
 
+@pytest.mark.parametrize("dtype", ["uint16", "float32"])
+def test_a_hole_of_zeros_is_no_data_and_does_not_ruin_the_stretch(tmp_path: Path, dtype: str) -> None:
+    values = noise(3, SIDE, SIDE, dtype, low=900, high=4000)
+    hole = np.zeros((SIDE, SIDE), bool)
+    hole[60:110, 70:130] = True
+    values[:, hole] = 0
+    scene = open_scene(write_raster(tmp_path / "a.tif", values))
+    declared = open_scene(write_raster(tmp_path / "b.tif", values, nodata=0))
+    assert scene.stretch == declared.stretch
+    assert np.array_equal(valid_of(scene.path), ~hole)
+    assert any("8% of the scene has the value 0, in large parts with sharp edges" in note for note in scene.notes)
+
+
 def test_several_kinds_of_fill_are_all_found(tmp_path: Path) -> None:
     values, inside = turned_collar(noise(3, SIDE, SIDE, "float32", low=300, high=9000), -9999)
     values[:, :30], values[:, :, :20] = np.nan, -3.4028235e38
