@@ -138,10 +138,8 @@ def _without(body: Mapping[str, Any], left_out: frozenset[str]) -> dict[str, Any
 
 def _suspects(body: Mapping[str, Any], left_out: frozenset[str], failure: RequestFailed) -> frozenset[str]:
     """The fields that a refusal names, or else one that the server may not know; none if it is about something else."""
-    if failure.status is None or failure.gone:
-        return frozenset()
     candidates = [name for name in _OPTIONAL if name in body and name not in left_out]
-    words = str(failure).lower()
+    words = failure.words.lower()
     if named := frozenset(name for name in candidates if any(word in words for word in _OPTIONAL[name])):
         return named
     return frozenset(name for name in candidates[:1] if failure.status in _INVALID and name != "max_tokens")

@@ -33,6 +33,8 @@ _TRANSIENT = frozenset((408, 429, 500, 502, 503, 504, 529))
 """Statuses after which the same request may succeed a little later."""
 _MAX_REPLY = 8 << 20
 """Bytes of a reply that are read; texts of a few hundred tokens have a few thousand."""
+_SECRET_FROM = 8
+"""Characters of a key that is one; shorter ones (`EMPTY`) are there for programs that insist on a key."""
 _NOTED_FROM = 3
 """Failed attempts of a request from which the user is told of it."""
 
@@ -167,7 +169,7 @@ class EndpointClient:
     async def _attempt(self, method: str, path: str, content: bytes | None) -> Any:
         try:
             async with self._http.stream(method, self.address.url + path, content=content) as response:
-                return self._value(response, await _read(response))
+                return self._value(response, self._redacted(await _read(response)))
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError) as error:
             raise RequestFailed(self._why_unreachable(error), transient=True, gone=True) from None
         except httpx2.TimeoutException:
@@ -190,13 +192,12 @@ class EndpointClient:
                 raise RequestFailed(reason, status, transient=True) from None
         if 300 <= status < 400:
             raise RequestFailed(f"it redirects to {self._target(response)}; give that address", status, gone=True)
+        words = words_of(content)
         if status in (401, 403):
-            raise RequestFailed(self._why_unauthorised(status), status, gone=True)
-        reason = f"{status} {response.reason_phrase}".strip()
-        if words := self._redacted(words_of(content)):
-            reason = f"{reason}: {words}"
+            raise RequestFailed(self._why_unauthorised(status), status, words, gone=True)
+        reason = ": ".join(filter(None, (f"{status} {response.reason_phrase}".strip(), words)))
         wait = seconds_to_wait(response.headers.get("retry-after"))
-        raise RequestFailed(reason, status, transient=status in _TRANSIENT, retry_after=wait)
+        raise RequestFailed(reason, status, words, transient=status in _TRANSIENT, retry_after=wait)
 
     def _why_unauthorised(self, status: int) -> str:
         if self.address.auth is not None:
@@ -217,7 +218,7 @@ class EndpointClient:
             root = root.__cause__ or root.__context__
         if isinstance(error, httpx2.ConnectTimeout):
             return f"no connection within {self.patience.connect:g} s"
-        return self._redacted(one_line(str(error))) or "no connection"
+        return one_line(str(error)) or "no connection"
 
     def _target(self, response: httpx2.Response) -> str:
         """Where a redirect leads, without anything that may be secret."""
@@ -226,9 +227,13 @@ class EndpointClient:
         except (UsageError, httpx2.InvalidURL):
             return "another address"
 
-    def _redacted(self, text: str) -> str:
-        """A server's words without the key, should it have repeated it."""
-        return text if self.key is None else text.replace(self.key.value, "***")
+    def _redacted(self, content: bytes) -> bytes:
+        """A reply without the key or the password, should the server have repeated it."""
+        secrets = (self.key.value if self.key is not None else "", self.address.auth[1] if self.address.auth else "")
+        for secret in secrets:
+            if len(secret) >= _SECRET_FROM:
+                content = content.replace(secret.encode(), b"***")
+        return content
 
     def _open(self) -> httpx2.AsyncClient:
         headers = {"Content-Type": "application/json", "Accept": "application/json", "User-Agent": "rsmoe"}

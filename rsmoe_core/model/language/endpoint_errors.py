@@ -19,6 +19,7 @@ class RequestFailed(Exception):
         self,
         reason: str,
         status: int | None = None,
+        words: str = "",
         *,
         transient: bool = False,
         gone: bool = False,
@@ -27,6 +28,8 @@ class RequestFailed(Exception):
         super().__init__(reason)
         self.status = status
         """Of the server's reply; None where there was none."""
+        self.words = words
+        """What the server says about it."""
         self.transient = transient
         """Whether it may succeed a little later."""
         self.gone = gone

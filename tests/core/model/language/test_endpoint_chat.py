@@ -85,6 +85,12 @@ def test_a_field_that_is_refused_is_tried_once(
     assert {"response_format", "logprobs", "seed", "temperature"} - set(server.chats[-1].body) == chat.refused
 
 
+def test_a_field_that_is_not_allowed(server: ChatServer, chat: ChatApi) -> None:
+    server.script.append(refuse("logprobs", 403, "You are not allowed to request logprobs from this model"))
+    assert complete(chat).text == "a port"
+    assert chat.refused == {"logprobs"}
+
+
 def test_the_newer_name_of_the_limit_of_tokens(server: ChatServer, chat: ChatApi) -> None:
     server.script.append(refuse("max_tokens", 400, "'max_tokens' is not supported. Use 'max_completion_tokens'."))
     complete(chat)

@@ -253,14 +253,21 @@ def test_never_more_requests_at_a_time_than_allowed(server: ChatServer) -> None:
 def test_the_key_is_sent_and_shown_nowhere(server: ChatServer, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     key = ApiKey(KEY, "RSMOE_API_KEY")
-    server.script.append(status(400, f"you sent {KEY}"))
+    server.script.append(status(400, f"{KEY} {'x' * 180} {KEY}"))
     one = client(server, key=key)
     with pytest.raises(RequestFailed) as caught:
         post(one)
     assert server.chats[0].headers["Authorization"] == f"Bearer {KEY}"
-    assert str(caught.value) == "400 Bad Request: you sent ***"
+    assert str(caught.value).startswith("400 Bad Request: *** x")
     shown = [caplog.text, repr(key), repr(one), repr(vars(one)), repr(caught.value), repr(one._http.headers)]
-    assert not any(KEY in text for text in shown)
+    assert not any(KEY[:6] in text for text in shown)
+
+
+def test_a_key_in_a_reply_is_left_out_and_a_placeholder_for_one_is_not(server: ChatServer) -> None:
+    server.answer = lambda received: f"EMPTY port {KEY}"
+    for key, text in ((KEY, "EMPTY port ***"), ("EMPTY", f"EMPTY port {KEY}")):
+        reply = post(client(server, key=ApiKey(key, "RSMOE_API_KEY")))
+        assert reply["choices"][0]["message"]["content"] == text
 
 
 def test_user_name_and_password_of_the_address_are_sent_and_shown_nowhere(server: ChatServer) -> None:
