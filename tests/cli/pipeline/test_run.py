@@ -9,7 +9,7 @@ from rsmoe_cli.pipeline.run import Outcome, ReadTile, batches, predict
 from rsmoe_cli.tiles.grid import Grid
 from rsmoe_cli.tiles.image import TileFailure, TileImage, TileResult
 from rsmoe_core.questions.parser import parse_question
-from rsmoe_core.types import Request
+from rsmoe_core.types import Answer, Request
 
 
 def sizes(groups: Iterable[Sequence[ReadTile[str]]]) -> list[str]:
@@ -77,17 +77,17 @@ def test_what_fails_is_retried_by_request_and_then_by_question() -> None:
     bad, good = parse_question("How many ships?"), parse_question("How many cars?")
     calls: list[list[int]] = []
 
-    def answer(requests: Sequence[Request]) -> list[tuple[str, ...]]:
+    def answer(requests: Sequence[Request]) -> list[tuple[Answer, ...]]:
         calls.append([len(request.questions) for request in requests])
         if any(bad in request.questions and request.image.any() for request in requests):
             raise RuntimeError("no ships\nsecond line")
-        return [tuple(question.text for question in request.questions) for request in requests]
+        return [tuple(Answer(question.text, 1.0) for question in request.questions) for request in requests]
 
     black, white = np.zeros((2, 2, 3), np.uint8), np.ones((2, 2, 3), np.uint8)
     outcomes = predict(answer, [Request(image, questions=(bad, good)) for image in (black, white)])
     assert outcomes == [
-        (Outcome(bad.text), Outcome(good.text)),
-        (Outcome(error="cannot be answered: no ships"), Outcome(good.text)),
+        (Outcome(Answer(bad.text, 1.0)), Outcome(Answer(good.text, 1.0))),
+        (Outcome(error="cannot be answered: no ships"), Outcome(Answer(good.text, 1.0))),
     ]
     assert calls == [[2, 2], [2], [2], [1], [1]]
     assert predict(answer, []) == []
