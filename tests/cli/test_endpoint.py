@@ -19,7 +19,7 @@ from typer.testing import Result
 from rsmoe_cli.pipeline.journal import Journal
 from rsmoe_core.model.language import endpoint_client
 from rsmoe_core.model.language.endpoint_client import Patience
-from tests.chat_server import ChatServer
+from tests.chat_server import Body, ChatServer, Handler, answer, status
 from tests.cli.formats.layers import metadata_of
 from tests.cli.rasters import rgb
 
@@ -43,7 +43,7 @@ class ModelServer:
         command = [SERVE, "serve", self.model, "--host", "127.0.0.1", "--port", str(self.port), "--device", "cpu"]
         with (self._folder / "log").open("w") as log:
             self._process = subprocess.Popen(command, env=os.environ | own, stdout=log, stderr=log)
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while not self._is_up():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 pytest.fail((self._folder / "log").read_text())
@@ -119,6 +119,29 @@ def test_a_dead_server_is_a_pause(
     assert gpd.read_file("out.gpkg").equals(layer)
     assert not any(KEY.encode() in path.read_bytes() for path in tmp_path.iterdir())
     assert not any(KEY in result.output + result.stderr for result in (whole, paused, down, continued))
+
+
+def test_a_tile_whose_requests_fail_is_tried_again(rsmoe: Cli, tmp_path: Path) -> None:
+    rgb(tmp_path / "a.tif", 64, 96)
+    seen: list[object] = []
+
+    def fail_for_the_second(handler: Handler, body: Body) -> None:
+        image = body["messages"][0]["content"][0]["image_url"]["url"]
+        if image not in seen:
+            seen.append(image)
+        behave = status(500, "out of memory") if seen.index(image) == 2 else answer
+        behave(handler, body)
+
+    with ChatServer() as server:
+        server.script += [fail_for_the_second] * 1000
+        result = caption(rsmoe, server.url, "my-vlm", "out.gpkg", "--concurrency", "1")
+        assert result.exit_code == 3, result.stderr
+        server.script.clear()
+        [failed] = gpd.read_file("out.gpkg").query("status == 'failed'").itertuples()
+        assert failed.error == "the server failed: 500 Internal Server Error: out of memory"
+        result = caption(rsmoe, server.url, "my-vlm", "out.gpkg", "--retry-failed")
+    assert result.exit_code == 0, result.stderr
+    assert set(gpd.read_file("out.gpkg").status) == {"ok"}
 
 
 def test_a_model_that_the_server_lacks_is_one_line(rsmoe: Cli, tmp_path: Path) -> None:
