@@ -18,7 +18,7 @@ from rsmoe_core.checkpoint import hub
 from rsmoe_core.checkpoint.base_weights import BaseWeights, check_memory, find_base
 from rsmoe_core.checkpoint.catalogue import find_model, fingerprint
 from rsmoe_core.checkpoint.load import load_for_inference
-from rsmoe_core.checkpoint.mixture import is_mixture, read_mixture
+from rsmoe_core.checkpoint.mixture import find_base_of, is_mixture, read_mixture
 from rsmoe_core.checkpoint.validation import CONFIG
 from rsmoe_core.checkpoint.weights import ADAPTER_SETTINGS
 from rsmoe_core.config import CaptionOptions, DecodingConfig
@@ -129,7 +129,7 @@ def connect(
     from rsmoe_core.model.language import endpoint as server
 
     chosen = options or CaptionOptions()
-    told = _instructions(DEFAULT_EXPERTS, chosen)
+    told = instructions_for(DEFAULT_EXPERTS, chosen)
     backend = server.connect(endpoint, model, told, served_roles=served_roles, concurrency=concurrency)
     return Engine(backend, experts=DEFAULT_EXPERTS, limits=_LIMITS, options=chosen)
 
@@ -145,8 +145,7 @@ def _mixture_engine(
     folder: Path, name: str, device: str, dtype: torch.dtype, quantize: str | None, options: CaptionOptions
 ) -> Engine:
     mixture = read_mixture(hub.fetch(name) if hub.is_hub_id(name) and not Path(name).is_dir() else folder)
-    reference = mixture.config.base
-    base = find_base(reference.name, reference.revision if hub.is_hub_id(reference.name) else None)
+    base = find_base_of(mixture)
     revision = f"{fingerprint(mixture.folder)} on {base.revision}"
     return _transformers_engine(base, name, revision, mixture, device, dtype, quantize, options)
 
@@ -178,13 +177,14 @@ def _transformers_engine(
         name=name,
         revision=revision,
         mixture=mixture,
-        instructions=_instructions(experts, options),
+        instructions=instructions_for(experts, options),
         quantization=quantization,
     )
     limits = mixture.config.decoding if mixture is not None else _LIMITS
     return Engine(backend, experts=experts, limits=limits, options=options)
 
 
-def _instructions(experts: tuple[str, ...], options: CaptionOptions) -> Instructions:
+def instructions_for(experts: tuple[str, ...], options: CaptionOptions) -> Instructions:
+    """What a model that follows instructions is told in each role."""
     is_full = options.detail == "full"
     return Instructions(experts, options.words or (FULL_WORDS if is_full else BRIEF_WORDS), sentences=is_full)
