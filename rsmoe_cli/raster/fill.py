@@ -35,6 +35,8 @@ _NEAR = 0.03
 """Distance to the fill, as a share of the range of values, within which values belong to a gradual change."""
 _MAX_NEAR = 0.35
 """Most pixels beside a collar whose values are near it, as a share."""
+_LOW_PERCENT, _MAX_LOW = 20, 0.5
+"""Percentile of the values of a raster below which few pixels lie beside a hole, and how many at most, as a share."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,10 @@ def find_hole(values: NDArray[Any], valid: NDArray[np.bool_]) -> Fill | None:
     colour = np.zeros((len(values), 1, 1), values.dtype)
     if not _is_abrupt(values, valid & ~zero, solid, colour, rest):
         return None
+    beside = valid & ~zero & (window_mean(zero & solid, 3) > 0)
+    lowest = np.percentile(rest.astype(np.float64), _LOW_PERCENT, axis=1)[:, None]
+    if not beside.any() or (values[:, beside] <= lowest).all(axis=0).mean() > _MAX_LOW:
+        return None  # values rise from zero, as where dark ones were clipped
     return Fill((0.0,) * len(values), float(zero.mean()), is_far=False, is_inside=True)
 
 
