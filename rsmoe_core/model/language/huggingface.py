@@ -8,7 +8,8 @@ call of `generate`: a batch may mix adapters, and rows without any.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -225,17 +226,38 @@ def load_base(
 
     options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:
-        processor = AutoProcessor.from_pretrained(folder, **options)
-        if quantization is not None:
-            options |= {"quantization_config": quantization, "device_map": {"": device}}
-        model = AutoModelForImageTextToText.from_pretrained(folder, dtype=dtype, use_safetensors=True, **options)
+        with _quietly():
+            processor = AutoProcessor.from_pretrained(folder, **options)
+            if quantization is not None:
+                options |= {"quantization_config": quantization, "device_map": {"": device}}
+            model, report = AutoModelForImageTextToText.from_pretrained(
+                folder, dtype=dtype, use_safetensors=True, output_loading_info=True, **options
+            )
     except torch.OutOfMemoryError:
         raise
     except Exception as error:  # transformers, safetensors and tokenizers each raise their own
         reason = " ".join((str(error) or repr(error)).split())
         raise ModelError(f"'{name}' cannot be loaded ({_advice(reason)})") from error
+    if missing := sorted(report["missing_keys"]):  # transformers would make them up
+        raise ModelError(f"'{name}' is incomplete ({missing[0]} is missing); copy or download it again")
     model = model.requires_grad_(False).eval()
     return (model if quantization is not None else model.to(device)), processor
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without the progress bar and the warnings of transformers; what matters of them becomes an error."""
+    from transformers.utils import logging
+
+    verbosity, shows_progress = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if shows_progress:
+            logging.enable_progress_bar()
 
 
 def _advice(reason: str) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from rsmoe_core.checkpoint.mixture import adapter_name, read_mixture, save_mixture
 from rsmoe_core.config import BaseReference, CaptionOptions, LoraSettings, MixtureConfig
@@ -292,6 +293,22 @@ def test_what_cannot_be_loaded_is_refused_in_one_line(vlm: Folders, tmp_path: Pa
     (copy / "chat_template.jinja").write_text("{{ messages[0]['content'][1]['text'] }}")
     with pytest.raises(ModelError, match=r"^the chat template of 'mine' has no place for an image; "):
         load_transformers(copy, name="mine")
+    shutil.copy(vlm("llava") / "chat_template.jinja", copy)
+    weights = load_file(copy / "model.safetensors")
+    del weights["multi_modal_projector.linear_1.weight"]
+    save_file(weights, copy / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ModelError, match=r"^'mine' is incomplete \(.*linear_1.weight is missing\); "):
+        load_transformers(copy, name="mine")
     (copy / "model.safetensors").write_bytes(b"damaged")
     with pytest.raises(ModelError, match=r"^'mine' cannot be loaded \(.*\)$"):
         load_transformers(copy, name="mine")
+
+
+def test_loading_and_generating_print_nothing(vlm: Folders, requests: list[Request], capfd: pytest.CaptureFixture[str]):
+    folders = {name: vlm(name) for name in ("gemma3", "paligemma")}
+    capfd.readouterr()
+    for name, folder in folders.items():
+        backend = load_transformers(folder, instructions=SHORT)
+        backend.generate(backend.encode(requests[:2]), turns_about(2, name), 1)
+
+    assert capfd.readouterr() == ("", "")
