@@ -3,7 +3,7 @@
 # make check  lint and check types
 # make card   the figures of nano's model card, from the folders rsicd, airport, ships, trees and ucm in DATA and the
 #             scenes of ports in SCENES; a quarter of an hour
-# make soak   long runs, killed runs, and 2,000 damaged inputs; make test has a small part of each
+# make soak   long runs, killed runs, and 3,000 damaged or unusual inputs; make test has a small part of each
 
 PYTHON ?= python3
 VENV   ?= .venv
