@@ -152,9 +152,8 @@ class SceneFile:
             notes.append(selection.note)
         palette = _palette(dataset, selection)
         mask = find_mask(dataset, selection, alpha)
-        if palette is None or nodata is not None:  # the values of a palette have no order
-            mask, fill_notes = leave_out(dataset, mask, nodata, is_remote(dataset, self.path))
-            notes += fill_notes
+        mask, fill_notes = leave_out(dataset, mask, nodata, is_remote(dataset, self.path), palette)
+        notes += fill_notes
         is_ready = selection.is_display_ready or palette is not None
         is_grey = is_ready and selection.interpretations == {"gray"}
         if is_grey and stretch == "auto" and is_dark(*mask.sample(dataset, selection.indexes)):

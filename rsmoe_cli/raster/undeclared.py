@@ -38,12 +38,16 @@ _CORNER_SHARE = 0.02
 
 
 def leave_out(
-    dataset: DatasetReader, mask: ValidMask, nodata: str | None, is_remote: bool = False
+    dataset: DatasetReader,
+    mask: ValidMask,
+    nodata: str | None,
+    is_remote: bool = False,
+    palette: NDArray[np.uint8] | None = None,
 ) -> tuple[ValidMask, list[str]]:
     """The mask without values that are no data, and notes for the user.
 
     `nodata` names these values (see `parse_nodata`), instead of those that are found; None to look for them.
-    `is_remote` says that pixels are fetched over a network.
+    `is_remote` says that pixels are fetched over a network. `palette` holds the Nx3 colours of values without order.
 
     Raises:
         UsageError: `nodata` is not understood.
@@ -51,11 +55,11 @@ def leave_out(
     """
     if nodata is not None:
         return mask.without(parse_nodata(nodata)), []
-    fills = _find(dataset, mask, is_remote)
+    fills = _find(dataset, mask, is_remote, palette)
     return mask.without((), [fill for fill in fills if fill.is_certain]), [fill.note for fill in fills]
 
 
-def _find(dataset: DatasetReader, mask: ValidMask, is_remote: bool) -> list[Fill]:
+def _find(dataset: DatasetReader, mask: ValidMask, is_remote: bool, palette: NDArray[np.uint8] | None) -> list[Fill]:
     bands = mask.value_bands
     is_bytes = {dataset.dtypes[band - 1] for band in bands} == {"uint8"}
     factor = max(dataset.overviews(bands[0]), default=1) if is_remote else 1
@@ -73,6 +77,8 @@ def _find(dataset: DatasetReader, mask: ValidMask, is_remote: bool) -> list[Fill
         valid = _sample(dataset, lambda window, shape: mask.read(dataset, window, shape))
     except RasterioIOError:  # a block is damaged: its tiles, or the stretch, will say so
         return []
+    if palette is not None:
+        return _find_colour(values[0], valid, palette)
     if constant := find_constant(values, valid):
         return [constant]
     fills = [] if is_bytes else find_far(values, valid)
@@ -87,6 +93,18 @@ def _find(dataset: DatasetReader, mask: ValidMask, is_remote: bool) -> list[Fill
     if not is_bytes and (hole := find_hole(values, valid)) is not None:
         fills.append(hole)
     return fills
+
+
+def _find_colour(values: NDArray[Any], valid: NDArray[np.bool_], palette: NDArray[np.uint8]) -> list[Fill]:
+    """The collar of one colour, by the HxW values of a palette that have it."""
+    colours = palette[np.clip(values, 0, len(palette) - 1)].transpose(2, 0, 1)
+    if (collar := find_collar(colours, valid)) is None:
+        return []
+    drawn = values[valid & (colours == np.reshape(collar.values, (3, 1, 1))).all(axis=0)]
+    return [
+        Fill((float(value),), float((values == value).mean()), is_far=False, is_certain=collar.is_certain)
+        for value in np.unique(drawn)
+    ]
 
 
 def _corners(dataset: DatasetReader, bands: tuple[int, ...], factor: int) -> list[NDArray[Any]]:

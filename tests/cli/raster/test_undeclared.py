@@ -74,6 +74,18 @@ def test_a_hole_of_zeros_is_no_data_and_does_not_ruin_the_stretch(tmp_path: Path
     assert any("8% of the scene has the value 0, in large parts with sharp edges" in note for note in scene.notes)
 
 
+def test_a_collar_of_one_colour_of_a_palette_is_left_out(tmp_path: Path) -> None:
+    palette = {
+        value: (40 + value * 37 % 200, 40 + value * 91 % 200, 40 + value * 53 % 200, 255) for value in range(255)
+    }
+    palette[255] = (0, 0, 0, 255)
+    values, inside = turned_collar(noise(1, SIDE, SIDE, high=250), 255)
+    path = write_raster(tmp_path / "a.tif", values, palette=palette)
+    assert np.array_equal(valid_of(path), inside)
+    assert "48% of the scene has the value 255, from the border inwards" in open_scene(path).notes[0]
+    assert valid_of(path, nodata="none").all()
+
+
 def test_several_kinds_of_fill_are_all_found(tmp_path: Path) -> None:
     values, inside = turned_collar(noise(3, SIDE, SIDE, "float32", low=300, high=9000), -9999)
     values[:, :30], values[:, :, :20] = np.nan, -3.4028235e38
