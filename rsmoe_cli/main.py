@@ -23,6 +23,7 @@ from rsmoe_cli.commands.ask import ask
 from rsmoe_cli.commands.bench import bench
 from rsmoe_cli.commands.caption import caption
 from rsmoe_cli.commands.finetune import finetune
+from rsmoe_cli.commands.plan import plan
 from rsmoe_cli.commands.train import train
 from rsmoe_core.errors import BackendError, RsmoeError, UsageError
 
@@ -102,6 +103,7 @@ app.command()(ask)
 app.command()(train)
 app.command()(finetune)
 app.command()(bench)
+app.command()(plan)
 app.add_typer(evaluate.app, name="evaluate", cls=_HelpfulGroup)
 app.add_typer(data.app, name="data", cls=_HelpfulGroup)
 app.add_typer(models.app, name="models", cls=_HelpfulGroup)

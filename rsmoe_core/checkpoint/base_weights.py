@@ -99,14 +99,14 @@ def find_base(name: str, revision: str | None = None) -> BaseWeights:
         if revision is not None:
             raise UsageError(f"'{name}' is a folder, which has no revisions; leave --revision out")
         config = check_base(Path(name), name)
-        return _checked_weights(BaseWeights(Path(name), name, _revision(Path(name)), config))
+        return _checked_weights(BaseWeights(Path(name), name, revision_of(Path(name)), config))
     if not hub.is_hub_id(name):
         raise UsageError(f"no model '{name}'; give a folder, or the id of a model on the hub (owner/name)")
     settings = hub.fetch(name, revision, hub.SETTINGS)
     config = check_base(settings, name)
     # The same commit, whatever happens to the branch meanwhile.
     folder = hub.fetch(name, hub.commit_of(settings) or revision, hub.WEIGHTS)
-    return _checked_weights(BaseWeights(folder, name, _revision(folder), config))
+    return _checked_weights(BaseWeights(folder, name, revision_of(folder), config))
 
 
 def check_memory(base: BaseWeights, device: str, dtype: str, quantize: str | None = None) -> None:
@@ -146,7 +146,8 @@ def _checked_weights(base: BaseWeights) -> BaseWeights:
     return base
 
 
-def _revision(folder: Path) -> str:
+def revision_of(folder: Path) -> str:
+    """The commit of a folder in the hub's cache, and the fingerprint of any other one."""
     return hub.commit_of(folder) or quick_fingerprint(
         folder, ("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt")
     )
