@@ -95,7 +95,7 @@ def tokenizer(*special: str, **options: Any) -> Any:
     )
 
 
-_SEEDS = {"smolvlm": 3, "paligemma": 3}
+_SEEDS = {"smolvlm": 3, "paligemma": 3, "gemma4": 2}
 """Where others than 0 give texts that differ more."""
 _GENERATION: dict[str, dict[str, Any]] = {
     "qwen2_5_vl": {"do_sample": True, "temperature": 1e-6, "repetition_penalty": 1.05},
@@ -203,6 +203,18 @@ def _qwen2_5_vl() -> tuple[Any, Any]:
     return t.Qwen2_5_VLForConditionalGeneration(config), processor
 
 
+def _qwen3_processor(own: Any) -> Any:
+    import transformers as t
+
+    settings = _qwen_image_settings()
+    return t.Qwen3VLProcessor(
+        t.Qwen2VLImageProcessor(**settings),
+        own,
+        t.Qwen3VLVideoProcessor(**settings),
+        chat_template=_CHATML.replace("IMAGE", "<|vision_start|><|image_pad|><|vision_end|>"),
+    )
+
+
 _QWEN_TOKENS = {"image": "image_pad", "video": "video_pad", "vision_start": "vision_start", "vision_end": "vision_end"}
 
 
@@ -266,14 +278,7 @@ def _qwen3_vl() -> tuple[Any, Any]:
         text_config=_text_settings(own, head_dim=8, rope_parameters=_rope([2, 1, 1], mrope_interleaved=True)),
         **_qwen_ids(own),
     )
-    settings = _qwen_image_settings()
-    processor = t.Qwen3VLProcessor(
-        t.Qwen2VLImageProcessor(**settings),
-        own,
-        t.Qwen3VLVideoProcessor(**settings),
-        chat_template=_CHATML.replace("IMAGE", "<|vision_start|><|image_pad|><|vision_end|>"),
-    )
-    return t.Qwen3VLForConditionalGeneration(config), processor
+    return t.Qwen3VLForConditionalGeneration(config), _qwen3_processor(own)
 
 
 def _internvl() -> tuple[Any, Any]:
@@ -428,6 +433,81 @@ def _gemma3() -> tuple[Any, Any]:
     return t.Gemma3ForConditionalGeneration(config), processor
 
 
+def _qwen3_5() -> tuple[Any, Any]:
+    """Most of its layers have linear attention, a state instead of keys and values."""
+    import transformers as t
+
+    own = _qwen_tokenizer()
+    config = t.Qwen3_5Config(
+        vision_config={
+            "depth": LAYERS,
+            "hidden_size": HIDDEN,
+            "intermediate_size": 2 * HIDDEN,
+            "num_heads": HEADS,
+            "patch_size": PATCH,
+            "out_hidden_size": HIDDEN,
+            "num_position_embeddings": 64,
+        },
+        text_config=_text_settings(
+            own,
+            head_dim=8,
+            layer_types=["linear_attention", "full_attention"],
+            linear_key_head_dim=8,
+            linear_value_head_dim=8,
+            linear_num_key_heads=2,
+            linear_num_value_heads=4,
+            rope_parameters=_rope([2, 1, 1], mrope_interleaved=True, partial_rotary_factor=1.0),
+        ),
+        **_qwen_ids(own),
+    )
+    return t.Qwen3_5ForConditionalGeneration(config), _qwen3_processor(own)
+
+
+def _gemma4() -> tuple[Any, Any]:
+    import transformers as t
+
+    names = {"boi": "<|image>", "eoi": "<image|>", "image": "<|image|>", "boa": "<|audio>", "eoa": "<audio|>"}
+    tokens = {f"{key}_token": token for key, token in names.items()} | {"audio_token": "<|audio|>"}
+    own = tokenizer(*tokens.values(), "<|video|>", extra_special_tokens=tokens, with_bos=True)
+    config = t.Gemma4Config(
+        vision_config=t.Gemma4VisionConfig(
+            hidden_size=HIDDEN,
+            intermediate_size=2 * HIDDEN,
+            num_hidden_layers=LAYERS,
+            num_attention_heads=HEADS,
+            num_key_value_heads=HEADS,
+            head_dim=8,
+            patch_size=PATCH,
+            position_embedding_size=256,
+        ),
+        text_config=t.Gemma4TextConfig(
+            **_text_settings(
+                own,
+                head_dim=8,
+                global_head_dim=8,
+                layer_types=["sliding_attention", "full_attention"],
+                sliding_window=64,
+                hidden_size_per_layer_input=0,
+                vocab_size_per_layer_input=len(own),
+            )
+        ),
+        audio_config=None,
+        video_token_id=own.convert_tokens_to_ids("<|video|>"),
+        eoa_token_index=own.convert_tokens_to_ids(names["eoa"]),
+        tie_word_embeddings=False,
+        **{f"{key}_id": own.convert_tokens_to_ids(token) for key, token in tokens.items() if key != "eoa_token"},
+    )
+    settings = {"patch_size": PATCH, "max_soft_tokens": 70}
+    processor = t.Gemma4Processor(
+        t.Gemma4AudioFeatureExtractor(),
+        t.Gemma4ImageProcessor(**settings),
+        own,
+        t.Gemma4VideoProcessor(**settings),
+        chat_template="{{ bos_token }}" + _CHATML.replace("IMAGE", "<|image|>"),
+    )
+    return t.Gemma4ForConditionalGeneration(config), processor
+
+
 CLASSES: dict[str, Callable[[], tuple[Any, Any]]] = {
     "llava": _llava,
     "qwen2_5_vl": _qwen2_5_vl,
@@ -439,5 +519,7 @@ CLASSES: dict[str, Callable[[], tuple[Any, Any]]] = {
     "florence2": _florence2,
     "instructblip": _instructblip,
     "gemma3": _gemma3,
+    "qwen3_5": _qwen3_5,
+    "gemma4": _gemma4,
 }
 """Makes model and processor of each class, by the model type of its configuration."""

@@ -224,13 +224,14 @@ def load_base(
     """
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
+    loader: Any = AutoModelForImageTextToText
     options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:
         with _quietly():
             processor = AutoProcessor.from_pretrained(folder, **options)
             if quantization is not None:
                 options |= {"quantization_config": quantization, "device_map": {"": device}}
-            model, report = AutoModelForImageTextToText.from_pretrained(
+            model, report = loader.from_pretrained(
                 folder, dtype=dtype, use_safetensors=True, output_loading_info=True, **options
             )
     except torch.OutOfMemoryError:

@@ -62,6 +62,8 @@ class Prompting:
             self._takes_parts = False  # but plain text, in which the placeholder of the image is one of the words
             if not self._has_image():
                 raise ModelError(f"the chat template of '{name}' has no place for an image; choose another base")
+        if not self._separates_images():
+            raise ModelError(f"models of the type '{self.model_type}' mix prompts and images; choose another base")
 
     def prompt(self, text: str) -> str:
         """The whole prompt of a text about an image, up to where the answer begins.
@@ -121,13 +123,20 @@ class Prompting:
         inputs = self._process([prompt], [blank])
         return {key: value[0].tolist() for key, value in inputs.items() if _is_text(key)}
 
-    def _process(self, prompts: Sequence[str], images: Sequence[NDArray[np.uint8]]) -> Any:
+    def _separates_images(self) -> bool:
+        """Whether image inputs are the same for every prompt; those of Llama 3.2 Vision are not."""
+        blank = np.zeros((self.image_size, self.image_size, 3), np.uint8)
+        short, long = (self._process([self.prompt(text)], [blank]) for text in ("x", "some more words"))
+        return all(short[key].shape == long[key].shape for key in short if not _is_text(key))
+
+    def _process(self, prompts: Sequence[str], images: Sequence[NDArray[np.uint8]]) -> dict[str, Tensor]:
         options: dict[str, Any] = {}
         bos = self.tokenizer.bos_token
         if bos is not None and prompts[0].startswith(bos):  # the tokenizer would add another one
             options["add_special_tokens"] = False
         nested = [[Image.fromarray(image)] for image in images]
-        return self.processor(text=list(prompts), images=nested, return_tensors="pt", padding=True, **options)
+        inputs = self.processor(text=list(prompts), images=nested, return_tensors="pt", padding=True, **options)
+        return {key: value for key, value in inputs.items() if key != "labels"}  # PaliGemma's are for training
 
     def _fill(self, key: str) -> int:
         if key == "qformer_input_ids":

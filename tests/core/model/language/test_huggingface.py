@@ -172,6 +172,7 @@ def test_mixtures_look_at_each_image_once_and_count_what_they_cost(
 _ENCODERS = {
     "qwen2_5_vl": "visual",
     "qwen3_vl": "visual",
+    "qwen3_5": "visual",
     "smolvlm": "vision_model",
     "instructblip": "vision_model",
 }

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from rsmoe_core.errors import ModelError
 from rsmoe_core.model.language.prompting import Prompting
 
 Promptings = Callable[[str], Prompting]
@@ -109,3 +110,19 @@ def test_every_end_of_an_answer_is_known(promptings: Promptings):
 @pytest.mark.parametrize(("name", "size"), [("llava", 32), ("qwen2_5_vl", 64), ("florence2", 32), ("internvl", 32)])
 def test_images_have_the_size_that_the_model_was_trained_on(promptings: Promptings, name: str, size: int):
     assert promptings(name).image_size == size
+
+
+def test_models_whose_image_inputs_depend_on_the_prompt_are_refused(promptings: Promptings):
+    from transformers import AutoConfig, AutoProcessor
+
+    folder = promptings("llava").tokenizer.name_or_path
+
+    class Mixing(type(AutoProcessor.from_pretrained(folder))):  # type: ignore[misc]
+        """As that of Llama 3.2 Vision, which says for each token what image it sees."""
+
+        def __call__(self, **options):
+            inputs = super().__call__(**options)
+            return inputs | {"cross_attention_mask": inputs["attention_mask"][..., None]}
+
+    with pytest.raises(ModelError, match="models of the type 'llava' mix prompts and images; choose another base"):
+        Prompting(Mixing.from_pretrained(folder), AutoConfig.from_pretrained(folder), "mine")
