@@ -16,6 +16,7 @@ from typing import Any
 from rsmoe_cli.asking import counting, voting
 from rsmoe_cli.asking.detections import SceneDetection, deduplicate
 from rsmoe_cli.asking.evidence import Aggregate, Evidence, TileAnswer
+from rsmoe_cli.formats.base import rounded
 from rsmoe_cli.pipeline.stats import TileStats
 from rsmoe_cli.raster.orientation import AS_STORED, Orientation
 from rsmoe_cli.tiles.grid import Grid, Tile
@@ -67,8 +68,9 @@ class SceneAnswer:
     """The type of the question."""
     answer: str
     """`yes`, `no`, a whole number in digits, a scene class, a location in the scene, sentences, or `unknown`."""
-    confidence: float
-    """Probability that the answer is right, 0-1; of a count, that the true number is within a quarter of it."""
+    confidence: float | None
+    """Probability that the answer is right, 0-1; of a count, that the true number is within a quarter of it. None where
+    the model gives no probabilities."""
     interval: tuple[int, int] | None
     """Of a count, the numbers between which the true one lies with a probability of 90 %."""
     answered: int
@@ -92,7 +94,7 @@ class SceneAnswer:
             "question": self.question,
             "type": self.type,
             "answer": self.answer,
-            "confidence": round(self.confidence, 4),
+            "confidence": rounded(self.confidence, 4),
             "interval": None if self.interval is None else list(self.interval),
             "tiles": {
                 "answered": self.answered,
@@ -133,7 +135,7 @@ class SceneAnswer:
         """The answer on the first line, then the evidence."""
         if self.answer == UNKNOWN:
             return "\n".join((UNKNOWN, self.reason, *self.evidence))
-        confidence = f"confidence {self.confidence:.2f}"
+        confidence = "confidence unknown" if self.confidence is None else f"confidence {self.confidence:.2f}"
         if self.interval is not None:
             confidence = f"{self.interval[0]} to {self.interval[1]}, {confidence}"
         return "\n".join((f"{self.answer} ({confidence})", *self.evidence))
@@ -163,7 +165,7 @@ def scene_answer(
         question=question.text,
         type=question.type,
         answer=aggregate.answer,
-        confidence=aggregate.confidence,
+        confidence=aggregate.confidence if _has_confidence(tile_answers) else None,
         interval=aggregate.interval,
         answered=stats.answered,
         skipped=stats.skipped,
@@ -188,6 +190,11 @@ def _surest(detections: Sequence[SceneDetection]) -> list[str]:
         return []
     one = max(detections, key=lambda detection: detection.confidence)
     return [f"the surest {one.label} is at column {int(one.x)}, row {int(one.y)} of the scene ({one.confidence:.2f})"]
+
+
+def _has_confidence(tile_answers: Sequence[TileAnswer]) -> bool:
+    """Whether any answer has a probability; there are models that give none, and none is invented for them."""
+    return not tile_answers or any(one.answer.confidence is not None for one in tile_answers)
 
 
 def _engine_evidence(tiles: Sequence[Tile], tile_answers: Sequence[TileAnswer]) -> list[str]:

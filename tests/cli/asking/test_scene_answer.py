@@ -395,3 +395,10 @@ def test_locations_have_nine_names() -> None:
     for name, x, y in zip(names, [1, 3, 5] * 3, [1, 1, 1, 3, 3, 3, 5, 5, 5], strict=True):
         assert locations.middle_of(f"at the {name} side") == pytest.approx((x / 6, y / 6))
     assert locations.middle_of("everywhere") is None
+
+
+def test_no_confidence_is_invented_for_a_model_that_gives_none() -> None:
+    answer = aggregate(parsed("open"), ROW, [tile_answer(tile, "wheat", confidence=None) for tile in ROW])
+    assert (answer.answer, answer.confidence, answer.facts()["confidence"]) == ("wheat", None, None)
+    assert str(answer).startswith("wheat (confidence unknown)")
+    assert SceneAnswer.from_json(answer.to_json(), ROW) == answer
