@@ -45,6 +45,8 @@ def set_level(level: int) -> None:
     logging.captureWarnings(True)
     root = logging.getLogger()
     root.handlers = [_TerminalHandler() if level <= logging.DEBUG else logging.NullHandler()]
+    # torch prints by itself what torchao makes it complain of
+    logging.getLogger("torch.utils._pytree").setLevel(level if level <= logging.DEBUG else logging.ERROR)
     for name in _PACKAGES:
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [_TerminalHandler()], False
