@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,9 +13,23 @@ from rsmoe_cli import console
 from rsmoe_cli.formats.registry import suffixes
 from rsmoe_core.errors import UsageError
 
+TABLES = "rsmoe tables"
+"""Where a command's context has the tables of its TOML file, by name."""
+
 
 def _load_config(context: typer.Context, path: Path | None) -> None:
     """Use the values of the file as defaults, so that an option on the command line takes precedence."""
+    _load_file(context, path, ())
+
+
+def _load_training_config(context: typer.Context, path: Path | None) -> None:
+    """The same, and keep the tables of settings for the command."""
+    from rsmoe_core.training.settings import TABLES as known_tables
+
+    _load_file(context, path, known_tables)
+
+
+def _load_file(context: typer.Context, path: Path | None, tables: Sequence[str]) -> None:
     if path is None:
         return
     import tomllib
@@ -23,6 +38,7 @@ def _load_config(context: typer.Context, path: Path | None) -> None:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: cannot be read as TOML ({error}); write one 'option = value' a line") from error
+    context.meta[TABLES] = {name: values.pop(name) for name in tables if name in values}
     named = {
         option.removeprefix("--"): parameter.name
         for parameter in context.command.params
@@ -30,7 +46,8 @@ def _load_config(context: typer.Context, path: Path | None) -> None:
         if option.startswith("--") and option != "--config"
     }
     if unknown := sorted(set(values) - set(named)):
-        raise UsageError(f"{path}: no option '{unknown[0]}'; choose from: {', '.join(sorted(named))}")
+        known = ", ".join([*sorted(named), *(f"[{name}]" for name in tables)])
+        raise UsageError(f"{path}: no option '{unknown[0]}'; choose from: {known}")
     context.default_map = {named[key]: value for key, value in values.items()}
 
 
@@ -126,6 +143,21 @@ TileSize = Annotated[
         help="Side of a tile, such as 224 or 500m; by default close to the input size of the model.",
     ),
 ]
+TrainingQuantize = Annotated[
+    str | None,
+    typer.Option(
+        "--quantize",
+        metavar="4bit|8bit|int8",
+        help="Mixtures on a base: its weights in fewer bits (QLoRA); 4bit and 8bit need the extra 'gpu'.",
+    ),
+]
+GradientCheckpointing = Annotated[
+    bool,
+    typer.Option(
+        "--gradient-checkpointing",
+        help="Mixtures on a base: compute activations twice instead of keeping them, which takes a third longer.",
+    ),
+]
 Epochs = Annotated[int | None, typer.Option(min=1, help="Epochs of each phase, instead of its default.")]
 Patience = Annotated[
     int | None, typer.Option(min=1, help="End a phase after this many epochs without a better validation score.")
@@ -146,6 +178,17 @@ Config = Annotated[
         is_eager=True,
         callback=_load_config,
         help="TOML file of options, such as: epochs = 3; options on the command line take precedence.",
+    ),
+]
+TrainingConfig = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        dir_okay=False,
+        is_eager=True,
+        callback=_load_training_config,
+        help="TOML file of options, such as: epochs = 3; and of tables of further settings, such as [lora] and "
+        "[phases.align]. Options on the command line take precedence.",
     ),
 ]
 Overlap = Annotated[

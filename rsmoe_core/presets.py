@@ -1,10 +1,25 @@
-"""Named configurations: each is a small function that gives a ModelConfig."""
+"""Named configurations: each is a small function.
+
+PRESETS       native models, of which every part is trained
+BASE_PRESETS  the paper's models: mixtures on an InstructBLIP, which is composed of published parts or published itself
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from rsmoe_core.config import DecodingConfig, LanguageConfig, LoraSettings, ModelConfig, QFormerConfig, VisionConfig
+from rsmoe_core.config import (
+    BaseParts,
+    BaseReference,
+    DecodingConfig,
+    LanguageConfig,
+    LoraSettings,
+    MixtureConfig,
+    ModelConfig,
+    QFormerConfig,
+    VisionConfig,
+)
 from rsmoe_core.errors import UsageError
 
 
@@ -29,7 +44,42 @@ PRESETS: dict[str, Callable[[], ModelConfig]] = {"nano": nano, "tiny": tiny}
 
 
 def preset(name: str) -> ModelConfig:
-    """The configuration called `name`. Raises UsageError that lists the names."""
+    """The native configuration called `name`. Raises UsageError that lists the names."""
     if name not in PRESETS:
-        raise UsageError(f"no preset '{name}'; choose one of: {', '.join(PRESETS)}")
+        raise UsageError(f"no preset '{name}'; choose one of: {', '.join((*PRESETS, *BASE_PRESETS))}")
     return PRESETS[name]()
+
+
+_INSTRUCTBLIP = "Salesforce/instructblip-vicuna-7b"
+"""With the image encoder (ViT-g/14) and the Q-Former of the paper."""
+
+
+@dataclass(frozen=True)
+class BasePreset:
+    """A mixture, and what its base is composed of."""
+
+    config: MixtureConfig
+    parts: BaseParts | None = None
+    """None where the base is published as it is."""
+
+
+def rs_moe_1b() -> BasePreset:
+    """The paper's RS-MoE-1B: ViT-g/14, the Q-Former and Llama-3.2-1B, with three experts."""
+    return BasePreset(MixtureConfig(preset="rs-moe-1b"), BaseParts(_INSTRUCTBLIP, "meta-llama/Llama-3.2-1B-Instruct"))
+
+
+def rs_moe_3b() -> BasePreset:
+    """The same with Llama-3.2-3B."""
+    return BasePreset(MixtureConfig(preset="rs-moe-3b"), BaseParts(_INSTRUCTBLIP, "meta-llama/Llama-3.2-3B-Instruct"))
+
+
+def rs_moe_7b() -> BasePreset:
+    """The paper's RS-MoE-7B: InstructBLIP with Vicuna-7B as it was published."""
+    return BasePreset(MixtureConfig(preset="rs-moe-7b", base=BaseReference(_INSTRUCTBLIP)))
+
+
+BASE_PRESETS: dict[str, Callable[[], BasePreset]] = {
+    "rs-moe-1b": rs_moe_1b,
+    "rs-moe-3b": rs_moe_3b,
+    "rs-moe-7b": rs_moe_7b,
+}

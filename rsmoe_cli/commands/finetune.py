@@ -12,6 +12,7 @@ import typer
 
 from rsmoe_cli import console, options
 from rsmoe_cli.option_groups import TrainingOptions, grouped
+from rsmoe_cli.training_bases import BaseMemoryOptions, training_settings
 
 if TYPE_CHECKING:
     from rsmoe_cli.prepare.chips import Columns
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 
 @grouped
 def finetune(
+    context: typer.Context,
     model: options.ModelName,
     out: Annotated[
         Path,
@@ -50,7 +52,8 @@ def finetune(
     nodata: options.Nodata = None,
     allow_external: options.AllowExternal = False,
     training: TrainingOptions = TrainingOptions(views=4, validation_split=0.15),
-    config: options.Config = None,
+    memory: BaseMemoryOptions = BaseMemoryOptions(),
+    config: options.TrainingConfig = None,
 ) -> None:
     """Train the experts and the fusion of a finished model on your own captions or questions.
 
@@ -69,13 +72,22 @@ def finetune(
 
     from rsmoe_cli.training_session import distributed_session
     from rsmoe_core.checkpoint.catalogue import find_model
+    from rsmoe_core.checkpoint.mixture import is_mixture
+    from rsmoe_core.loading import find_folder
     from rsmoe_core.training.distributed import from_rank0
     from rsmoe_core.training.run import run_stage
     from rsmoe_core.training.run_folder import RunFolder
     from rsmoe_core.training.stages import find_stage
+    from rsmoe_core.training.start import refuse_base
 
+    refuse_base(find_folder(model), model)
     start = find_model(model)
-    stage = find_stage("finetune").with_limits(training.epochs, training.patience)
+    on_base = is_mixture(start)
+    if not on_base:
+        memory.refuse_for_native()
+    tables = training_settings(context.meta)
+    tables.refuse("lora", "tokens", "parts", why="the model is finished")
+    stage = tables.stage(find_stage("finetune", on_base=on_base)).with_limits(training.epochs, training.patience)
     work = RunFolder.of(stage, out).work
     with distributed_session(training) as train_config:
         folders = list(data or ())
@@ -89,7 +101,7 @@ def finetune(
             columns = Columns(column, answers, question or "")
             target = chips or work / "chips"
             folders.append(from_rank0(lambda: _cut_chips(source, labels, columns, start, target, replace=not chips)))
-        settings = train_config(data=tuple(folders), out=out)
+        settings = train_config(data=tuple(folders), out=out, **memory.settings)
         run_stage(stage, settings, start=start, report=console.print_note, progress=console.progress_bar)
     console.print_note(f"the model is in {out}")
 
@@ -101,8 +113,8 @@ def _cut_chips(scene: Scene, labels: Path, columns: Columns, start: Path, target
     """
     from rsmoe_cli.atomic import atomic_folder
     from rsmoe_cli.prepare.chips import cut_chips
-    from rsmoe_core.checkpoint.validation import load_config
     from rsmoe_core.errors import RsmoeError
+    from rsmoe_core.training.start import image_size_of
 
     for text in scene.notes:
         log.warning("%s", text)
@@ -112,7 +124,7 @@ def _cut_chips(scene: Scene, labels: Path, columns: Columns, start: Path, target
         shutil.rmtree(target, ignore_errors=True)
     try:
         with atomic_folder(target) as folder:
-            count, skipped = cut_chips(scene, labels, columns, load_config(start).vision.image_size, folder)
+            count, skipped = cut_chips(scene, labels, columns, image_size_of(start), folder)
     except RsmoeError:
         if replace:
             with suppress(OSError):  # it is not empty where there was a run

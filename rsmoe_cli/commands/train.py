@@ -9,10 +9,12 @@ import typer
 
 from rsmoe_cli import console, options
 from rsmoe_cli.option_groups import TrainingOptions, grouped
+from rsmoe_cli.training_bases import BaseMemoryOptions, mixture_of, training_settings
 
 
 @grouped
 def train(
+    context: typer.Context,
     stage: Annotated[
         str,
         typer.Option(
@@ -28,7 +30,17 @@ def train(
         Path,
         typer.Option("--out", "-o", help="Folder of the run; an interrupted run is resumed.", show_default=False),
     ],
-    preset: Annotated[str, typer.Option(help="Stages 1 and joint: the model to build.")] = "nano",
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            help="Stages 1 and joint: the model to build: nano (default), tiny, rs-moe-1b, rs-moe-3b or rs-moe-7b."
+        ),
+    ] = None,
+    base: Annotated[
+        str | None,
+        typer.Option(help="Stage 1: vision-language model to train a mixture on, as a folder or hub id (owner/name)."),
+    ] = None,
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of --base on the hub.")] = None,
     start: Annotated[
         Path | None, typer.Option("--from", help="Other stages: model folder to start from, such as RUN/stage1.")
     ] = None,
@@ -42,28 +54,60 @@ def train(
     max_steps: Annotated[int | None, typer.Option(min=1, help="Stop each phase after this many steps.")] = None,
     max_images: Annotated[int | None, typer.Option(min=2, help="Use the first images of each folder only.")] = None,
     training: TrainingOptions = TrainingOptions(),
-    config: options.Config = None,
+    memory: BaseMemoryOptions = BaseMemoryOptions(),
+    config: options.TrainingConfig = None,
 ) -> None:
     """Train one stage and write its model folder into OUT, beside logs and curves.
 
-    To resume a run that was interrupted, run the same command again.
+    With --base, or a preset rs-moe-..., router, experts and fusion are trained on a vision-language model of
+    transformers. To resume a run that was interrupted, run the same command again.
     """
+    from rsmoe_core.errors import UsageError
+    from rsmoe_core.presets import BASE_PRESETS, BasePreset
+    from rsmoe_core.presets import preset as find_preset
+
+    on_base = base is not None or preset in BASE_PRESETS
+    if start is not None:
+        from rsmoe_core.checkpoint.mixture import is_mixture
+
+        if on_base:
+            raise UsageError("--from names a model that has its base already; leave out --base and --preset")
+        on_base = is_mixture(start)
+    if revision is not None and not on_base:
+        raise UsageError("--revision is that of a --base on the hub; give one, or leave it out")
+    if backbone is not None and on_base:
+        raise UsageError("--backbone is for native models; a base has its own image encoder; leave it out")
+    if not on_base:
+        memory.refuse_for_native()
+
     from rsmoe_core.training.stages import find_stage
 
-    chosen = find_stage(stage).with_limits(training.epochs, training.patience)
+    settings = training_settings(context.meta)
+    chosen = settings.stage(find_stage(stage, on_base=on_base)).with_limits(training.epochs, training.patience)
 
     from rsmoe_cli.training_session import distributed_session
-    from rsmoe_core.presets import preset as find_preset
+    from rsmoe_core.config import MixtureConfig, ModelConfig
     from rsmoe_core.training.run import run_stage
 
     builds = chosen.starts_from is None
-    model = find_preset(preset) if builds else None
-    weights = (backbone or _installed_backbone(preset)) if builds else None
+    if not builds:
+        settings.refuse("lora", "tokens", "parts", why="the stage goes on with the model in --from")
     with distributed_session(training) as train_config:
-        settings = train_config(data=tuple(data), out=out, max_steps=max_steps, max_images=max_images)
+        model: ModelConfig | MixtureConfig | None = None
+        weights = None
+        if builds and on_base:
+            named = BASE_PRESETS[preset]() if preset in BASE_PRESETS else BasePreset(MixtureConfig())
+            model = mixture_of(named, base, revision, settings, out)
+        elif builds:
+            settings.refuse("parts", why="the model has no base")
+            model = settings.config(find_preset(preset or "nano"))
+            weights = backbone or _installed_backbone(preset or "nano")
+        run_settings = train_config(
+            data=tuple(data), out=out, max_steps=max_steps, max_images=max_images, **memory.settings
+        )
         folder = run_stage(
             chosen,
-            settings,
+            run_settings,
             preset=model,
             backbone=weights,
             start=start,

@@ -19,7 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
+from rsmoe_core.checkpoint import hub
+from rsmoe_core.checkpoint.base_weights import BaseWeights, find_base
 from rsmoe_core.checkpoint.validation import expert_faults, parse_settings, refuse_links
 from rsmoe_core.checkpoint.weights import (
     ADAPTER_SETTINGS,
@@ -29,7 +32,7 @@ from rsmoe_core.checkpoint.weights import (
     read_weights,
     write_weights,
 )
-from rsmoe_core.config import MixtureConfig
+from rsmoe_core.config import BaseReference, MixtureConfig
 from rsmoe_core.errors import ModelError
 from rsmoe_core.model.vlm_parts import adapter_shapes, connector_state, target_pattern
 from rsmoe_core.roles import BASE, all_roles
@@ -42,6 +45,8 @@ MIXTURE, CONNECTOR = "mixture.json", "connector.safetensors"
 STAGE_1 = "stage1"
 """Name of the adapter of the language model without experts, whose role is BASE."""
 _FORMAT = 1
+_BESIDE = "./"
+"""Beginning of the name of a base that lies in the folder of its mixture."""
 
 
 def adapter_name(role: str) -> str:
@@ -123,6 +128,36 @@ def _inconsistencies(config: MixtureConfig) -> Iterator[str]:
     yield from expert_faults(config.experts)
 
 
+def find_base_of(mixture: Mixture) -> BaseWeights:
+    """The base that a mixture names, in the revision that it names.
+
+    Raises:
+        ModelError: the base is missing, cannot be used, or is another one by now.
+    """
+    return find_reference(mixture.config.base, mixture.folder)
+
+
+def find_reference(reference: BaseReference, beside: Path | None = None) -> BaseWeights:
+    """A base by name and revision, of which the latter may be open; `beside` is the folder of the mixture on it.
+
+    Raises:
+        ModelError: the base is missing, cannot be used, or is another one by now.
+    """
+    name, revision = reference.name, reference.revision
+    if name.startswith(_BESIDE) and beside is not None:
+        name = str(beside / name.removeprefix(_BESIDE))
+    is_folder = Path(name).is_dir()
+    if not is_folder and not hub.is_hub_id(name):
+        raise ModelError(f"the base is missing: no folder '{name}'; bring it back, or name its new place in {MIXTURE}")
+    base = find_base(name, None if is_folder else revision or None)
+    if is_folder and revision and base.revision != revision:
+        raise ModelError(
+            f"the base '{name}' is another one by now (revision {base.revision}, not {revision}); "
+            "bring back the one that the mixture was trained on"
+        )
+    return base
+
+
 def apply_mixture(base: Any, mixture: Mixture) -> PeftModel:
     """Put the trained weights on a base, which is changed: the connector's, and an adapter for each role.
 
@@ -133,43 +168,53 @@ def apply_mixture(base: Any, mixture: Mixture) -> PeftModel:
     """
     from rsmoe_core.model import lora  # here, since importing peft takes seconds
 
-    load_connector(base, mixture)
-    shapes = adapter_shapes(base, mixture.pattern, mixture.config.lora.rank)
-    expected = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
-    try:
-        states = {
-            adapter_name(role): read_weights(own / ADAPTER_WEIGHTS, expected) for role, own in mixture.adapters.items()
-        }
-    except ModelError as error:
-        raise _for_another_base(mixture, base, error) from error
+    states = _adapter_states(base, mixture)
+    _load_connector(base, mixture)
     return lora.load_adapters(base, states, mixture.config.lora, mixture.pattern)
 
 
-def load_connector(base: Any, mixture: Mixture) -> None:
-    """Give a model of transformers the trained weights of its connector, if there are any.
+def load_weights(model: PeftModel, mixture: Mixture) -> None:
+    """Give a model to which a mixture was applied the weights of another training of it.
 
     Raises:
-        ModelError: they are damaged, or were trained on another base.
+        ModelError: a file is damaged, or was trained on another base.
     """
+    from rsmoe_core.model import lora
+
+    base = lora.without_wrapper(model)
+    lora.set_states(model, _adapter_states(base, mixture))
+    _load_connector(base, mixture)
+
+
+def _adapter_states(base: Any, mixture: Mixture) -> dict[str, dict[str, Tensor]]:
+    """Name of each adapter → its factors, by peft's names."""
+    shapes = adapter_shapes(base, mixture.pattern, mixture.config.lora.rank)
+    expected = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
+    files = {adapter_name(role): own / ADAPTER_WEIGHTS for role, own in mixture.adapters.items()}
+    return {name: _read(path, expected, base, mixture) for name, path in files.items()}
+
+
+def _load_connector(base: Any, mixture: Mixture) -> None:
     if mixture.connector is None:
         return
     own = connector_state(base, mixture.config.language)
+    state = _read(mixture.connector, own, base, mixture)
+    with torch.no_grad():
+        for name, value in own.items():
+            value.copy_(state[name])
+
+
+def _read(path: Path, expected: Mapping[str, Tensor], base: Any, mixture: Mixture) -> dict[str, Tensor]:
+    """The tensors of a weight file; one that does not fit was most likely trained on another base."""
     try:
-        state = read_weights(mixture.connector, own)
+        return read_weights(path, expected)
     except ModelError as error:
-        raise _for_another_base(mixture, base, error) from error
-    for name, value in own.items():
-        value.copy_(state[name])
-
-
-def _for_another_base(mixture: Mixture, base: Any, error: ModelError) -> ModelError:
-    """The error of a weight file that does not fit, which most often means another base."""
-    if "does not fit" not in str(error):
-        return error
-    what = f"{type(base).__name__} of {mixture.config.base.name}"
-    return ModelError(
-        f"{mixture.folder}: was trained on another base than {what}; give the one that mixture.json names"
-    )
+        if "does not fit" not in str(error):
+            raise
+        name = f"{type(base).__name__} of {mixture.config.base.name}"
+        raise ModelError(
+            f"{mixture.folder}: was trained on another base than {name}; give the one that mixture.json names"
+        ) from error
 
 
 def save_mixture(folder: Path, config: MixtureConfig, model: PeftModel, *, connector: bool) -> None:

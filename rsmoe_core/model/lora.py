@@ -7,7 +7,14 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any, cast
 
-from peft import LoraConfig, LoraModel, PeftModel, get_peft_model, set_peft_model_state_dict
+from peft import (
+    LoraConfig,
+    LoraModel,
+    PeftModel,
+    get_peft_model,
+    get_peft_model_state_dict,
+    set_peft_model_state_dict,
+)
 from torch import Tensor, nn
 
 from rsmoe_core.config import LoraSettings
@@ -24,17 +31,30 @@ def add_adapters(
 
     They are on the layers that `pattern` matches, if it is given, and else on those with a name of `settings.targets`.
     """
-    config = LoraConfig(
+    model = get_peft_model(language, _config(settings, pattern), adapter_name=names[0])
+    for name in names[1:]:
+        model.add_adapter(name, _config(settings, pattern))
+    return model
+
+
+def _config(settings: LoraSettings, pattern: str | None) -> LoraConfig:
+    return LoraConfig(
         r=settings.rank,
         lora_alpha=settings.alpha,
         lora_dropout=settings.dropout,
         target_modules=pattern or list(settings.targets),
         task_type="CAUSAL_LM",
     )
-    model = get_peft_model(language, config, adapter_name=names[0])
-    for name in names[1:]:
-        model.add_adapter(name, config)
-    return model
+
+
+def copy_adapter(
+    language: PeftModel, source: str, names: Sequence[str], settings: LoraSettings, pattern: str | None = None
+) -> None:
+    """Add adapters called `names` that are copies of the one called `source`; `pattern` is that of `add_adapters`."""
+    state = get_peft_model_state_dict(language, adapter_name=source)
+    for name in names:
+        language.add_adapter(name, _config(settings, pattern))
+        set_peft_model_state_dict(language, state, adapter_name=name)
 
 
 def activate(language: PeftModel, role: str) -> None:
@@ -108,6 +128,11 @@ def load_adapters(
     `pattern` is that of `add_adapters`.
     """
     model = add_adapters(language, list(states), settings, pattern)
-    for name, state in states.items():
-        set_peft_model_state_dict(model, dict(state), adapter_name=name)
+    set_states(model, states)
     return model.requires_grad_(False).eval()
+
+
+def set_states(language: PeftModel, states: Mapping[str, Mapping[str, Tensor]]) -> None:
+    """Give existing adapters these weights, by role and by peft's names."""
+    for name, state in states.items():
+        set_peft_model_state_dict(language, dict(state), adapter_name=name)

@@ -58,16 +58,19 @@ def adapter_shapes(model: nn.Module, pattern: str, rank: int) -> dict[str, tuple
     """The two factors of a LoRA adapter on the layers that match, by the names that peft gives them in a file."""
     shapes = {}
     for name, module in model.named_modules():
-        if isinstance(module, nn.Linear) and re.fullmatch(pattern, name):
-            shapes[f"base_model.model.{name}.lora_A.weight"] = (rank, module.in_features)
-            shapes[f"base_model.model.{name}.lora_B.weight"] = (module.out_features, rank)
+        # A layer that has adapters already is no Linear, but has the same sizes.
+        if hasattr(module, "in_features") and re.fullmatch(pattern, name):
+            layer: Any = module
+            shapes[f"base_model.model.{name}.lora_A.weight"] = (rank, layer.in_features)
+            shapes[f"base_model.model.{name}.lora_B.weight"] = (layer.out_features, rank)
     return shapes
+
+
+def is_connector(name: str, language: str) -> bool:
+    """Whether a parameter or module with this dotted name belongs to the connector."""
+    return _CONNECTOR.search(name) is not None and not name.startswith(f"{language}.")
 
 
 def connector_state(model: nn.Module, language: str) -> dict[str, Tensor]:
     """The connector's parameters and buffers by their names in the model; empty if it has none of its own."""
-    return {
-        name: value
-        for name, value in model.state_dict().items()
-        if _CONNECTOR.search(name) and not name.startswith(f"{language}.")
-    }
+    return {name: value for name, value in model.state_dict().items() if is_connector(name, language)}

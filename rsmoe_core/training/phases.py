@@ -66,6 +66,10 @@ class TextSettings(ObjectiveSettings):
     """What decides which epoch is best. CIDEr weighs words by their rarity: in a small set of similar images every word
     is common, and all captions score zero."""
 
+    texts_per_image: int | None = None
+    """Most texts of a role that are learned each time an image is seen, drawn at random from those of the tasks; None
+    for all of them. A model that reads each text beside an image of its own has no memory for many."""
+
     @property
     def needs_features(self) -> bool:
         """Always."""
@@ -117,7 +121,7 @@ class Phase:
     name: str
     trains: tuple[str, ...]
     """Parts whose parameters change: `vision`, `qformer`, `language` (without adapters), `router`, `experts`, `fusion`,
-    or a detector."""
+    or a detector. Of a mixture on a base, `language` is the adapter of stage 1, and there is `connector`."""
     objective: ObjectiveSettings
     """What is learned."""
     epochs: int
@@ -149,6 +153,8 @@ class Stage:
     learns_from: Literal["captions", "texts", "all"] = "captions"
     """Which images of a data set are used: `captions`, those with captions, and questions are derived from the
     annotations; `texts`, those with captions or questions, which are used as they are; `all` of them."""
+    on_base: bool = False
+    """Whether it trains a mixture on a base of transformers, and not a native model."""
     standalone: bool = False
     """The folder of the run is the model folder itself, since no other stage shares it."""
 

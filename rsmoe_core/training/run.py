@@ -15,7 +15,6 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -24,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 
 from rsmoe_core.checkpoint.catalogue import fingerprint
-from rsmoe_core.config import ModelConfig
+from rsmoe_core.config import MixtureConfig, ModelConfig
 from rsmoe_core.data.base import Sample
 from rsmoe_core.data.formats.registry import read_dataset
 from rsmoe_core.progress import Progress, no_progress, progress_bar
@@ -52,6 +51,7 @@ from rsmoe_core.training.samples import (
     with_drafts,
 )
 from rsmoe_core.training.start import find_start
+from rsmoe_core.training.train_config import TrainConfig
 from rsmoe_core.training.trainee import Trainee
 
 _MAX_VALIDATION_IMAGES = 400
@@ -60,37 +60,11 @@ Report = Callable[[str], None]
 """Takes one line for people."""
 
 
-@dataclass(frozen=True)
-class TrainConfig:
-    """What to train on, and how."""
-
-    data: tuple[Path, ...]
-    """Folders of annotated images; their `train` splits are used together."""
-    out: Path
-    """Folder of the run."""
-    seed: int = 0
-    views: int = 2
-    """Views of each image: itself and random augmentations."""
-    validation_split: float = 0.06
-    """Share of the image groups that are held out to choose the best epoch by."""
-    accumulate: int = 1
-    """Parts of each step's images, of which one is in memory at a time."""
-    max_steps: int | None = None
-    """Stop each phase after this many steps and use the model as it is then, to try things out. A later run without it,
-    or with more steps, resumes from there."""
-    max_images: int | None = None
-    """Use the first so many images of each folder only, to try things out."""
-    device: str = "cpu"
-    """Where to compute."""
-    bf16: bool = True
-    """Run forward passes in bfloat16."""
-
-
 def run_stage(
     stage: Stage,
     config: TrainConfig,
     *,
-    preset: ModelConfig | None = None,
+    preset: ModelConfig | MixtureConfig | None = None,
     backbone: Path | None = None,
     start: Path | None = None,
     report: Report = print,
@@ -98,9 +72,9 @@ def run_stage(
 ) -> Path:
     """Train one stage and return its model folder; a run that was interrupted is resumed.
 
-    Stages that start from nothing need `preset`, and take the weights of the image encoder from `backbone` (a published
-    checkpoint, or the folder of a model) if that is given. Other stages need `start`, the model folder of the stage
-    before. In a distributed run every process calls this with the same arguments, and only rank 0 reports.
+    Stages that start from nothing need `preset`, and take the weights of a native model's image encoder from `backbone`
+    (a published checkpoint, or the folder of a model) if that is given. Other stages need `start`, the model folder of
+    the stage before. In a distributed run every process calls this with the same arguments, and only rank 0 reports.
 
     Raises:
         TrainingError: one of these does not fit, or `config.out` holds another run.
@@ -118,7 +92,7 @@ def run_stage(
     held_out = validation_split(samples, config.validation_split)
     training_samples = make_training_samples(stage, samples, origin.experts, report)
     stage = _learnable(stage, [training_samples[i] for i in np.flatnonzero(~held_out).tolist()], report)
-    model = origin.model(stage, training_samples, config.seed, config.device)
+    model = origin.model(stage, training_samples, config)
     settings = _settings(stage, config, training_samples, start, model)
     from_rank0(lambda: check_settings(folder.work, settings))
     how = split_description(samples, held_out)
@@ -259,6 +233,7 @@ def _train(
         seed=config.seed,
         bf16=config.bf16,
         max_steps=config.max_steps,
+        views=config.views,
         accumulate=config.accumulate,
         progress=progress,
     )

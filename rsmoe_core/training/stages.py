@@ -24,6 +24,7 @@ import dataclasses
 
 from rsmoe_core.errors import UsageError
 from rsmoe_core.roles import FUSION, ROUTER
+from rsmoe_core.training.base_stages import BASE_STAGES
 from rsmoe_core.training.phases import (
     EXPERTS_PART,
     ClassificationSettings,
@@ -147,12 +148,14 @@ STAGES: dict[str, Stage] = {
 """Every stage, by name."""
 
 
-def find_stage(name: str) -> Stage:
-    """The stage called `name`.
+def find_stage(name: str, *, on_base: bool = False) -> Stage:
+    """The stage called `name` of the native model, or that of a mixture on a base of transformers.
 
     Raises:
         UsageError: there is none; the message lists the names.
     """
-    if name not in STAGES:
-        raise UsageError(f"no stage '{name}'; choose one of: {', '.join(STAGES)}")
-    return STAGES[name]
+    stages = BASE_STAGES if on_base else STAGES
+    if name not in stages:
+        whose = f" of a mixture on a base called '{name}'" if on_base else f" '{name}'"
+        raise UsageError(f"no stage{whose}; choose one of: {', '.join(stages)}")
+    return stages[name]

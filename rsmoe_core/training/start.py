@@ -11,15 +11,19 @@ from typing import Protocol
 import torch
 
 from rsmoe_core.checkpoint.load import load_model
-from rsmoe_core.checkpoint.validation import load_config
-from rsmoe_core.config import ModelConfig
+from rsmoe_core.checkpoint.mixture import find_base_of, is_mixture, read_mixture
+from rsmoe_core.checkpoint.validation import CONFIG, load_config
+from rsmoe_core.config import MixtureConfig, ModelConfig
 from rsmoe_core.errors import TrainingError
 from rsmoe_core.model.rsmoe import RSMoE, build
 from rsmoe_core.model.tokenizer import Tokenizer
 from rsmoe_core.model.vision.base import find_encoder
+from rsmoe_core.strict_json import read_json_file
 from rsmoe_core.training.examples import TrainingSample, texts
+from rsmoe_core.training.mixture_start import MixtureStart
 from rsmoe_core.training.native import NativeTrainee
 from rsmoe_core.training.phases import Stage
+from rsmoe_core.training.train_config import TrainConfig
 from rsmoe_core.training.trainee import Trainee
 
 
@@ -30,7 +34,7 @@ class Start(Protocol):
     def experts(self) -> tuple[str, ...]:
         """Names of the model's experts."""
 
-    def model(self, stage: Stage, training_samples: Sequence[TrainingSample], seed: int, device: str) -> Trainee:
+    def model(self, stage: Stage, training_samples: Sequence[TrainingSample], config: TrainConfig) -> Trainee:
         """The model, on its device, with adapters where the stage trains any.
 
         Raises:
@@ -39,23 +43,75 @@ class Start(Protocol):
         """
 
 
-def find_start(stage: Stage, preset: ModelConfig | None, backbone: Path | None, start: Path | None) -> Start:
+def find_start(
+    stage: Stage, preset: ModelConfig | MixtureConfig | None, backbone: Path | None, start: Path | None
+) -> Start:
     """Where the stage starts: from a preset, or from the model folder `start`.
 
     Raises:
         TrainingError: the stage needs a preset where a model is given, or a model where none is given.
         ModelError: `start` is no model folder.
     """
+    found: Start
     if stage.starts_from is None:
         if preset is None or start is not None:
             raise TrainingError(f"stage {stage.name} starts from a preset, not from a model; use --preset")
-        return NativeStart(preset, backbone=backbone)
-    if start is None:
+        found = MixtureStart(preset) if isinstance(preset, MixtureConfig) else NativeStart(preset, backbone=backbone)
+    elif start is None:
         raise TrainingError(
             f"stage {stage.name} needs the model of stage {stage.starts_from};"
             f" run 'rsmoe train --stage {stage.starts_from}' first and pass its folder with --from"
         )
-    return NativeStart(load_config(start), folder=start)
+    elif is_mixture(start):
+        mixture = read_mixture(start)
+        found = MixtureStart(mixture.config, mixture)
+    else:
+        found = NativeStart(load_config(start), folder=start)
+    if stage.on_base != isinstance(found, MixtureStart):
+        kinds = ("a mixture on a base", "a native model")
+        raise TrainingError(
+            f"this stage {stage.name} trains {kinds[not stage.on_base]}, not {kinds[stage.on_base]};"
+            f" take that of find_stage('{stage.name}', on_base={not stage.on_base})"
+        )
+    return found
+
+
+def refuse_base(folder: Path, name: str) -> None:
+    """Refuse a base of transformers on which nothing was trained yet, where a finished model is wanted.
+
+    Raises:
+        TrainingError: it is one.
+    """
+    config = folder / CONFIG
+    if is_mixture(folder) or not config.is_file():
+        return
+    try:
+        values = read_json_file(config)
+    except ValueError:
+        return  # whoever reads it says what is wrong
+    if isinstance(values, dict) and "model_type" in values:
+        raise TrainingError(
+            f"'{name}' is a model of transformers without experts; train them on it first:"
+            f" 'rsmoe train --stage 1 --base {name}', then stage 2"
+        )
+
+
+def image_size_of(folder: Path) -> int:
+    """Side of the images that the model in a folder is fed, in pixels.
+
+    Raises:
+        ModelError: the folder, or the base that it names, is damaged or missing.
+    """
+    if not is_mixture(folder):
+        return load_config(folder).vision.image_size
+    from transformers import AutoConfig, AutoProcessor
+
+    from rsmoe_core.model.language.prompting import Prompting
+
+    base = find_base_of(read_mixture(folder))
+    options = {"local_files_only": True, "trust_remote_code": False}
+    processor = AutoProcessor.from_pretrained(base.folder, **options)
+    return Prompting(processor, AutoConfig.from_pretrained(base.folder, **options), base.id).image_size
 
 
 @dataclass(frozen=True)
@@ -73,16 +129,16 @@ class NativeStart:
         """See `Start`."""
         return self.config.experts
 
-    def model(self, stage: Stage, training_samples: Sequence[TrainingSample], seed: int, device: str) -> Trainee:
+    def model(self, stage: Stage, training_samples: Sequence[TrainingSample], config: TrainConfig) -> Trainee:
         """A new model with the vocabulary of the samples, or the finished one; see `Start`."""
-        torch.manual_seed(seed)
+        torch.manual_seed(config.seed)
         if self.folder is None:
             model = _new_model(self.config, training_samples, self.backbone)
         else:
             model = _finished_model(stage, self.folder)
         if stage.trains_adapters and not model.has_experts:
             model.add_experts()
-        return NativeTrainee(model.to(device))
+        return NativeTrainee(model.to(config.device))
 
 
 def _new_model(config: ModelConfig, training_samples: Sequence[TrainingSample], backbone: Path | None) -> RSMoE:

@@ -51,6 +51,8 @@ class RunOptions:
     """Steps between two checkpoints."""
     max_steps: int | None = None
     """Stop after this many steps of the phase; the learning rate falls as if it ran to its end."""
+    views: int = 1
+    """Views of each image, for objectives that read the images themselves; with features, their bank knows."""
     accumulate: int = 1
     """Parts of a step's images that each process goes through one after the other, with one of them in memory."""
     progress: Progress = progress_bar

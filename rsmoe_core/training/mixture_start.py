@@ -1,0 +1,91 @@
+"""Where a stage of a mixture on a base starts: from the base alone, or from the mixture of an earlier stage."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from rsmoe_core.checkpoint.base_weights import BaseWeights, check_memory
+from rsmoe_core.checkpoint.mixture import STAGE_1, Mixture, apply_mixture, find_base_of, find_reference
+from rsmoe_core.config import BaseReference, MixtureConfig
+from rsmoe_core.errors import TrainingError
+from rsmoe_core.training.examples import TrainingSample
+from rsmoe_core.training.phases import Stage
+from rsmoe_core.training.train_config import TrainConfig
+from rsmoe_core.training.trainee import Trainee
+
+if TYPE_CHECKING:
+    from rsmoe_core.model.mixture_model import MixtureModel
+
+
+@dataclass(frozen=True)
+class MixtureStart:
+    """A mixture on a base; see `start.Start`."""
+
+    config: MixtureConfig
+    """Its base may be named without a revision, and its language model left open."""
+    mixture: Mixture | None = None
+    """That of an earlier stage; None for the base alone."""
+
+    @property
+    def experts(self) -> tuple[str, ...]:
+        """See `Start`."""
+        return self.config.experts
+
+    def model(self, stage: Stage, training_samples: Sequence[TrainingSample], config: TrainConfig) -> Trainee:
+        """The base, with the adapters that the stage trains; see `Start`."""
+        from rsmoe_core.training.mixture import MixtureTrainee  # here, since transformers and peft take seconds
+
+        if self.mixture is not None:
+            _check_stage(stage, self.mixture)
+        torch.manual_seed(config.seed)
+        base = find_reference(self.config.base) if self.mixture is None else find_base_of(self.mixture)
+        model = self._load(base, config)
+        model.config = dataclasses.replace(model.config, stage=stage.name)
+        if stage.trains_adapters:
+            model.add_experts()
+        if config.gradient_checkpointing:
+            model.base.gradient_checkpointing_enable({"use_reentrant": False})
+        return MixtureTrainee(model, bf16=config.bf16)
+
+    def _load(self, base: BaseWeights, config: TrainConfig) -> MixtureModel:
+        from rsmoe_core.model import lora
+        from rsmoe_core.model.language.huggingface import load_base
+        from rsmoe_core.model.language.prompting import Prompting
+        from rsmoe_core.model.mixture_model import MixtureModel
+        from rsmoe_core.model.vlm_parts import language_name, layer_kinds, target_pattern
+
+        dtype = torch.bfloat16 if config.bf16 else torch.float32
+        quantization = None
+        if config.quantize is not None:
+            from rsmoe_core.model.language.quantization import quantization_config
+
+            quantization = quantization_config(config.quantize, config.device, dtype)
+        check_memory(base, config.device, str(dtype).removeprefix("torch."), config.quantize)
+        network, processor = load_base(base.folder, base.id, config.device, dtype, quantization)
+        prompting = Prompting(processor, network.config, base.id)
+        if self.mixture is not None:
+            adapted = apply_mixture(network, self.mixture)
+            return MixtureModel(adapted, prompting, self.config, has_connector=self.mixture.connector is not None)
+        language = language_name(network)
+        kinds = self.config.lora.targets or layer_kinds(network, language)
+        settings = dataclasses.replace(self.config.lora, targets=kinds)
+        try:
+            adapted = lora.add_adapters(network, [STAGE_1], settings, target_pattern(language, kinds))
+        except ValueError as error:  # of peft
+            known = ", ".join(layer_kinds(network, language))
+            raise TrainingError(f"'{base.id}' has none of the layers {', '.join(kinds)}; it has: {known}") from error
+        reference = BaseReference(base.id, base.revision)
+        chosen = dataclasses.replace(self.config, base=reference, lora=settings, language=language)
+        return MixtureModel(adapted, prompting, chosen)
+
+
+def _check_stage(stage: Stage, mixture: Mixture) -> None:
+    if stage.starts_from == "1" and mixture.has_experts:
+        raise TrainingError(f"{mixture.folder} has been through stage 2; pass the folder of stage 1")
+    if stage.starts_from == "2" and not mixture.has_experts:
+        raise TrainingError(f"{mixture.folder} is a stage-1 model without experts; train stage 2 from it first")
