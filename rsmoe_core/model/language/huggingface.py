@@ -17,7 +17,8 @@ from typing import Any
 import torch
 
 from rsmoe_core.checkpoint.mixture import Mixture, adapter_name, apply_mixture
-from rsmoe_core.errors import ModelError
+from rsmoe_core.devices import is_out_of_memory
+from rsmoe_core.errors import BackendError, ModelError
 from rsmoe_core.model.language.base import Turn, Usage
 from rsmoe_core.model.language.captioners import TASKS, CaptionTasks
 from rsmoe_core.model.language.greedy import Watch, changed, greedy
@@ -109,9 +110,11 @@ class TransformersBackend:
     def encode(self, requests: Sequence[Request]) -> EncodedImages:
         """See `base.Backend`."""
         images = [resize(filled_image(request), self.image_size) for request in requests]
-        inputs = {key: self._moved(value) for key, value in self.prompting.image_inputs(images).items()}
+        inputs = self.prompting.image_inputs(images)
         self.usage.add(images=len(requests))
-        return encode_images(self.base, inputs, len(requests), self.reuse)
+        with _working(self.device):
+            moved = {key: self._moved(value) for key, value in inputs.items()}
+            return encode_images(self.base, moved, len(requests), self.reuse)
 
     def generate(self, encoded: EncodedImages, turns: Sequence[Turn], max_tokens: int) -> list[Generation]:
         """See `base.Backend`. `max_tokens` bounds roles with an adapter; for others, the form of the reply does."""
@@ -148,7 +151,7 @@ class TransformersBackend:
                 adapter_name(turn.role) if text.is_trained else BASE for turn, text in zip(turns, texts, strict=True)
             ]
         watch = Watch([text.max_tokens for text in texts], self._ends)
-        with encoded.reused(self.base, images):
+        with _working(self.device), encoded.reused(self.base, images):
             self.model.generate(**inputs, **watch.arguments(self._settings))
         sequences = watch.sequences()
         self.usage.add(
@@ -167,6 +170,17 @@ class TransformersBackend:
     def _moved(self, value: torch.Tensor) -> torch.Tensor:
         """An image input where the model computes, pixels in the format in which it does."""
         return value.to(self.base.device, self.base.dtype if value.is_floating_point() else None)
+
+
+@contextmanager
+def _working(device: str) -> Iterator[None]:
+    """While a device computes: where it breaks down, the run stops. Memory that runs out is none of that."""
+    try:
+        yield
+    except getattr(torch, "AcceleratorError", ()) as error:
+        if is_out_of_memory(error):
+            raise
+        raise BackendError(f"{device} stopped working: {str(error).splitlines()[0]}") from error
 
 
 def allows_static_cache(model: Any) -> bool:

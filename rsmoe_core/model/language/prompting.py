@@ -34,6 +34,8 @@ _REMEMBERED = 4096
 _PROBE = "ANSWER"
 _ANY_SIZE = 448
 """Side, in pixels, of images for models that take any size."""
+_LARGEST = 1024
+"""Side, in pixels, from which on a configuration says what a model can take (Pixtral), not what it expects."""
 
 
 class Prompting:
@@ -201,11 +203,12 @@ def _padded(ids: list[int], length: int, fill: int, on_right: bool) -> list[int]
 def _image_size(processor: Any, config: Any) -> int:
     """The side of the images that a model was trained on; for any size, a usual one within the processor's limits."""
     size = getattr(getattr(config, "vision_config", None), "image_size", None)
-    if size is not None:
-        return int(size if isinstance(size, int) else size[0])
+    size = size if size is None or isinstance(size, int) else size[0]
+    if size is not None and size < _LARGEST:
+        return int(size)
     limits = dict(getattr(processor.image_processor, "size", None) or {})
-    if "height" in limits:
+    if "height" in limits and limits["height"] < _LARGEST:
         return int(limits["height"])
-    # Of the classes that take any size, the limits are numbers of pixels.
+    # Of Qwen's classes, the limits are numbers of pixels.
     most = limits.get("longest_edge")
-    return min(_ANY_SIZE, int(most**0.5)) if most else _ANY_SIZE
+    return min(_ANY_SIZE, int(most**0.5)) if most and size is None else _ANY_SIZE

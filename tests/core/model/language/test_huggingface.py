@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from rsmoe_core.checkpoint.mixture import adapter_name, read_mixture, save_mixture
 from rsmoe_core.config import BaseReference, CaptionOptions, LoraSettings, MixtureConfig
 from rsmoe_core.engine import Engine
-from rsmoe_core.errors import ModelError
+from rsmoe_core.errors import BackendError, ModelError
 from rsmoe_core.model import lora
 from rsmoe_core.model.language.base import Turn
 from rsmoe_core.model.language.huggingface import TransformersBackend, allows_static_cache, load_base, load_transformers
@@ -284,6 +284,21 @@ def test_bfloat16_and_other_sizes_of_images(vlm: Folders, requests: list[Request
     assert encoded.inputs["image_grid_thw"].tolist() == [[1, 6, 6]] * 2
     assert encoded.features.pooler_output[0].dtype == torch.bfloat16
     assert all(one.text for one in backend.generate(encoded, turns_about(2), 1))
+
+
+def test_a_device_that_breaks_down_stops_the_run(
+    backends: Backends, requests: list[Request], monkeypatch: pytest.MonkeyPatch
+):
+    backend = backends("llava")
+    encoded = backend.encode(requests[:1])
+
+    def fail(**inputs: Any) -> None:
+        raise torch.AcceleratorError("CUDA error: unspecified launch failure\nmore")
+
+    monkeypatch.setattr(backend.model, "generate", fail)
+
+    with pytest.raises(BackendError, match=r"^cpu stopped working: CUDA error: unspecified launch failure$"):
+        backend.generate(encoded, turns_about(1), 1)
 
 
 def test_what_cannot_be_loaded_is_refused_in_one_line(vlm: Folders, tmp_path: Path):

@@ -112,6 +112,16 @@ def test_images_have_the_size_that_the_model_was_trained_on(promptings: Promptin
     assert promptings(name).image_size == size
 
 
+def test_images_are_not_as_large_as_a_model_can_take_at_most(promptings: Promptings):
+    from transformers import AutoConfig
+
+    prompting = promptings("qwen2_5_vl")
+    config = AutoConfig.from_pretrained(prompting.tokenizer.name_or_path)
+    config.vision_config.image_size = 1540
+
+    assert Prompting(prompting.processor, config, "pixtral").image_size == 448
+
+
 def test_models_whose_image_inputs_depend_on_the_prompt_are_refused(promptings: Promptings):
     from transformers import AutoConfig, AutoProcessor
 
