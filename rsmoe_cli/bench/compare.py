@@ -15,7 +15,7 @@ from typing import Any
 from rsmoe_cli.bench import baselines
 from rsmoe_cli.bench.measure import (
     OURS,
-    OURS_IN_BF16,
+    VARIANTS,
     Measurement,
     flops_per_tile,
     machine_name,
@@ -28,9 +28,10 @@ from rsmoe_cli.tiles.grid import Grid
 from rsmoe_cli.tiles.image import TileImage
 from rsmoe_cli.tiles.reader import read_tiles
 from rsmoe_core.errors import UsageError
+from rsmoe_core.loading import is_native
 from rsmoe_core.types import Request
 
-LOOPS = (*baselines.LOOPS, OURS_IN_BF16, OURS)
+LOOPS = (*baselines.LOOPS, *VARIANTS)
 """In the order in which they run; the others are compared with the last one."""
 DEFAULT_LOOPS = ("one-by-one", "batches", OURS)
 _SAMPLE = 16
@@ -77,20 +78,26 @@ def bench_scene(
     loops: Sequence[str] | None,
     folder: Path,
     notify: Callable[[str], None],
+    options: Sequence[str] = (),
 ) -> Report:
     """Caption a scene by each of the loops (None: `DEFAULT_LOOPS`), with files in `folder`.
 
+    `options` of `rsmoe caption` are for its own loops. For a base of transformers these are all that there are.
+
     Raises:
-        UsageError: there is no such loop.
+        UsageError: there is no such loop, or not for this model.
         SceneError: the scene cannot be read.
         RsmoeError: a loop fails.
     """
-    chosen = [loop for loop in LOOPS if loop in (loops or DEFAULT_LOOPS)]
     if unknown := set(loops or ()) - set(LOOPS):
         raise UsageError(f"no loop '{min(unknown)}'; choose from: {', '.join(LOOPS)}")
+    native = is_native(model)
+    if not native and (baseline := set(loops or ()) & set(baselines.LOOPS)):
+        raise UsageError(f"the loop '{min(baseline)}' is for native models; choose from: {', '.join(VARIANTS)}")
+    chosen = [loop for loop in LOOPS if loop in (loops or (DEFAULT_LOOPS if native else (OURS,)))]
     scene = open_scene(path)
-    comparison = compare_loops(chosen, path, model, tile_size, rounds, folder, notify)
-    tile_flops = flops_per_tile(model, _sample(scene, tile_size))
+    comparison = compare_loops(chosen, path, model, tile_size, rounds, folder, notify, options)
+    tile_flops = flops_per_tile(model, _sample(scene, tile_size)) if native else None
     return comparison_report(comparison, path, machine_name(), tile_flops)
 
 
@@ -102,6 +109,7 @@ def compare_loops(
     rounds: int,
     folder: Path,
     notify: Callable[[str], None],
+    options: Sequence[str] = (),
 ) -> Comparison:
     """Run every loop `rounds` times over a scene; `notify` gets a line after each run, outputs go to `folder`.
 
@@ -113,7 +121,7 @@ def compare_loops(
     for number in range(rounds):
         measured.append({})
         for loop in loops:
-            result = measure(loop, scene, _output(folder, loop), model, tile_size)
+            result = measure(loop, scene, _output(folder, loop), model, tile_size, options)
             notify(f"round {number + 1} of {rounds}, {loop}: {result.speed:.2f} captions/s")
             measured[-1][loop] = result
         flops.append(product_flops())
@@ -121,8 +129,8 @@ def compare_loops(
     return Comparison(tuple(measured), captions, tuple(flops))
 
 
-def comparison_report(comparison: Comparison, scene: str, machine: str, tile_flops: float) -> Report:
-    """The figures of a comparison with a model that needs `tile_flops` floating-point operations for a tile."""
+def comparison_report(comparison: Comparison, scene: str, machine: str, tile_flops: float | None) -> Report:
+    """The figures of a comparison with a model that needs `tile_flops` operations for a tile; None where unknown."""
     loops = {loop: _figures(comparison, loop) for loop in comparison.rounds[0]}
     last = list(loops)[-1]
     rows = [(loop, *_cells(figures), f"{comparison.equal_share(loop, last):.1%}") for loop, figures in loops.items()]
@@ -130,13 +138,15 @@ def comparison_report(comparison: Comparison, scene: str, machine: str, tile_flo
         f"{last} is {_spread(values, 1)} times as fast as {other}"
         for other, values in loops[last]["times_as_fast_as"].items()
     ]
-    efficiencies = comparison.efficiencies(OURS, tile_flops) if OURS in loops else []
+    efficiencies = comparison.efficiencies(OURS, tile_flops) if OURS in loops and tile_flops else []
+    tokens = [f"{loop} {own['tokens_per_second']:.1f}" for loop, own in loops.items() if own["tokens_per_second"]]
     product_gflops = _spread([flops / 1e9 for flops in comparison.product_flops], 0)
     facts = [
         *ratios,
         f"medians of {len(comparison.rounds)} rounds over {scene}, {loops[last]['captions']} captions each",
         f"{machine}; large float32 matrix products: {product_gflops} GFLOP/s",
-        f"the model needs {tile_flops / 1e9:.2f} GFLOP a tile",
+        *([f"tokens written in a second: {', '.join(tokens)}"] if tokens else []),
+        *([f"the model needs {tile_flops / 1e9:.2f} GFLOP a tile"] if tile_flops else []),
         *([f"efficiency of {OURS}: {_spread(efficiencies, 2)} of those products' speed"] if efficiencies else []),
     ]
     figures = {
@@ -175,6 +185,7 @@ def _figures(comparison: Comparison, loop: str) -> dict[str, Any]:
     return {
         "captions": comparison.rounds[0][loop].run.captions,
         "captions_per_second": comparison.median_of(loop, lambda m: m.speed),
+        "tokens_per_second": comparison.median_of(loop, lambda m: m.run.tokens / m.run.seconds),
         "waiting_share": comparison.median_of(loop, lambda m: m.run.waited / m.run.seconds),
         "peak_bytes": comparison.median_of(loop, lambda m: m.peak),
         "start_seconds": comparison.median_of(loop, lambda m: m.start),

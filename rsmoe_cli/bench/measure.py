@@ -20,9 +20,14 @@ from rsmoe_core.types import Request
 
 OURS = "rsmoe"
 """The loop of `rsmoe caption`, run by the command itself."""
-OURS_IN_BF16 = "rsmoe-bf16"
-"""The same with `--precision bf16`."""
-_PRECISIONS = {OURS: "fp32", OURS_IN_BF16: "bf16"}
+VARIANTS: dict[str, tuple[str, ...]] = {
+    "rsmoe-int8": ("--quantize", "int8"),
+    "rsmoe-8bit": ("--quantize", "8bit", "--precision", "bf16"),
+    "rsmoe-4bit": ("--quantize", "4bit", "--precision", "bf16"),
+    "rsmoe-bf16": ("--precision", "bf16"),
+    OURS: (),
+}
+"""The loops of `rsmoe caption`, and the options of each; a quantised one needs a base of transformers."""
 _MATRIX_SIDE, _PRODUCTS = 2048, 8
 """Size of the matrices that are multiplied to measure the machine, and how often."""
 
@@ -39,6 +44,8 @@ class Run:
     """Seconds of these in which the model had no tile to work on."""
     first: float
     """Seconds of these until the first caption was there."""
+    tokens: float = 0.0
+    """Tokens that were generated; 0 where the loop does not count them."""
 
 
 @dataclass(frozen=True)
@@ -62,23 +69,23 @@ class Measurement:
         return self.wall - self.run.seconds
 
 
-def measure(loop: str, scene: str, out: Path, model: str, tile_size: int) -> Measurement:
-    """Run a loop: one of `baselines.LOOPS`, or `OURS` or `OURS_IN_BF16`.
+def measure(loop: str, scene: str, out: Path, model: str, tile_size: int, options: Sequence[str] = ()) -> Measurement:
+    """Run a loop: one of `baselines.LOOPS` or of `VARIANTS`; `options` of `rsmoe caption` are for the latter.
 
     Raises:
         RsmoeError: it fails.
     """
     arguments = [scene, "-o", str(out), "--model", model, "--tile-size", str(tile_size)]
-    precision = _PRECISIONS.get(loop)
-    if precision:
+    if loop in VARIANTS:
         program = [sys.executable, "-m", "rsmoe_cli.main", "caption"]
-        command = [*program, *arguments, "--precision", precision, "--overwrite", "--json", "--quiet"]
+        command = [*program, *arguments, *VARIANTS[loop], *options, "--overwrite", "--json", "--quiet"]
     else:
         command = [sys.executable, "-m", "rsmoe_cli.bench.baselines", loop, *arguments]
     output, wall, peak = _run(command)
     figures = json.loads(output)
-    if precision:
-        run = Run(figures["captioned"], figures["seconds"], figures["waited_seconds"], figures["first_seconds"])
+    if loop in VARIANTS:
+        tokens = figures["generated_tokens_per_tile"] * figures["captioned"]
+        run = Run(figures["captioned"], figures["seconds"], figures["waited_seconds"], figures["first_seconds"], tokens)
     else:
         run = Run(**figures)
     return Measurement(run, wall, peak)
