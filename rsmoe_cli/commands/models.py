@@ -80,18 +80,31 @@ def export(
     out: Annotated[Path, typer.Option("--out", "-o", help="New model folder.", show_default=False)],
     half: Annotated[bool, typer.Option("--half", help="Store matrices in float16.")] = False,
 ) -> None:
-    """Merge each adapter into a full copy of the language model, and check that the captions stay the same."""
+    """Write a form that needs nothing else, and check that the captions stay the same.
+
+    A native model has each adapter merged into a full copy of its language model. A mixture has a copy of its base,
+    with the trained connector, in OUT/base, and its adapters beside it, as servers such as vLLM load them.
+    """
     from rsmoe_cli.atomic import atomic_folder
     from rsmoe_core.checkpoint.catalogue import find_model
-    from rsmoe_core.checkpoint.export import export_merged
+    from rsmoe_core.checkpoint.export import export_merged, export_with_base
+    from rsmoe_core.checkpoint.mixture import is_mixture
+    from rsmoe_core.errors import UsageError
+    from rsmoe_core.loading import find_folder
+    from rsmoe_core.training.start import refuse_base
 
+    refuse_base(find_folder(model), model)
+    source = find_model(model)
+    if half and is_mixture(source):
+        raise UsageError("--half is for native models; the base of a mixture is written as it is; leave it out")
     with atomic_folder(out) as folder:
-        descriptions = export_merged(find_model(model), folder, half=half)
+        if is_mixture(source):
+            descriptions, forms = export_with_base(source, folder), "with its base and without"
+        else:
+            descriptions, forms = export_merged(source, folder, half=half), "merged and unmerged"
     for description in descriptions:
         console.print_note(f"both forms: {description.caption}")
-    console.print_note(
-        f"{len(descriptions)} images: the same prompts, drafts and captions, merged and unmerged; written to {out}"
-    )
+    console.print_note(f"{len(descriptions)} images: the same prompts, drafts and captions, {forms}; written to {out}")
 
 
 def _figures(summary: ModelSummary) -> dict[str, object]:

@@ -1,8 +1,13 @@
-"""Adapters → merged copies of the language model, checked to give the same texts."""
+"""Exports that need nothing else, checked to give the same texts.
+
+native model    adapters merged into copies of the language model
+mixture         its base beside it: an ordinary checkpoint of transformers that has the trained connector, for servers
+"""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +16,10 @@ from PIL import Image
 
 from rsmoe_core.checkpoint.catalogue import CARD
 from rsmoe_core.checkpoint.load import load_for_inference, load_model, save_model
+from rsmoe_core.checkpoint.mixture import BASE_FOLDER, copy_beside, find_base_of, load_connector, read_mixture
+from rsmoe_core.engine import Engine
 from rsmoe_core.errors import ModelError
-from rsmoe_core.loading import native_engine
+from rsmoe_core.loading import load, native_engine
 from rsmoe_core.types import Description
 
 IMAGES = 8
@@ -36,20 +43,49 @@ def export_merged(source: Path, target: Path, *, half: bool = False) -> list[Des
     save_model(model, target, half=half, merged=True)
     if (source / CARD).is_file():
         shutil.copyfile(source / CARD, target / CARD)
-    before, after = _describe(source), _describe(target)
+    before, after = (_describe(native_engine(load_for_inference(folder))) for folder in (source, target))
+    return _same(before, after, "merged", "try without --half" if half else "keep the adapters")
+
+
+def export_with_base(source: Path, target: Path) -> list[Description]:
+    """Write the mixture in `source` to the folder `target` with a copy of its base that has the trained connector.
+
+    The copy, in `target/base`, is an ordinary checkpoint of transformers, which servers load; they serve the adapters
+    beside it by name. The mixture in `target` refers to this copy. Both forms then caption the same images in float32;
+    returns the descriptions. After an error the contents of `target` are of no use.
+
+    Raises:
+        ModelError: a prompt, draft or caption differs, or the base is missing or damaged.
+    """
+    import torch
+    from transformers import AutoConfig
+
+    from rsmoe_core.model.language.huggingface import load_base
+
+    mixture = read_mixture(source)
+    base = find_base_of(mixture)
+    stored = AutoConfig.from_pretrained(base.folder, local_files_only=True, trust_remote_code=False).dtype
+    model, processor = load_base(base.folder, base.id, dtype=stored or torch.float32)
+    load_connector(model, mixture)
+    model.save_pretrained(target / BASE_FOLDER)
+    processor.save_pretrained(target / BASE_FOLDER)
+    copy_beside(mixture, target)
+    before, after = (_describe(load(folder, device="cpu")) for folder in (source, target))
+    return _same(before, after, "with its base", "keep the mixture as it is")
+
+
+def _same(before: Sequence[Description], after: Sequence[Description], form: str, advice: str) -> list[Description]:
+    """The descriptions, once both forms are known to give the same."""
     different = [pair for pair in zip(before, after, strict=True) if _texts(pair[0]) != _texts(pair[1])]
     if different:
-        adapters, merged = different[0]
-        advice = "try without --half" if half else "keep the adapters"
+        old, new = different[0]
         raise ModelError(
-            f"merged, {len(different)} of {IMAGES} texts differ ('{adapters.caption}' became '{merged.caption}'); "
-            f"{advice}"
+            f"{form}, {len(different)} of {IMAGES} texts differ ('{old.caption}' became '{new.caption}'); {advice}"
         )
-    return before
+    return list(before)
 
 
-def _describe(folder: Path) -> list[Description]:
-    engine = native_engine(load_for_inference(folder))
+def _describe(engine: Engine) -> list[Description]:
     return engine.caption([_image(number, engine.image_size) for number in range(IMAGES)])
 
 

@@ -12,7 +12,9 @@ As with native models, peft itself reads nothing of a folder.
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
 MIXTURE, CONNECTOR = "mixture.json", "connector.safetensors"
 STAGE_1 = "stage1"
 """Name of the adapter of the language model without experts, whose role is BASE."""
+BASE_FOLDER = "base"
+"""Where an exported mixture has its base."""
 _FORMAT = 1
 _BESIDE = "./"
 """Beginning of the name of a base that lies in the folder of its mixture."""
@@ -169,7 +173,7 @@ def apply_mixture(base: Any, mixture: Mixture) -> PeftModel:
     from rsmoe_core.model import lora  # here, since importing peft takes seconds
 
     states = _adapter_states(base, mixture)
-    _load_connector(base, mixture)
+    load_connector(base, mixture)
     return lora.load_adapters(base, states, mixture.config.lora, mixture.pattern)
 
 
@@ -183,7 +187,7 @@ def load_weights(model: PeftModel, mixture: Mixture) -> None:
 
     base = lora.without_wrapper(model)
     lora.set_states(model, _adapter_states(base, mixture))
-    _load_connector(base, mixture)
+    load_connector(base, mixture)
 
 
 def _adapter_states(base: Any, mixture: Mixture) -> dict[str, dict[str, Tensor]]:
@@ -194,7 +198,12 @@ def _adapter_states(base: Any, mixture: Mixture) -> dict[str, dict[str, Tensor]]
     return {name: _read(path, expected, base, mixture) for name, path in files.items()}
 
 
-def _load_connector(base: Any, mixture: Mixture) -> None:
+def load_connector(base: Any, mixture: Mixture) -> None:
+    """Give a model of transformers the trained connector in float32, or in its own format; nothing if there is none.
+
+    Raises:
+        ModelError: it is damaged, or was trained on another base.
+    """
     if mixture.connector is None:
         return
     own = connector_state(base, mixture.config.language)
@@ -215,6 +224,17 @@ def _read(path: Path, expected: Mapping[str, Tensor], base: Any, mixture: Mixtur
         raise ModelError(
             f"{mixture.folder}: was trained on another base than {name}; give the one that mixture.json names"
         ) from error
+
+
+def copy_beside(mixture: Mixture, target: Path) -> None:
+    """Write a mixture to a folder whose `BASE_FOLDER` holds its base, the trained connector included."""
+    revision = find_base(str(target / BASE_FOLDER)).revision
+    config = dataclasses.replace(mixture.config, base=BaseReference(_BESIDE + BASE_FOLDER, revision))
+    (target / MIXTURE).write_text(json.dumps(config.to_dict(), indent=2) + "\n", encoding="utf-8")
+    shutil.copytree(mixture.folder / ADAPTERS, target / ADAPTERS)
+    for path in (target / ADAPTERS).glob(f"*/{ADAPTER_SETTINGS}"):
+        settings = {**json.loads(path.read_text(encoding="utf-8")), "base_model_name_or_path": config.base.name}
+        path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 
 def save_mixture(folder: Path, config: MixtureConfig, model: PeftModel, *, connector: bool) -> None:

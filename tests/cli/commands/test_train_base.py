@@ -1,4 +1,4 @@
-"""`rsmoe train`, `evaluate` and `finetune` of a tiny rs-moe-1b that is made of transformers' own classes."""
+"""`rsmoe train`, `evaluate`, `models export` and `finetune` of a tiny rs-moe-1b that is made of transformers' own classes."""
 
 from __future__ import annotations
 
@@ -70,6 +70,9 @@ def test_the_paper_s_model_from_its_base_to_an_ablation(
     assert found["images"] == 4
     asked = ("--data", write_questions(Path("asked")), "--model", "run/stage2", "--json")
     assert json.loads(run("evaluate", "answers", *asked).stdout)["model"] == "run/stage2"
+    exported = run("models", "export", "run/stage2", "-o", "whole")
+    assert "8 images: the same prompts, drafts and captions, with its base and without" in exported.stderr
+    assert Path("whole/base/config.json").is_file()
     run("finetune", "run/stage2", "--data", karpathy_folder, "-o", "mine", "--config", "two.toml")
     assert json.loads(Path("mine/mixture.json").read_text())["stage"] == "finetune"
 

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from peft import PeftModel
 from safetensors.torch import load_file
 from torch import Tensor
 from transformers import AutoModelForImageTextToText, AutoProcessor, LlamaConfig, LlamaForCausalLM
 
 from rsmoe_core.checkpoint.compose import compose
+from rsmoe_core.checkpoint.export import IMAGES, export_with_base
 from rsmoe_core.checkpoint.mixture import read_mixture
 from rsmoe_core.config import BaseParts, MixtureConfig
 from rsmoe_core.data.base import read_image
@@ -28,7 +30,7 @@ from rsmoe_core.training.run import run_stage
 from rsmoe_core.training.stages import find_stage
 from rsmoe_core.training.train_config import TrainConfig
 from tests.mixtures import fast_stage, tiny_mixture_config
-from tests.tiny import write_karpathy
+from tests.tiny import texts_of, write_karpathy
 from tests.vlm import tokenizer
 
 ALIGN, EXPERTS, FUSION = "stage1-work/align", "stage2-work/experts", "stage2-work/fusion"
@@ -209,3 +211,20 @@ def test_a_base_is_composed_of_an_instructblip_and_a_language_model(vlm: Callabl
     assert tokens.convert_tokens_to_ids("<image>") == model.config.image_token_index == len(own)
     with pytest.raises(ModelError, match="is no InstructBLIP"):
         compose(BaseParts(str(vlm("llava")), str(tmp_path / "text")), tmp_path / "other")
+
+
+def test_an_exported_mixture_has_its_base_with_the_trained_connector(trained: Path, tmp_path: Path) -> None:
+    assert len(export_with_base(trained / "stage2", tmp_path / "part")) == IMAGES
+    (tmp_path / "part").rename(tmp_path / "whole")
+    mixture = read_mixture(tmp_path / "whole")
+    assert mixture.config.base.name == "./base"
+    assert mixture.connector is None
+    own = load_file(str(tmp_path / "whole" / "base" / "model.safetensors"))
+    for name, value in load_file(str(trained / "stage2" / "connector.safetensors")).items():
+        assert torch.equal(own[name], value), name
+    image = read_image(next((trained / "data" / "test").iterdir()))
+    before, after = (load(folder, device="cpu").caption(image) for folder in (trained / "stage2", tmp_path / "whole"))
+    assert texts_of(before) == texts_of(after)
+    plain = AutoModelForImageTextToText.from_pretrained(tmp_path / "whole" / "base")
+    adapted = PeftModel.from_pretrained(plain, str(tmp_path / "whole" / "adapters" / "fusion"))
+    assert adapted.peft_config["default"].base_model_name_or_path == "./base"
