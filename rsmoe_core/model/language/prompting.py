@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from copy import copy
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -54,6 +55,9 @@ class Prompting:
         self._template = _template(processor)
         self._special_tokens = _special_tokens(self.tokenizer)
         self._special_pattern = re.compile("|".join(map(re.escape, self._special_tokens)) or r"(?!)")
+        self._beside_blank = copy(processor)
+        """Prepares prompts beside a blank image, which it has prepared before."""
+        self._beside_blank.image_processor = _Once(processor.image_processor)
         self.encode = lru_cache(_REMEMBERED)(self._encode)
         if self._template is None and self.model_type not in _PLAIN:
             raise ModelError(
@@ -98,7 +102,7 @@ class Prompting:
 
     def image_inputs(self, images: Sequence[NDArray[np.uint8]]) -> dict[str, Tensor]:
         """What the model wants to know of images, each image_size x image_size x 3; the images are in their order."""
-        inputs = self._process([self.prompt("x")] * len(images), images)
+        inputs = self._process(self.processor, [self.prompt("x")] * len(images), images)
         return {key: value for key, value in inputs.items() if not _is_text(key)}
 
     def text_inputs(self, prompts: Sequence[str]) -> dict[str, Tensor]:
@@ -121,23 +125,29 @@ class Prompting:
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=True)).strip()
 
     def _encode(self, prompt: str) -> Mapping[str, list[int]]:
-        blank = np.zeros((self.image_size, self.image_size, 3), np.uint8)
-        inputs = self._process([prompt], [blank])
+        inputs = self._process(self._beside_blank, [prompt], [self._blank])
         return {key: value[0].tolist() for key, value in inputs.items() if _is_text(key)}
 
     def _separates_images(self) -> bool:
         """Whether image inputs are the same for every prompt; those of Llama 3.2 Vision are not."""
-        blank = np.zeros((self.image_size, self.image_size, 3), np.uint8)
-        short, long = (self._process([self.prompt(text)], [blank]) for text in ("x", "some more words"))
+        short, long = (
+            self._process(self._beside_blank, [self.prompt(text)], [self._blank]) for text in ("x", "some more words")
+        )
         return all(short[key].shape == long[key].shape for key in short if not _is_text(key))
 
-    def _process(self, prompts: Sequence[str], images: Sequence[NDArray[np.uint8]]) -> dict[str, Tensor]:
+    @cached_property
+    def _blank(self) -> NDArray[np.uint8]:
+        return np.zeros((self.image_size, self.image_size, 3), np.uint8)
+
+    def _process(
+        self, processor: Any, prompts: Sequence[str], images: Sequence[NDArray[np.uint8]]
+    ) -> dict[str, Tensor]:
         options: dict[str, Any] = {}
         bos = self.tokenizer.bos_token
         if bos is not None and prompts[0].startswith(bos):  # the tokenizer would add another one
             options["add_special_tokens"] = False
         nested = [[Image.fromarray(image)] for image in images]
-        inputs = self.processor(text=list(prompts), images=nested, return_tensors="pt", padding=True, **options)
+        inputs = processor(text=list(prompts), images=nested, return_tensors="pt", padding=True, **options)
         return {key: value for key, value in inputs.items() if key != "labels"}  # PaliGemma's are for training
 
     def _fill(self, key: str) -> int:
@@ -175,6 +185,22 @@ class Prompting:
         rendered = self._render([self._message("user", "x"), self._message("assistant", _PROBE)])
         after = rendered.rpartition(_PROBE)[2].lstrip()
         return next((token for token in self._special_tokens if after.startswith(token)), None)
+
+
+class _Once:
+    """An image processor that is always given the same image."""
+
+    def __init__(self, image_processor: Any) -> None:
+        self._image_processor = image_processor
+        self._known: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._image_processor, name)
+
+    def __call__(self, images: Any, **options: Any) -> Any:
+        if self._known is None:
+            self._known = self._image_processor(images, **options)
+        return copy(self._known)  # some processors take entries out
 
 
 def _template(processor: Any) -> str | None:
