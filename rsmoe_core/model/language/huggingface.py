@@ -277,6 +277,6 @@ def _quietly() -> Iterator[None]:
 
 def _advice(reason: str) -> str:
     for package in ("torchvision", "num2words"):
-        if package in reason:
+        if package in reason.lower():
             return f"it needs {package}; run: pip install 'rsmoe[vision]'"
     return reason[:200]

@@ -320,6 +320,16 @@ def test_what_cannot_be_loaded_is_refused_in_one_line(vlm: Folders, tmp_path: Pa
         load_transformers(copy, name="mine")
 
 
+def test_a_missing_package_is_named(vlm: Folders, monkeypatch: pytest.MonkeyPatch):
+    def fail(*args: Any, **options: Any) -> None:
+        raise ImportError("\nQwen3VLVideoProcessor requires the Torchvision library but it was not found")
+
+    monkeypatch.setattr("transformers.AutoProcessor.from_pretrained", fail)
+
+    with pytest.raises(ModelError, match=r"^'mine' cannot be loaded \(it needs torchvision; run: pip install "):
+        load_transformers(vlm("qwen3_vl"), name="mine")
+
+
 def test_loading_and_generating_print_nothing(vlm: Folders, requests: list[Request], capfd: pytest.CaptureFixture[str]):
     folders = {name: vlm(name) for name in ("gemma3", "paligemma")}
     capfd.readouterr()
