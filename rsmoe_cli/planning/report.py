@@ -130,6 +130,10 @@ def _model_lines(model: ModelPlan, available: float | None, batch: int | None) -
         if fit.largest_batch is not None:
             room = f", room for {fit.largest_batch:,} tiles" if fit.largest_batch else ", does not fit"
         yield f"  in {_form(fit)}: weights {_size(fit.memory.weights)}{room}"
+    for training in model.training:
+        bits = f", weights in {training.quantize}" if training.quantize else ""
+        room = "" if training.largest_batch is None else f", room for {training.largest_batch:,} texts at a time"
+        yield f"  to train stage {training.stage}{bits}: {_size(training.memory.total(1))} with one text{room}"
 
 
 def _form(fit: Fit) -> str:

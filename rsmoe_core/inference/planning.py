@@ -5,7 +5,8 @@ name, folder or hub id ─plan_model─▶ ModelPlan        of a hub id, only th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,15 @@ from rsmoe_core.checkpoint.mixture import is_mixture, read_mixture
 from rsmoe_core.config import CaptionOptions
 from rsmoe_core.devices import find_device, uses_bf16
 from rsmoe_core.errors import ModelError
-from rsmoe_core.inference.memory import ITEM_BYTES, Memory, Workload, describe_base, inference_memory
+from rsmoe_core.inference.memory import (
+    ITEM_BYTES,
+    BaseShape,
+    Memory,
+    Workload,
+    describe_base,
+    inference_memory,
+    training_memory,
+)
 from rsmoe_core.loading import find_folder, instructions_for, is_native
 from rsmoe_core.model.language.base import Turn
 from rsmoe_core.model.language.captioners import TASKS
@@ -37,6 +46,8 @@ _DRAFT = "many ships at a quay beside a few large buildings and a wide road with
 """As long as drafts of experts are."""
 _NATIVE_BATCHES, _BASE_BATCHES, _GPU_BATCH = {"cpu": 32}, {"cpu": 8}, 128
 """Images of the largest batches that backends try: by device, or on any other."""
+RANK = 16
+"""Of the adapters in estimates of training."""
 _NUMBERS_OF_PIXEL = 64
 """Numbers that a native image encoder has at a time for each pixel."""
 
@@ -50,6 +61,19 @@ class Fit:
     memory: Memory
     largest_batch: int | None
     """Images; 0 where not a single one fits, None where the memory of the device is unknown."""
+
+
+@dataclass(frozen=True)
+class TrainingFit:
+    """What training on a base takes."""
+
+    stage: int
+    """1 trains the connector and a LoRA adapter; 2 an adapter for each role, one after the other."""
+    quantize: str | None
+    memory: Memory
+    """`activations` are those of one text."""
+    largest_batch: int | None
+    """Texts; 0 where not a single one fits, None where the memory of the device is unknown."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +97,8 @@ class ModelPlan:
     chosen: Fit
     others: tuple[Fit, ...]
     """Other ways to hold the weights."""
+    training: tuple[TrainingFit, ...] = ()
+    """In bfloat16 with gradient checkpointing; empty for native models."""
 
     @property
     def fits(self) -> bool | None:
@@ -180,7 +206,21 @@ def _base_plan(
         new_tokens=sum(written.values()),
         chosen=fit(dtype, quantize),
         others=tuple(fit(*form) for form in forms if form != (dtype, quantize)),
+        training=tuple(_training_fits(shape, work, experts, available)),
     )
+
+
+def _training_fits(
+    shape: BaseShape, work: Workload, experts: Sequence[str], available: float | None
+) -> Iterator[TrainingFit]:
+    one = dataclasses.replace(work, texts=1)
+    for quantize in (None, "4bit"):
+        for stage, adapters in ((1, 1), (2, 1 + len(all_roles(experts)))):
+            memory = training_memory(
+                shape, one, "bfloat16", quantize, rank=RANK, adapters=adapters, trains_connector=stage == 1
+            )
+            largest = None if available is None else memory.largest_batch(available)
+            yield TrainingFit(stage, quantize, memory, largest)
 
 
 def _fit(memory: Memory, dtype: str, quantize: str | None, available: float | None) -> Fit:

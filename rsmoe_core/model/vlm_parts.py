@@ -16,7 +16,8 @@ from rsmoe_core.errors import ModelError
 
 _CONNECTOR = re.compile(
     r"(?:^|\.)(?:qformer|query_tokens|language_projection|multi_modal_projector|image_projection|connector|"
-    r"(?:deepstack_)?merger(?:_list)?|aligner|image_newline|perceiver|mm_projector|vision_projection)(?:\.|$)"
+    r"(?:deepstack_)?merger(?:_list)?|aligner|embed_vision|image_newline|perceiver|mm_projector|vision_projection)"
+    r"(?:\.|$)"
 )
 """In the names of a connector's parameters."""
 

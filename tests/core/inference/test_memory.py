@@ -86,6 +86,40 @@ def test_all_weights_are_counted_without_reading_them(vlm: Callable[[str], Path]
     assert shape.text.layers == tests.vlm.LAYERS
 
 
+def test_training_takes_what_was_estimated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rsmoe_core.config import LoraSettings
+    from rsmoe_core.model import lora
+    from rsmoe_core.model.vlm_parts import language_name, layer_kinds, target_pattern
+
+    monkeypatch.setattr(tests.vlm, "HIDDEN", 128)
+    folder = tests.vlm.save_vlm("llava", tmp_path)
+    backend = load_transformers(folder)
+    language, kinds = language_name(backend.base), layer_kinds(backend.base, language_name(backend.base))
+    settings = LoraSettings(rank=4, targets=kinds, dropout=0.0)
+    model: Any = lora.add_adapters(backend.base, ["theme"], settings, target_pattern(language, kinds)).train()
+    backend.base.gradient_checkpointing_enable({"use_reentrant": False})
+    backend.base.enable_input_require_grads()
+    own = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    inputs = backend.prompting.text_inputs([backend.prompting.prompt("a port . " * 60)] * 4)
+    image = np.zeros((32, 32, 3), np.uint8)
+    inputs |= backend.prompting.image_inputs([image] * 4)
+    optimizer = torch.optim.AdamW(own, foreach=False)
+
+    def step() -> None:
+        model(**inputs, labels=inputs["input_ids"]).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    step()
+    gc.collect()
+    with PeakMemory([*(p for name, p in model.named_parameters() if "lora" not in name), *model.buffers()]) as memory:
+        step()
+    moments = 2 * sum(parameter.numel() for parameter in own) * 4  # are there before
+    tokens = inputs["input_ids"].shape[1]
+    estimate = training_memory(describe_base(folder), Workload(1, 0, tokens, 16), "float32", rank=4)
+    assert 0.8 < (estimate.total(4) - estimate.weights) / (memory.peak + moments) < 1.4
+
+
 SHAPE = BaseShape(
     text=Layers(layers=10, hidden_size=100, intermediate_size=300, heads=4, key_value_heads=2, head_size=25),
     vision=Layers(layers=5, hidden_size=50, intermediate_size=200, heads=2, key_value_heads=2, head_size=25),

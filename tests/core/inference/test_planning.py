@@ -52,6 +52,9 @@ def test_other_formats_of_the_weights_are_compared(vlm: Callable[[str], Path]) -
     half, full = plan.others[1].memory.weights, plan.others[0].memory.weights
     assert plan.chosen.memory.weights < half == full / 2
     assert plan.fits is False
+    stages = [(fit.stage, fit.quantize) for fit in plan.training]
+    assert stages == [(1, None), (2, None), (1, "4bit"), (2, "4bit")]
+    assert plan.training[2].memory.total(1) < plan.training[0].memory.total(1)
     unknown = plan_model(str(vlm("internvl")), device="cpu")
     assert unknown.fits is None
 
