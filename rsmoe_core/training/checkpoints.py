@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 
-from rsmoe_core.training.distributed import from_rank0
+from rsmoe_core.training.distributed import from_all, from_rank0
 from rsmoe_core.training.objectives.base import Objective, RunOptions
 from rsmoe_core.training.phases import Phase
 from rsmoe_core.training.run_folder import Saveable, save_model_atomically, write_text_atomically
@@ -20,6 +20,7 @@ class BestCheckpoint:
 
     def __init__(self, model: Saveable, objective: Objective, phase: Phase, options: RunOptions) -> None:
         self._model, self._objective, self._phase, self._out = model, objective, phase, options.out
+        self._in_step = options.in_step
         self._record = options.out / "best.json"
         exists = self._record.is_file() and (options.out / "best").is_dir()
         self.best: dict[str, float] = json.loads(self._record.read_text()) if exists else {"score": -math.inf}
@@ -27,7 +28,9 @@ class BestCheckpoint:
 
     def __call__(self, epoch: int) -> dict[str, float]:
         """Validate after so many epochs; returns the figures for the log."""
-        self.best, figures = from_rank0(lambda: self._validate(epoch))
+        validate = self._objective.validate
+        score, figures = (from_all if self._in_step else from_rank0)(validate)
+        self.best = from_rank0(lambda: self._record_best(epoch, score))
         return figures
 
     def should_stop(self, epochs: int) -> bool:
@@ -35,12 +38,12 @@ class BestCheckpoint:
         patience = self._phase.patience
         return patience is not None and epochs - self.best.get("epoch", 0) >= patience
 
-    def _validate(self, epoch: int) -> tuple[dict[str, float], dict[str, float]]:
-        score, figures = self._objective.validate()
+    def _record_best(self, epoch: int, score: float) -> dict[str, float]:
+        """Store the model if it is better than any before. Returns epoch and score of the best one."""
         if score <= self.best["score"]:
-            return self.best, figures
+            return self.best
         self._objective.calibrate()
         save_model_atomically(self._model, self._out / "best")
         best = {"epoch": epoch, "score": score}
         write_text_atomically(self._record, json.dumps(best) + "\n")
-        return best, figures
+        return best

@@ -17,7 +17,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -80,11 +80,29 @@ def from_rank0(make: Callable[[], T]) -> T:
     return made[0]
 
 
-def rank_parts(images: NDArray[np.int64], accumulate: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
-    """(number, images) of the parts of a step that this process goes through; parts without images are left out."""
+def from_all(make: Callable[[], T]) -> T:
+    """What `make` returns on rank 0 while the others compute the same, for weights that are spread over all."""
+    made = make()
+    return from_rank0(lambda: made)
+
+
+def union(names: Sequence[str]) -> list[str]:
+    """The names of all processes, in an order that is the same for all."""
+    gathered: list[Any] = [None] * world_size()
+    dist.all_gather_object(gathered, list(names))
+    return sorted({name for own in gathered for name in own})
+
+
+def rank_parts(
+    images: NDArray[np.int64], accumulate: int, *, in_step: bool = False
+) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """(number, images) of the parts of a step that this process goes through.
+
+    Parts without images are left out, unless all processes have to go through as many.
+    """
     parts = np.array_split(images, world_size() * accumulate)
     for part in range(rank() * accumulate, (rank() + 1) * accumulate):
-        if len(parts[part]):
+        if len(parts[part]) or in_step:
             yield part, parts[part]
 
 

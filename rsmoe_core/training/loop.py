@@ -148,7 +148,7 @@ def _step(objective: Objective, images: NDArray, step: int, options: RunOptions)
     batch norm sees one part at a time.
     """
     total, share = 0.0, 0.0
-    for part, own in distributed.rank_parts(images, options.accumulate):
+    for part, own in distributed.rank_parts(images, options.accumulate, in_step=options.in_step):
         torch.manual_seed(options.seed * 1_000_003 + step + part * _PART_SEED)
         rng = np.random.default_rng((options.seed, step, part))
         weight = len(own) / len(images)

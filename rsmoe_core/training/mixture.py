@@ -24,8 +24,8 @@ from rsmoe_core.training.trainee import Drafting, FeatureEncoder
 class MixtureTrainee:
     """See `trainee.Trainee`."""
 
-    def __init__(self, model: MixtureModel, *, bf16: bool) -> None:
-        self.model, self._bf16 = model, bf16
+    def __init__(self, model: MixtureModel, *, bf16: bool, is_sharded: bool = False) -> None:
+        self.model, self._bf16, self.is_sharded = model, bf16, is_sharded
 
     @property
     def experts(self) -> tuple[str, ...]:

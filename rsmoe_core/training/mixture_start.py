@@ -13,6 +13,7 @@ from rsmoe_core.checkpoint.base_weights import BaseWeights, check_memory
 from rsmoe_core.checkpoint.mixture import STAGE_1, Mixture, apply_mixture, find_base_of, find_reference
 from rsmoe_core.config import BaseReference, MixtureConfig
 from rsmoe_core.errors import TrainingError
+from rsmoe_core.training import sharding
 from rsmoe_core.training.examples import TrainingSample
 from rsmoe_core.training.phases import Stage
 from rsmoe_core.training.train_config import TrainConfig
@@ -42,6 +43,7 @@ class MixtureStart:
 
         if self.mixture is not None:
             _check_stage(stage, self.mixture)
+        sharding.check_wanted(config.quantize)
         torch.manual_seed(config.seed)
         base = find_reference(self.config.base) if self.mixture is None else find_base_of(self.mixture)
         model = self._load(base, config)
@@ -50,7 +52,9 @@ class MixtureStart:
             model.add_experts()
         if config.gradient_checkpointing:
             model.base.gradient_checkpointing_enable({"use_reentrant": False})
-        return MixtureTrainee(model, bf16=config.bf16)
+        if sharding.is_wanted():
+            sharding.shard(model, config.device)
+        return MixtureTrainee(model, bf16=config.bf16, is_sharded=sharding.is_wanted())
 
     def _load(self, base: BaseWeights, config: TrainConfig) -> MixtureModel:
         from rsmoe_core.model import lora
@@ -65,8 +69,11 @@ class MixtureStart:
             from rsmoe_core.model.language.quantization import quantization_config
 
             quantization = quantization_config(config.quantize, config.device, dtype)
-        check_memory(base, config.device, str(dtype).removeprefix("torch."), config.quantize)
-        network, processor = load_base(base.folder, base.id, config.device, dtype, quantization)
+        if not sharding.is_wanted():
+            check_memory(base, config.device, str(dtype).removeprefix("torch."), config.quantize)
+        device = "cpu" if sharding.is_wanted() else config.device  # the whole would not fit
+        with sharding.loaded_whole():
+            network, processor = load_base(base.folder, base.id, device, dtype, quantization)
         prompting = Prompting(processor, network.config, base.id)
         if self.mixture is not None:
             adapted = apply_mixture(network, self.mixture)

@@ -34,6 +34,8 @@ class NativeTrainee:
         """See `Trainee`."""
         return self.model.config.experts
 
+    is_sharded = False
+
     @property
     def settings(self) -> dict[str, Any]:
         """See `Trainee`."""

@@ -29,7 +29,7 @@ from rsmoe_core.data.formats.registry import read_dataset
 from rsmoe_core.progress import Progress, no_progress, progress_bar
 from rsmoe_core.training import distributed
 from rsmoe_core.training.checkpoints import BestCheckpoint
-from rsmoe_core.training.distributed import from_rank0
+from rsmoe_core.training.distributed import from_all, from_rank0
 from rsmoe_core.training.examples import TrainingSample, texts
 from rsmoe_core.training.features import FeatureBank, cached_features
 from rsmoe_core.training.log import draw_curves
@@ -192,7 +192,8 @@ class StageData:
         features = self._features(model) if needs.needs_features else FeatureBank.of([])
         if needs.needs_drafts:
             rows = np.concatenate([self._train, self._validation])
-            self._samples = from_rank0(partial(with_drafts, model, self._samples, features, rows, self._progress))
+            generate = partial(with_drafts, model, self._samples, features, rows, self._progress)
+            self._samples = (from_all if model.is_sharded else from_rank0)(generate)
         if needs.needs_consensus:
             sizes = [len(dataset) for dataset in self._datasets]
             self._samples = from_rank0(partial(with_consensus, self._samples, features, self._train, sizes))
@@ -234,6 +235,7 @@ def _train(
         bf16=config.bf16,
         max_steps=config.max_steps,
         views=config.views,
+        in_step=model.is_sharded,
         accumulate=config.accumulate,
         progress=progress,
     )

@@ -43,6 +43,10 @@ class Trainee(Protocol):
     def settings(self) -> dict[str, Any]:
         """What it is like, as plain values; a run is resumed with the same only."""
 
+    @property
+    def is_sharded(self) -> bool:
+        """Whether its weights are spread over all processes, which then have to compute alike."""
+
     def prepare(self, phase: Phase) -> None:
         """Add the parts that a phase trains and the model lacks."""
 

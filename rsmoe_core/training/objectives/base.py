@@ -55,6 +55,8 @@ class RunOptions:
     """Views of each image, for objectives that read the images themselves; with features, their bank knows."""
     accumulate: int = 1
     """Parts of a step's images that each process goes through one after the other, with one of them in memory."""
+    in_step: bool = False
+    """Whether all processes have to compute alike, since each has a part of the weights (see `sharding`)."""
     progress: Progress = progress_bar
     """How the progress through the steps is shown."""
 

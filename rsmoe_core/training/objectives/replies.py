@@ -20,6 +20,7 @@ from rsmoe_core.model.language.vision_features import EncodedImages
 from rsmoe_core.model.mixture_model import CONNECTOR, MixtureModel
 from rsmoe_core.model.moe import fuse
 from rsmoe_core.roles import CAPTION_INSTRUCTION
+from rsmoe_core.training import distributed
 from rsmoe_core.training.examples import TASKS, TrainingExample, TrainingSample
 from rsmoe_core.training.features import FeatureBank, make_views
 from rsmoe_core.training.mixture_backend import in_batches, mixture_backend
@@ -54,6 +55,8 @@ class ReplyObjective:
     def losses(self, images: NDArray[np.int64], rng: np.random.Generator) -> Iterator[Tensor]:
         """One loss for each role that learns from these images, each seen in one of its views, drawn at random."""
         self._model.train(connector=self._trains_connector)
+        if not len(images):  # only where all processes have to compute alike; the loss counts for nothing
+            images = np.zeros(1, np.int64)
         views = rng.integers(self._options.views, size=len(images))
         for loss, _ in self._role_losses(self._train, images, views, rng):
             yield loss
@@ -91,7 +94,9 @@ class ReplyObjective:
         model = self._model
         by_role = self._draw_examples(data, images, rng)
         shared = None
-        for role, by_image in by_role.items():
+        roles = distributed.union(list(by_role)) if self._options.in_step else list(by_role)
+        for role in roles:
+            by_image = by_role.get(role) or [[TrainingExample(role, CAPTION_INSTRUCTION, "", 0.0)]]
             rows = [row for row, examples in enumerate(by_image) for _ in examples]
             examples = [example for own in by_image for example in own]
             batch = reply_batch(model.prompting, examples, is_encoder_decoder=model.is_encoder_decoder)

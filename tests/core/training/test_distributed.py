@@ -27,19 +27,26 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that two processes wrote to."""
     out = tmp_path_factory.mktemp("two")
     data = write_karpathy(out / "data")
+    start_two("tests.core.training.two_processes", out, data)
+    return out
+
+
+def start_two(module: str, *arguments: Path, **variables: str) -> None:
+    """Run a module in two processes with the variables that a launcher sets, and more."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = str(free.getsockname()[1])
-    command = [sys.executable, "-m", "tests.core.training.two_processes", str(out), str(data)]
+    command = [sys.executable, "-m", module, *map(str, arguments)]
     shared = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": port, "OMP_NUM_THREADS": "1"}
     started = [
-        subprocess.Popen(command, cwd=ROOT, env={**shared, "RANK": rank, "LOCAL_RANK": rank}, stderr=subprocess.PIPE)
+        subprocess.Popen(
+            command, cwd=ROOT, env={**shared, **variables, "RANK": rank, "LOCAL_RANK": rank}, stderr=subprocess.PIPE
+        )
         for rank in ("0", "1")
     ]
     for process in started:
         _, errors = process.communicate(timeout=300)
         assert process.returncode == 0, errors.decode()
-    return out
 
 
 def results(two: Path, what: str) -> list:
