@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from rsmoe_core.checkpoint import hub
 from rsmoe_core.checkpoint.validation import CONFIG, load_config
 from rsmoe_core.checkpoint.weights import ADAPTER_WEIGHTS, ADAPTERS, DETECTORS, EXPERTS, WEIGHTS, shapes_of
 from rsmoe_core.config import ModelConfig
@@ -64,8 +65,8 @@ def find_model(model: str, revision: str | None = None) -> Path:
         return BUILT_IN / model
     if Path(model).is_dir():
         return Path(model)
-    if re.fullmatch(r"[\w.-]+/[\w.-]+", model) and not model.startswith("."):
-        return _download(model, revision)
+    if hub.is_hub_id(model):
+        return hub.fetch(model, revision)
     known = ", ".join(built_in_models())
     raise UsageError(f"no model '{model}'; give a built-in name ({known}), a model folder, or a hub id (owner/name)")
 
@@ -127,15 +128,3 @@ def _card_head(folder: Path) -> str:
     # The block between lines of dashes is metadata for the hub.
     text = re.sub(r"\A---\n.*?\n---\n", "", path.read_text(encoding="utf-8", errors="replace"), flags=re.DOTALL)
     return "\n".join(text.split("\n## ")[0].strip().splitlines()[:_CARD_LINES])
-
-
-def _download(hub_id: str, revision: str | None) -> Path:
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(hub_id, revision=revision, allow_patterns=["*.json", "*.safetensors", "*.md"]))
-    except Exception as error:  # the hub client and the network each raise their own
-        reason = str(error).strip().splitlines()[0]
-        raise ModelError(
-            f"cannot fetch '{hub_id}' from the hub ({reason}); check the name, or give a folder"
-        ) from error
