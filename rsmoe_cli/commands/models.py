@@ -51,27 +51,49 @@ def show(model: options.ModelName, json: options.Json = False) -> None:
     import json as json_format
 
     from rsmoe_core.checkpoint.catalogue import summarise
+    from rsmoe_core.loading import is_native
 
+    if not is_native(model):
+        _show_base(model, json)
+        return
     summary = summarise(model)
     config = summary.config.to_dict()
     if json:
         typer.echo(json_format.dumps({**_figures(summary), "config": config, "card": summary.card}, indent=2))
         return
 
-    from rich.console import Console
-    from rich.table import Table
-
     console.print_result(
         f"{summary.name}: {_megabytes(summary.size)}, revision {summary.revision}, in {summary.folder}"
     )
-    table = Table("part", "parameters")
-    for part, count in {**summary.parts, "all": summary.parameters}.items():
-        table.add_row(part, f"{count:,}")
-    Console(markup=False).print(table)
+    _print_parts(summary.parts)
     for name, value in config.items():
         console.print_result(f"{name}: {_readable(value)}")
     if summary.card:
         console.print_result(f"\n{summary.card}")
+
+
+def _show_base(model: str, json: bool) -> None:
+    import json as json_format
+
+    from rsmoe_cli.commands.show_base import summarise_base
+
+    summary = summarise_base(model)
+    if json:
+        typer.echo(json_format.dumps(summary.figures(), indent=2))
+        return
+    for line in summary.lines():
+        console.print_result(line)
+    _print_parts(summary.parts)
+
+
+def _print_parts(parts: dict[str, int]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("part", "parameters")
+    for part, count in {**parts, "all": sum(parts.values())}.items():
+        table.add_row(part, f"{count:,}")
+    Console(markup=False).print(table)
 
 
 @app.command()

@@ -48,6 +48,15 @@ def test_show_prints_parts_configuration_and_card(rsmoe: Cli, model: Path) -> No
     assert content["card"] == "# tiny\n\nFor tests."
 
 
+def test_show_prints_the_parts_of_a_base(rsmoe: Cli, vlm: Callable[[str], Path]) -> None:
+    result = rsmoe("models", "show", vlm("qwen3_vl"))
+    assert result.exit_code == 0, result.stderr
+    assert "a model of transformers of the type qwen3_vl" in result.stdout
+    content = json.loads(rsmoe("models", "show", vlm("qwen3_vl"), "--json").stdout)
+    assert content["parts"]["connector"] > 0
+    assert f"{content['parameters']:,}" in result.stdout
+
+
 def test_an_exported_model_captions_like_the_one_it_was_made_from(rsmoe: Cli, model: Path, tmp_path: Path) -> None:
     result = rsmoe("models", "export", "model", "-o", "merged")
     assert result.exit_code == 0, result.stderr
