@@ -119,12 +119,13 @@ class TransformersBackend:
     def generate(self, encoded: EncodedImages, turns: Sequence[Turn], max_tokens: int) -> list[Generation]:
         """See `base.Backend`. `max_tokens` bounds roles with an adapter; for others, the form of the reply does."""
         texts = [self._text(turn, max_tokens) for turn in turns]
-        rows = [row for row, text in enumerate(texts) if isinstance(text, _Text)]
-        written = iter(self._write(encoded, [turns[row] for row in rows], [texts[row] for row in rows]))
-        return [
-            self._checked(turn, text, next(written)) if isinstance(text, _Text) else Generation("", error=text)
-            for turn, text in zip(turns, texts, strict=True)
-        ]
+        asked = {row: text for row, text in enumerate(texts) if isinstance(text, _Text)}
+        written = self._write(encoded, [turns[row] for row in asked], list(asked.values()))
+        replies = {
+            row: raw if text.is_trained else self.instructions.generation(turns[row], raw)
+            for (row, text), raw in zip(asked.items(), written, strict=True)
+        }
+        return [replies[row] if row in replies else Generation("", error=str(text)) for row, text in enumerate(texts)]
 
     def _text(self, turn: Turn, max_tokens: int) -> _Text | str:
         """What the model is asked in a turn; or one line that says why it can't be."""
@@ -139,7 +140,7 @@ class TransformersBackend:
         return _Text(self.prompting.prompt(task), form.max_tokens, False)
 
     @torch.inference_mode()
-    def _write(self, encoded: EncodedImages, turns: Sequence[Turn], texts: Sequence[Any]) -> list[Generation]:
+    def _write(self, encoded: EncodedImages, turns: Sequence[Turn], texts: Sequence[_Text]) -> list[Generation]:
         """A raw text for each turn, all in one batch."""
         if not turns:
             return []
@@ -163,9 +164,6 @@ class TransformersBackend:
             Generation(self.prompting.decode(sequence.ids), sequence.confidence, len(sequence.ids))
             for sequence in sequences
         ]
-
-    def _checked(self, turn: Turn, text: _Text, raw: Generation) -> Generation:
-        return raw if text.is_trained else self.instructions.generation(turn, raw)
 
     def _moved(self, value: torch.Tensor) -> torch.Tensor:
         """An image input where the model computes, pixels in the format in which it does."""

@@ -182,7 +182,10 @@ class Prompting:
         """The special token that the chat template puts after an answer."""
         if self._template is None:
             return None
-        rendered = self._render([self._message("user", "x"), self._message("assistant", _PROBE)])
+        try:
+            rendered = self._render([self._message("user", "x"), self._message("assistant", _PROBE)])
+        except Exception:  # some templates are for a single question
+            return None
         after = rendered.rpartition(_PROBE)[2].lstrip()
         return next((token for token in self._special_tokens if after.startswith(token)), None)
 

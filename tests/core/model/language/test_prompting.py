@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from functools import lru_cache
 from pathlib import Path
 
@@ -120,6 +121,17 @@ def test_images_are_not_as_large_as_a_model_can_take_at_most(promptings: Prompti
     config.vision_config.image_size = 1540
 
     assert Prompting(prompting.processor, config, "pixtral").image_size == 448
+
+
+def test_a_template_for_a_single_question_will_do(promptings: Promptings):
+    prompting = promptings("qwen3_vl")
+    processor = copy(prompting.processor)
+    processor.chat_template = "{% if messages|length > 1 %}{{ raise_exception('one') }}{% endif %}<|image_pad|>Q:"
+    from transformers import AutoConfig
+
+    single = Prompting(processor, AutoConfig.from_pretrained(prompting.tokenizer.name_or_path), "single")
+
+    assert (single.prompt("x"), single.end) == ("<|image_pad|>Q:", prompting.tokenizer.eos_token)
 
 
 def test_models_whose_image_inputs_depend_on_the_prompt_are_refused(promptings: Promptings):
