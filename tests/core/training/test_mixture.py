@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import AutoModelForImageTextToText, AutoProcessor, LlamaConfig, LlamaForCausalLM
 
+import tests.vlm
 from rsmoe_core.checkpoint.compose import compose
 from rsmoe_core.checkpoint.export import IMAGES, export_with_base
 from rsmoe_core.checkpoint.mixture import read_mixture
@@ -139,6 +140,21 @@ def test_other_classes_read_the_images_themselves(
     assert any((base[name] - value).abs().max() > 0.01 for name, value in learned.items())
     adapter = load_file(str(folder / "adapters" / "stage1" / "adapter_model.safetensors"))
     assert all(value.abs().max() > 0 for name, value in adapter.items() if "lora_B" in name)
+
+
+def test_adapters_are_trained_on_a_base_in_four_bits(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("bitsandbytes")
+    monkeypatch.setattr(tests.vlm, "HIDDEN", 64)  # bitsandbytes packs 64 weights at a time
+    base = tests.vlm.save_vlm("instructblip", tmp_path / "base")
+    settings = config(trained / "data", tmp_path, quantize="4bit", gradient_checkpointing=True)
+    folder = run_stage(fast_stage("1"), settings, preset=tiny_mixture_config(base), report=silent)
+    losses = [row["loss"] for row in read_log(tmp_path / ALIGN) if "loss" in row]
+    assert losses[-1] < losses[0]
+    adapter = load_file(str(folder / "adapters" / "stage1" / "adapter_model.safetensors"))
+    assert {value.dtype for value in adapter.values()} == {torch.float32}
+    assert len(load(folder, device="cpu").caption(read_image(next((trained / "data" / "test").iterdir())))) == 1
 
 
 def test_fine_tuning_trains_experts_and_fusion_of_a_finished_mixture(trained: Path, tmp_path: Path) -> None:
