@@ -41,7 +41,7 @@ class MeanColours:
 
     name, revision, device, dtype, image_size = "mean colours", "1", "cpu", "uint8", _TILE
     experts: tuple[str, ...] = ()
-    options, usage, follows_instructions, has_detectors = CaptionOptions(), Usage(), False, False
+    options, usage, checks_replies, has_detectors = CaptionOptions(), Usage(), False, False
 
     def __init__(self, batch_size: int = 16, seconds: float = 0.0) -> None:
         """`seconds` is the time that it takes for a batch."""

@@ -34,7 +34,7 @@ from rsmoe_core.inference.expert_answers import answer_from_experts, ask_experts
 from rsmoe_core.model.language.base import Backend, Encoded, Usage
 from rsmoe_core.questions.parser import parse_question
 from rsmoe_core.questions.types import ParsedQuestion
-from rsmoe_core.roles import CAPTION_INSTRUCTION, DEFAULT_EXPERTS
+from rsmoe_core.roles import CAPTION_INSTRUCTION, DEFAULT_EXPERTS, all_roles
 from rsmoe_core.types import UNKNOWN, Answer, Description, Detection, Request
 from rsmoe_core.words.replies import shorten
 
@@ -103,6 +103,11 @@ class Engine:
     def follows_instructions(self) -> bool:
         """Whether it understands any words, and not only those that it was trained on."""
         return self.backend.follows_instructions
+
+    @property
+    def checks_replies(self) -> bool:
+        """Whether some roles are instructions, whose replies may turn out to be of no use."""
+        return not self.backend.trained_roles.issuperset(all_roles(self.experts))
 
     @property
     def has_detectors(self) -> bool:

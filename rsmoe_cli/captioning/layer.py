@@ -22,8 +22,8 @@ LAYER = "captions"
 def caption_columns(experts: Sequence[str], prompts: bool = False, problems: bool = False) -> dict[str, type]:
     """The columns of the layer and their types; any but id, scene, tile_id, row, col and status may be null.
 
-    `prompts` adds the router's prompt for each expert, `problems` why an expert has no draft, for models that reply in
-    their own words.
+    `prompts` adds the router's prompt for each expert, `problems` why an expert has no draft, for models whose
+    replies are checked.
     """
     return {
         "id": str,  # such as 1.r0003c0012
@@ -68,7 +68,7 @@ def write_layer(session: Session[Description], prompts: bool) -> None:
     """
     engine = session.engine
     assert engine is not None, "captions need an engine"
-    columns = caption_columns(engine.experts, prompts, problems=engine.follows_instructions)
+    columns = caption_columns(engine.experts, prompts, problems=engine.checks_replies)
     with session.open_output(LAYER, columns) as output:
         output.write(_rows(session))
         output.finish(_metadata(session))

@@ -47,8 +47,8 @@ def caption(
     with open_session(job, load, DESCRIPTIONS, out, output, console.shows_progress()) as session:
         summary = caption_scenes(session, job)
         console.print_note(str(summary))
-        if session.engine is not None and session.engine.follows_instructions:
-            console.print_note(summary.cost())
+        if cost := summary.cost():
+            console.print_note(cost)
         if json:
             typer.echo(json_format.dumps(dataclasses.asdict(summary)))
         if session.finish("their rows say why in the column 'error'"):

@@ -71,8 +71,8 @@ class Engine(Protocol):
         """How it makes captions."""
 
     @property
-    def follows_instructions(self) -> bool:
-        """Whether it understands any words, and not only those that it was trained on."""
+    def checks_replies(self) -> bool:
+        """Whether some replies may turn out to be of no use."""
 
     @property
     def has_detectors(self) -> bool:

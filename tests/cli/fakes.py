@@ -28,7 +28,7 @@ class FakeEngine:
     revision = "abc123"
     device = "cpu"
     dtype = "float32"
-    follows_instructions = False
+    checks_replies = False
     has_detectors = True
 
     def __init__(
