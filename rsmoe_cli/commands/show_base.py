@@ -50,22 +50,23 @@ def summarise_base(name: str) -> BaseSummary:
     from rsmoe_core.checkpoint.catalogue import fingerprint
     from rsmoe_core.checkpoint.mixture import is_mixture, read_mixture
     from rsmoe_core.inference.memory import describe_base
+    from rsmoe_core.inference.planning import settings_of_base
     from rsmoe_core.loading import find_folder
 
     folder = find_folder(name)
     adapters: dict[str, int] = {}
-    base, base_folder, revision = None, folder, revision_of(folder)
+    base, base_folder, revision = None, folder, ""
     if is_mixture(folder):
         mixture = read_mixture(folder if Path(name).is_dir() else hub.fetch(name))
-        base, adapters, folder = mixture.config.base.name, _adapter_sizes(mixture), mixture.folder
-        base_folder = find_folder(base, mixture.config.base.revision if hub.is_hub_id(base) else None)
-        revision = f"{fingerprint(folder)} on {revision_of(base_folder)}"
+        adapters, folder = _adapter_sizes(mixture), mixture.folder
+        base, base_folder = settings_of_base(mixture)
+        revision = f"{fingerprint(folder)} on "
     config = check_base(base_folder, base or name)
     shape = describe_base(base_folder)
     return BaseSummary(
         model=name,
         folder=folder,
-        revision=revision,
+        revision=f"{revision}{revision_of(base_folder)}",
         model_type=str(config["model_type"]),
         base=base,
         parts={

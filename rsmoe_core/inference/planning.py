@@ -6,7 +6,7 @@ name, folder or hub id ─plan_model─▶ ModelPlan        of a hub id, only th
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,8 +17,8 @@ from rsmoe_core.checkpoint import hub
 from rsmoe_core.checkpoint.base_checks import check_base
 from rsmoe_core.checkpoint.base_weights import revision_of
 from rsmoe_core.checkpoint.catalogue import fingerprint, summarise
-from rsmoe_core.checkpoint.mixture import is_mixture, read_mixture
-from rsmoe_core.config import CaptionOptions
+from rsmoe_core.checkpoint.mixture import find_base_of, is_mixture, read_mixture
+from rsmoe_core.config import CaptionOptions, DecodingConfig
 from rsmoe_core.devices import find_device, uses_bf16
 from rsmoe_core.errors import ModelError
 from rsmoe_core.inference.memory import (
@@ -36,6 +36,7 @@ from rsmoe_core.model.language.captioners import TASKS
 from rsmoe_core.roles import BASE, CAPTION_INSTRUCTION, DEFAULT_EXPERTS, EXPERTS, FUSION, ROUTER, all_roles
 
 if TYPE_CHECKING:
+    from rsmoe_core.checkpoint.mixture import Mixture
     from rsmoe_core.model.language.instructions import Instructions
     from rsmoe_core.model.language.prompting import Prompting
 
@@ -136,8 +137,7 @@ def _native_plan(name: str, device: str, dtype: str, options: CaptionOptions, av
     texts = _texts_at_once(config.experts, options)
     own = parts["language"] * (1 + len(roles)) + parts["vision"] + parts["qformer"]
     detectors = sum(count for part, count in parts.items() if part.startswith("detector"))
-    language, limits = config.language, config.decoding
-    written = {ROUTER: limits.prompt_tokens, FUSION: limits.caption_tokens, BASE: limits.caption_tokens}
+    language = config.language
     item = ITEM_BYTES[dtype]
     memory = Memory(
         weights=own * item + detectors * ITEM_BYTES["float32"],
@@ -154,7 +154,7 @@ def _native_plan(name: str, device: str, dtype: str, options: CaptionOptions, av
         most_at_a_time=_NATIVE_BATCHES.get(device, _GPU_BATCH),
         texts=len(used),
         prompt_tokens=len(used) * config.qformer.queries,
-        new_tokens=sum(written.get(role, limits.draft_tokens) for role in used),
+        new_tokens=sum(_limit(role, config.decoding) for role in used),
         chosen=_fit(memory, dtype, None, available),
         others=(),
     )
@@ -169,21 +169,21 @@ def _base_plan(
     options: CaptionOptions,
     available: float | None,
 ) -> ModelPlan:
-    folder, experts, label = find_folder(name, revision), DEFAULT_EXPERTS, ""
-    base_name, base_revision = name, revision
+    folder, mixture = find_folder(name, revision), None
+    experts, label, base_name = DEFAULT_EXPERTS, "", name
     if is_mixture(folder):
         mixture = read_mixture(hub.fetch(name, revision) if not Path(name).is_dir() else folder)
-        reference = mixture.config.base
         experts, label = mixture.config.experts, f"{fingerprint(mixture.folder)} on "
-        base_name = reference.name
-        base_revision = reference.revision if hub.is_hub_id(reference.name) else None
-        folder = find_folder(base_name, base_revision)
+        base_name, folder = settings_of_base(mixture)
     check_base(folder, base_name)
     shape = describe_base(folder)
     prompting, patch_size = _prompting(folder, base_name)
     told = instructions_for(experts, options)
-    lengths = _prompt_lengths(prompting, told, _roles(experts, options))
+    trained = frozenset(mixture.adapters) if mixture is not None else frozenset()
+    lengths = _prompt_lengths(prompting, told, _roles(experts, options), trained)
     written = {role: told.form(_turn(role, experts)).max_tokens for role in lengths}
+    if mixture is not None:
+        written |= {role: _limit(role, mixture.config.decoding) for role in trained & written.keys()}
     work = Workload(
         texts=_texts_at_once(experts, options),
         prompt_tokens=max(lengths.values()),
@@ -223,6 +223,25 @@ def _training_fits(
             yield TrainingFit(stage, quantize, memory, largest)
 
 
+def settings_of_base(mixture: Mixture) -> tuple[str, Path]:
+    """Name and folder of the base of a mixture; of one on the hub, only the settings are fetched.
+
+    Raises:
+        ModelError: the base is missing, or cannot be reached.
+    """
+    reference = mixture.config.base
+    if hub.is_hub_id(reference.name) and not Path(reference.name).is_dir():
+        return reference.name, hub.fetch(reference.name, reference.revision or None, hub.SETTINGS)
+    base = find_base_of(mixture)
+    return base.id, base.folder
+
+
+def _limit(role: str, limits: DecodingConfig) -> int:
+    """Most tokens of a role that was trained."""
+    special = {ROUTER: limits.prompt_tokens, FUSION: limits.caption_tokens, BASE: limits.caption_tokens}
+    return special.get(role, limits.draft_tokens)
+
+
 def _fit(memory: Memory, dtype: str, quantize: str | None, available: float | None) -> Fit:
     return Fit(dtype, quantize, memory, None if available is None else memory.largest_batch(available))
 
@@ -258,14 +277,19 @@ def _prompting(folder: Path, name: str) -> tuple[Prompting, int]:
     return Prompting(processor, config, name), int(patch if isinstance(patch, int) else patch[0])
 
 
-def _prompt_lengths(prompting: Prompting, told: Instructions, roles: Sequence[str]) -> Mapping[str, int]:
+def _prompt_lengths(
+    prompting: Prompting, told: Instructions, roles: Sequence[str], trained: Collection[str]
+) -> Mapping[str, int]:
     """Tokens of each role's prompt, those of the image included."""
     turns = {role: _turn(role, told.experts) for role in roles}
     if tasks := TASKS.get(prompting.model_type):  # a captioner, which takes few instructions
-        turns = {role: turn for role, turn in turns.items() if tasks.text(turn, told.sentences) is not None}
-    return {
-        role: len(prompting.encode(prompting.prompt(told.chat_text(turn)))["input_ids"]) for role, turn in turns.items()
-    }
+        turns = {
+            role: turn
+            for role, turn in turns.items()
+            if role in trained or tasks.text(turn, told.sentences) is not None
+        }
+    texts = {role: told.trained_text(turn) if role in trained else told.chat_text(turn) for role, turn in turns.items()}
+    return {role: len(prompting.encode(prompting.prompt(text))["input_ids"]) for role, text in texts.items()}
 
 
 def _patches(prompting: Prompting, patch_size: int) -> int:

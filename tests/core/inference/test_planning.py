@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rsmoe_cli.commands.show_base import summarise_base
 from rsmoe_core.checkpoint.base_weights import find_base
 from rsmoe_core.config import CaptionOptions, Mixture
 from rsmoe_core.errors import ModelError, UsageError
@@ -14,6 +16,7 @@ from rsmoe_core.inference import planning
 from rsmoe_core.inference.planning import plan_model
 from rsmoe_core.loading import load
 from rsmoe_core.types import Request
+from tests.core.model.language.test_huggingface import with_adapters
 
 
 def test_a_plan_of_a_base_counts_what_the_engine_then_does(vlm: Callable[[str], Path]) -> None:
@@ -39,6 +42,20 @@ def test_mixtures_differ_in_texts_and_memory(
     assert plan.texts == texts
     assert plan.chosen.memory.cache >= at_once * direct.chosen.memory.cache
     assert plan.fits
+
+
+def test_a_plan_of_a_mixture_counts_its_own_prompts(vlm: Callable[[str], Path], tmp_path: Path) -> None:
+    folder = with_adapters(vlm("llava"), "llava", tmp_path / "mixture")
+    options = CaptionOptions("direct")
+    plan = plan_model(str(folder), device="cpu", options=options)
+    engine = load(folder, device="cpu", options=options)
+    engine.limits = dataclasses.replace(engine.limits, caption_tokens=3)
+    engine.describe([Request(np.zeros((20, 20, 3), np.uint8))])
+    assert plan.revision == engine.revision
+    assert (plan.texts, plan.prompt_tokens) == (1, engine.usage.prompt_tokens)
+    summary = summarise_base(str(folder))
+    assert (summary.revision, summary.base) == (engine.revision, str(vlm("llava")))
+    assert summary.parts["adapter theme"] == summary.parts["adapter stage1"] > 0
 
 
 def test_captioners_write_a_single_text(vlm: Callable[[str], Path]) -> None:
