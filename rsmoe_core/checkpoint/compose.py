@@ -39,6 +39,13 @@ def compose(parts: BaseParts, folder: Path, seed: int = 0) -> None:
         UsageError: a name is neither a folder nor a hub id.
         ModelError: a part is missing, damaged, or of another kind.
     """
+    from rsmoe_core.model.language.huggingface import quietly
+
+    with quietly():
+        _compose(parts, folder, seed)
+
+
+def _compose(parts: BaseParts, folder: Path, seed: int) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, InstructBlipProcessor
 

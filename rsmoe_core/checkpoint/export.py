@@ -60,14 +60,15 @@ def export_with_base(source: Path, target: Path) -> list[Description]:
     import torch
     from transformers import AutoConfig
 
-    from rsmoe_core.model.language.huggingface import load_base
+    from rsmoe_core.model.language.huggingface import load_base, quietly
 
     mixture = read_mixture(source)
     base = find_base_of(mixture)
     stored = AutoConfig.from_pretrained(base.folder, local_files_only=True, trust_remote_code=False).dtype
     model, processor = load_base(base.folder, base.id, dtype=stored or torch.float32)
     load_connector(model, mixture)
-    model.save_pretrained(target / BASE_FOLDER)
+    with quietly():
+        model.save_pretrained(target / BASE_FOLDER)
     processor.save_pretrained(target / BASE_FOLDER)
     copy_beside(mixture, target)
     before, after = (_describe(load(folder, device="cpu")) for folder in (source, target))

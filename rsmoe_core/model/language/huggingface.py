@@ -239,7 +239,7 @@ def load_base(
     loader: Any = AutoModelForImageTextToText
     options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:
-        with _quietly():
+        with quietly():
             processor = AutoProcessor.from_pretrained(folder, **options)
             if quantization is not None:
                 options |= {"quantization_config": quantization, "device_map": {"": device}}
@@ -258,7 +258,7 @@ def load_base(
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Without the progress bar and the warnings of transformers; what matters of them becomes an error."""
     from transformers.utils import logging
 
