@@ -23,8 +23,10 @@ class _DeclareOperators(importlib.abc.MetaPathFinder):
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:
         if name != "torchvision" or self.library is not None:
             return
-        import torch
+        import torch  # which may look for torchvision itself
 
+        if self.library is not None:
+            return
         self.library = torch.library.Library("torchvision", "DEF")
         self.library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         self.library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
