@@ -1,4 +1,4 @@
-"""`rsmoe train`, `evaluate`, `models export` and `finetune` of a tiny rs-moe-1b that is made of transformers' own classes."""
+"""A tiny rs-moe-1b of transformers' own classes: train, caption, evaluate, export, finetune; and what is refused."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from PIL import Image
 from typer.testing import Result
 
 from rsmoe_core.training.log import read_log
+from tests.cli.rasters import rgb
 
 Cli = Callable[..., Result]
 
@@ -64,6 +65,12 @@ def test_the_paper_s_model_from_its_base_to_an_ablation(
     assert "phase experts: trains router, theme, objects, relations: " in result.stderr
     mixture = json.loads(Path("run/stage2/mixture.json").read_text())
     assert (mixture["preset"], mixture["stage"], mixture["lora"]["rank"]) == ("rs-moe-1b", "2", 4)
+
+    scene = rgb(Path("scene.tif"), 48, 64)
+    run("caption", scene, "-o", "captions.geojson", "--model", "run/stage2", "--device", "cpu", "--tile-size", "32")
+    tiles = json.loads(Path("captions.geojson").read_text())["features"]
+    assert {tile["properties"]["status"] for tile in tiles} == {"ok"}
+    assert any(tile["properties"]["caption"] for tile in tiles)
 
     evaluate = ("--data", karpathy_folder, "--model", "run/stage2", "--json")
     found = json.loads(run("evaluate", "captions", *evaluate, "--ablate").stdout)
