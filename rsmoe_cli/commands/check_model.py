@@ -81,7 +81,7 @@ def _lines(result: ModelCheck) -> list[str]:
         f"loaded in: {result.load_seconds:.1f} s",
         f"memory: {result.peak_bytes / 1e9:.2f} GB at most{'' if 'cuda' in result.device else ' for this process'}",
         f"speed: {result.images_per_second:.2f} images/s, {result.tokens_per_second:.1f} tokens/s",
-        f"for an image: {result.calls:.0f} texts, {tokens}",
+        f"for an image: {result.calls:.0f} text{'s' if result.calls > 1 else ''}, {tokens}",
         f"roles with weights of their own: {own}",
         f"several images in a batch: {same}",
         f"several adapters in a batch: {result.adapters}",

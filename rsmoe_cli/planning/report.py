@@ -112,7 +112,7 @@ def _model_lines(model: ModelPlan, available: float | None, batch: int | None) -
     chosen = model.chosen
     yield f"model: {model.model}, revision {model.revision}, on {model.device} in {_form(chosen)}"
     yield (
-        f"  for a tile: {model.texts} texts, {model.prompt_tokens:,} tokens read, at most {model.new_tokens:,} written"
+        f"  for a tile: {model.texts} text{'s' if model.texts > 1 else ''}, {model.prompt_tokens:,} tokens read, at most {model.new_tokens:,} written"
     )
     memory = chosen.memory
     yield (

@@ -6,7 +6,6 @@ engine ─check_engine─▶ ModelCheck: texts about three drawn images, alone a
 from __future__ import annotations
 
 import logging
-import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -65,7 +64,7 @@ class ModelCheck:
     generated_tokens: float
     """Tokens that were written for an image."""
     peak_bytes: int
-    """Of the graphics memory, or of the memory of this process."""
+    """Of the graphics memory, or of the memory of this process; 0 where the system does not say."""
 
     @property
     def images_per_second(self) -> float:
@@ -198,6 +197,10 @@ def _peak_bytes(device: str) -> int:
         import torch
 
         return torch.cuda.max_memory_allocated(device)
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return 0
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 

@@ -14,6 +14,7 @@ from rsmoe_core.checkpoint.catalogue import fingerprint, summarise
 from rsmoe_core.checkpoint.load import load_model, save_model
 from rsmoe_core.loading import load
 from rsmoe_core.model import lora
+from tests.chat_server import ChatServer
 from tests.cli.rasters import rgb
 from tests.tiny import make_tiny
 
@@ -185,3 +186,18 @@ def test_check_prints_what_works_and_keeps_the_speed(
     (speed,) = json.loads((tmp_path / "cache" / "rsmoe" / "speeds.json").read_text()).values()
     assert speed["images_per_second"] == pytest.approx(figures["images_per_second"], abs=1e-4)
     assert rsmoe("models", "check", "nowhere").exit_code == 2
+
+
+def test_check_asks_a_server(rsmoe: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with ChatServer() as server:
+        result = rsmoe("models", "check", "my-vlm", "--endpoint", server.url, "--mixture", "direct")
+        assert result.exit_code == 0, result.stderr
+        assert "caption of fields: A port." in result.stdout
+        assert "several adapters in a batch: the server's matter" in result.stdout
+        assert "for an image: 1 text, 100 tokens read and 5 tokens written" in result.stdout
+        server.answer = lambda received: "I'm sorry, I can't help with that."
+        refused = rsmoe("models", "check", "my-vlm", "--endpoint", server.url, "--mixture", "direct")
+    assert refused.exit_code == 1
+    assert "problem with caption: the model declined" in refused.stdout
+    assert "an image got no caption" in refused.stderr
