@@ -33,6 +33,7 @@ _PLAIN = {
 _REMEMBERED = 4096
 """Prompts whose token ids are kept: those of the experts come back for every image."""
 _PROBE = "ANSWER"
+_THOUGHT = ("<think>", "</think>")
 _ANY_SIZE = 448
 """Side, in pixels, of images for models that take any size."""
 _LARGEST = 1024
@@ -79,7 +80,10 @@ class Prompting:
         text = self._special_pattern.sub(" ", text)
         if self._template is None:
             return _PLAIN[self.model_type].format(text=text)
-        return self._render([self._message("user", text)], add_generation_prompt=True)
+        prompt = self._render([self._message("user", text)], add_generation_prompt=True)
+        if prompt.rstrip().endswith(_THOUGHT[0]):  # a model that always reasons is told that it has
+            return prompt.rstrip() + "\n\n" + _THOUGHT[1] + "\n\n"
+        return prompt
 
     @property
     def end(self) -> str:

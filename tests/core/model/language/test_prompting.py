@@ -123,15 +123,31 @@ def test_images_are_not_as_large_as_a_model_can_take_at_most(promptings: Prompti
     assert Prompting(prompting.processor, config, "pixtral").image_size == 448
 
 
-def test_a_template_for_a_single_question_will_do(promptings: Promptings):
-    prompting = promptings("qwen3_vl")
-    processor = copy(prompting.processor)
-    processor.chat_template = "{% if messages|length > 1 %}{{ raise_exception('one') }}{% endif %}<|image_pad|>Q:"
+def with_template(prompting: Prompting, template: str) -> Prompting:
     from transformers import AutoConfig
 
-    single = Prompting(processor, AutoConfig.from_pretrained(prompting.tokenizer.name_or_path), "single")
+    processor = copy(prompting.processor)
+    processor.chat_template = template
+    return Prompting(processor, AutoConfig.from_pretrained(prompting.tokenizer.name_or_path), "other")
 
-    assert (single.prompt("x"), single.end) == ("<|image_pad|>Q:", prompting.tokenizer.eos_token)
+
+def test_a_template_for_a_single_question_will_do(promptings: Promptings):
+    refuses = "{% if messages|length > 1 %}{{ raise_exception('one') }}{% endif %}<|image_pad|>Q:"
+
+    single = with_template(promptings("qwen3_vl"), refuses)
+
+    assert (single.prompt("x"), single.end) == ("<|image_pad|>Q:", promptings("qwen3_vl").tokenizer.eos_token)
+
+
+def test_models_that_reason_are_not_let(promptings: Promptings):
+    asked = "<|image_pad|>{{ messages[0].content[1].text }}<|im_end|>\nA:"
+    switched = asked + "{% if enable_thinking %}<think>{% endif %}"
+
+    always = with_template(promptings("qwen3_vl"), asked + "<think>\n")
+    perhaps = with_template(promptings("qwen3_vl"), switched)
+
+    assert always.prompt("x") == "<|image_pad|>x<|im_end|>\nA:<think>\n\n</think>\n\n"
+    assert perhaps.prompt("x") == "<|image_pad|>x<|im_end|>\nA:"
 
 
 def test_models_whose_image_inputs_depend_on_the_prompt_are_refused(promptings: Promptings):
