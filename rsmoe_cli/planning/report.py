@@ -111,9 +111,8 @@ def _scene_lines(scene: ScenePlan) -> Iterator[str]:
 def _model_lines(model: ModelPlan, available: float | None, batch: int | None) -> Iterator[str]:
     chosen = model.chosen
     yield f"model: {model.model}, revision {model.revision}, on {model.device} in {_form(chosen)}"
-    yield (
-        f"  for a tile: {model.texts} text{'s' if model.texts > 1 else ''}, {model.prompt_tokens:,} tokens read, at most {model.new_tokens:,} written"
-    )
+    texts = "1 text" if model.texts == 1 else f"{model.texts} texts"
+    yield f"  for a tile: {texts}, {model.prompt_tokens:,} tokens read, at most {model.new_tokens:,} written"
     memory = chosen.memory
     yield (
         f"  memory: weights {_size(memory.weights)}; for a tile more in a batch {_size(memory.each)} "
