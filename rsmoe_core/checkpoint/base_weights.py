@@ -31,7 +31,7 @@ QUANTIZED_BITS = {"int8": 8, "8bit": 8, "4bit": 4}
 
 _SPARE = 0.05
 """Share of the weights that loading takes beside them: buffers and the largest tensor twice."""
-_SCALES = 1 / 16
+SCALES = 1 / 16
 """Memory of the scales of quantised weights, by that of the weights."""
 _LANGUAGE_LAYER = re.compile(r"^(?!.*(?:vision|visual|image_|qformer)).*\blayers\.\d+\.")
 """In the names of what is in a layer of the language model."""
@@ -64,11 +64,6 @@ class BaseWeights:
         """Numbers in all tensors together."""
         return sum(tensor.numbers for tensor in self.tensors.values())
 
-    @property
-    def bytes_on_disk(self) -> int:
-        """Size of the weight files together."""
-        return sum(path.stat().st_size for path in weight_files(self.folder))
-
     def memory(self, dtype: str, quantize: str | None = None) -> int:
         """Bytes of the weights once they are loaded.
 
@@ -78,7 +73,7 @@ class BaseWeights:
         total = 0.0
         for name, tensor in self.tensors.items():
             if quantize is not None and is_quantized(name, tensor):
-                total += tensor.numbers * QUANTIZED_BITS[quantize] / 8 * (1 + _SCALES)
+                total += tensor.numbers * QUANTIZED_BITS[quantize] / 8 * (1 + SCALES)
             elif tensor.is_real:
                 total += tensor.numbers * _item_bytes(dtype)
             else:

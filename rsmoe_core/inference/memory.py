@@ -14,13 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rsmoe_core.checkpoint.base_weights import QUANTIZED_BITS
+from rsmoe_core.checkpoint.base_weights import QUANTIZED_BITS, SCALES
 from rsmoe_core.errors import ModelError
 
 ITEM_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 """Bytes of a number, by torch's name of its type."""
-SCALE_SHARE = 1 / 16
-"""Memory of the scales of quantised weights, by that of the weights."""
 RESERVED = 0.08
 """Share of a device's memory that is left free: the driver, fragmentation, other programs."""
 _SPARE, _TRAINING_SPARE = 1.1, 1.2
@@ -90,7 +88,7 @@ class BaseShape:
         item = ITEM_BYTES[dtype]
         if quantize is None:
             return self.parameters * item
-        return self.matrices * QUANTIZED_BITS[quantize] / 8 * (1 + SCALE_SHARE) + self.others * item
+        return self.matrices * QUANTIZED_BITS[quantize] / 8 * (1 + SCALES) + self.others * item
 
 
 @dataclass(frozen=True)
