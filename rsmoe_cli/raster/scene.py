@@ -32,12 +32,12 @@ from rsmoe_cli.raster.dataset import (
     sample_bands,
 )
 from rsmoe_cli.raster.georeference import Georeference, read_georeference
-from rsmoe_cli.raster.masks import ValidMask, find_mask, is_alpha
+from rsmoe_cli.raster.nodata.masks import ValidMask, find_mask, is_alpha
+from rsmoe_cli.raster.nodata.undeclared import leave_out
 from rsmoe_cli.raster.readable import check_readable
 from rsmoe_cli.raster.safety import open_checked
 from rsmoe_cli.raster.stretch import NO_STRETCH, Stretch, fit_stretch, is_dark, parse_stretch
 from rsmoe_cli.raster.suitability import unsuitable
-from rsmoe_cli.raster.undeclared import leave_out
 from rsmoe_core.errors import RsmoeError
 
 if TYPE_CHECKING:

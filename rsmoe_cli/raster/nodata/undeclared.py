@@ -17,7 +17,7 @@ from rasterio.errors import RasterioIOError
 from rasterio.windows import Window
 
 from rsmoe_cli.raster.dataset import read_bands, sample_windows
-from rsmoe_cli.raster.fill import (
+from rsmoe_cli.raster.nodata.fill import (
     Fill,
     find_collar,
     find_constant,
@@ -26,7 +26,7 @@ from rsmoe_cli.raster.fill import (
     is_constant_corner,
     parse_nodata,
 )
-from rsmoe_cli.raster.masks import ValidMask
+from rsmoe_cli.raster.nodata.masks import ValidMask
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader

@@ -15,8 +15,8 @@ from rasterio.windows import Window
 
 from rsmoe_cli.raster.bands import BandSelection
 from rsmoe_cli.raster.dataset import patch_windows, read_bands, read_errors, sample_windows
-from rsmoe_cli.raster.fill import Fill
-from rsmoe_cli.raster.lossy_collars import LOSSY_MARGIN, lossy_collar
+from rsmoe_cli.raster.nodata.fill import Fill
+from rsmoe_cli.raster.nodata.lossy_collars import LOSSY_MARGIN, lossy_collar
 from rsmoe_core.fill import is_value
 
 if TYPE_CHECKING:

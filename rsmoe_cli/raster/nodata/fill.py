@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsmoe_cli.raster.lossy_collars import has_lossy_edge, window_mean
+from rsmoe_cli.raster.nodata.lossy_collars import has_lossy_edge, window_mean
 from rsmoe_core.errors import UsageError
 from rsmoe_core.fill import MIN_VALUES, far_value, is_value
 

@@ -7,7 +7,7 @@ import pytest
 import rasterio
 from rasterio.windows import Window
 
-from rsmoe_cli.raster.masks import is_alpha
+from rsmoe_cli.raster.nodata.masks import is_alpha
 from rsmoe_cli.raster.scene import open_scene
 from tests.cli.rasters import noise, write_raster
 

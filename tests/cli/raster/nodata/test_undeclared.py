@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 from typer.testing import Result
 
-from rsmoe_cli.raster.fill import parse_nodata
+from rsmoe_cli.raster.nodata.fill import parse_nodata
 from rsmoe_cli.raster.scene import open_scene
 from rsmoe_core.errors import UsageError
 from tests.cli.fakes import FakeEngine
