@@ -24,11 +24,11 @@ from torch.profiler import ProfilerActivity, profile
 from rsmoe_cli.bench.baselines import whole_scene
 from rsmoe_cli.bench.drawing import big_scene
 from rsmoe_cli.raster.scene import open_scene
+from rsmoe_core.backends.native import NativeBackend
 from rsmoe_core.engine import Engine
 from rsmoe_core.inference.ablations import FULL_MODEL
 from rsmoe_core.inference.captions import describe
 from rsmoe_core.loading import load
-from rsmoe_core.model.language.native import NativeBackend
 from rsmoe_core.roles import all_roles
 from rsmoe_core.types import Request
 

@@ -26,8 +26,8 @@ from rsmoe_cli.captioning.layer import DESCRIPTIONS
 from rsmoe_cli.captioning.run import CaptionJob, caption_scenes
 from rsmoe_cli.option_groups import TilingOptions
 from rsmoe_cli.pipeline.session import open_session
+from rsmoe_core.backends.base import Usage
 from rsmoe_core.config import CaptionOptions
-from rsmoe_core.model.language.base import Usage
 from rsmoe_core.types import Answer, Description, Request
 
 _TILE = 32

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from rsmoe_core.backends.base import Backend, Encoded, Usage
 from rsmoe_core.config import CaptionOptions, DecodingConfig, DetectionConfig
 from rsmoe_core.devices import is_out_of_memory, release_memory
 from rsmoe_core.errors import ImageError, UsageError
@@ -31,7 +32,6 @@ from rsmoe_core.inference.caption_counts import with_detected_counts
 from rsmoe_core.inference.captions import describe
 from rsmoe_core.inference.detection import Detectors
 from rsmoe_core.inference.expert_answers import answer_from_experts, ask_experts
-from rsmoe_core.model.language.base import Backend, Encoded, Usage
 from rsmoe_core.questions.parser import parse_question
 from rsmoe_core.questions.types import ParsedQuestion
 from rsmoe_core.roles import CAPTION_INSTRUCTION, DEFAULT_EXPERTS, all_roles

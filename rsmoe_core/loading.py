@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from rsmoe_core.backends.instructions import BRIEF_WORDS, FULL_WORDS, Instructions
+from rsmoe_core.backends.native import NativeBackend
 from rsmoe_core.checkpoint import hub
 from rsmoe_core.checkpoint.base_weights import BaseWeights, check_memory, find_base
 from rsmoe_core.checkpoint.catalogue import find_model, fingerprint
@@ -27,8 +29,6 @@ from rsmoe_core.engine import Engine
 from rsmoe_core.errors import ModelError, UsageError
 from rsmoe_core.inference.batching import one_core
 from rsmoe_core.inference.detection import Detectors
-from rsmoe_core.model.language.instructions import BRIEF_WORDS, FULL_WORDS, Instructions
-from rsmoe_core.model.language.native import NativeBackend
 from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.roles import DEFAULT_EXPERTS
 from rsmoe_core.strict_json import read_json_file
@@ -126,7 +126,7 @@ def connect(
     options: CaptionOptions | None = None,
 ) -> Engine:
     """The engine of a model behind an OpenAI-compatible server; see `endpoint.connect` for the errors."""
-    from rsmoe_core.model.language import endpoint as server
+    from rsmoe_core.backends.endpoint import backend as server
 
     chosen = options or CaptionOptions()
     told = instructions_for(DEFAULT_EXPERTS, chosen)
@@ -160,11 +160,11 @@ def _transformers_engine(
     quantize: str | None,
     options: CaptionOptions,
 ) -> Engine:
-    from rsmoe_core.model.language.huggingface import load_transformers
+    from rsmoe_core.backends.huggingface.backend import load_transformers
 
     quantization = None
     if quantize is not None:
-        from rsmoe_core.model.language.quantization import quantization_config
+        from rsmoe_core.backends.huggingface.quantization import quantization_config
 
         quantization = quantization_config(quantize, device, dtype)
         revision = f"{revision} in {quantize}"

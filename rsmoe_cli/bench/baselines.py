@@ -66,12 +66,12 @@ def caption_scene(loop: str, path: str, out: Path, model: str, tile_size: int) -
 
 def load(model: str, merged: bool) -> Engine:
     """An engine over transformers' own models."""
+    from rsmoe_core.backends.native import NativeBackend
     from rsmoe_core.checkpoint.catalogue import find_model, fingerprint
     from rsmoe_core.checkpoint.load import load_model
     from rsmoe_core.engine import Engine
     from rsmoe_core.model import lora
     from rsmoe_core.model.language.llama import TransformersDecoders
-    from rsmoe_core.model.language.native import NativeBackend
 
     folder = find_model(model)
     loaded = load_model(folder)

@@ -79,7 +79,7 @@ def _plan(scenes: list[str], engine: EngineOptions, tiling: TilingOptions, memor
         key = SpeedKey.of(model.revision, model.device, model.chosen.dtype, engine.caption_options())
         speed = find_speed(key)
     if model is None:
-        from rsmoe_core.model.language.endpoint import IMAGE_SIZE
+        from rsmoe_core.backends.endpoint.backend import IMAGE_SIZE
 
         planned, failed = _scenes(paths, tiling, IMAGE_SIZE)
     else:

@@ -22,9 +22,9 @@ from rsmoe_cli.tiles.grid import Grid
 from rsmoe_cli.tiles.image import TileFailure, TileImage, TileResult
 from rsmoe_cli.tiles.prefetch import ReadingLog
 from rsmoe_cli.tiles.reader import OVERSAMPLING, read_tiles
+from rsmoe_core.backends.base import Usage
 from rsmoe_core.config import CaptionOptions
 from rsmoe_core.errors import BackendError
-from rsmoe_core.model.language.base import Usage
 from rsmoe_core.questions.types import ParsedQuestion
 from rsmoe_core.types import Answer, Description, Request
 

@@ -39,7 +39,7 @@ def compose(parts: BaseParts, folder: Path, seed: int = 0) -> None:
         UsageError: a name is neither a folder nor a hub id.
         ModelError: a part is missing, damaged, or of another kind.
     """
-    from rsmoe_core.model.language.huggingface import quietly
+    from rsmoe_core.backends.huggingface.backend import quietly
 
     with quietly():
         _compose(parts, folder, seed)

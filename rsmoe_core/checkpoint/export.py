@@ -60,7 +60,7 @@ def export_with_base(source: Path, target: Path) -> list[Description]:
     import torch
     from transformers import AutoConfig
 
-    from rsmoe_core.model.language.huggingface import load_base, quietly
+    from rsmoe_core.backends.huggingface.backend import load_base, quietly
 
     mixture = read_mixture(source)
     base = find_base_of(mixture)

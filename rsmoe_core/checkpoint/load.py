@@ -20,6 +20,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from rsmoe_core.backends.native import RoleDecoders
 from rsmoe_core.checkpoint.validation import CONFIG, load_config
 from rsmoe_core.checkpoint.weights import (
     ADAPTERS,
@@ -33,7 +34,6 @@ from rsmoe_core.checkpoint.weights import (
 )
 from rsmoe_core.errors import ModelError
 from rsmoe_core.model.language.decoder import Decoder
-from rsmoe_core.model.language.native import RoleDecoders
 from rsmoe_core.model.rsmoe import RSMoE, build, build_on_meta
 from rsmoe_core.model.tokenizer import Tokenizer
 from rsmoe_core.roles import BASE

@@ -9,9 +9,9 @@ import re
 from collections.abc import Sequence
 from types import MappingProxyType
 
+from rsmoe_core.backends.base import Backend, Encoded, Turn
 from rsmoe_core.config import DecodingConfig
 from rsmoe_core.inference.ablations import Ablation
-from rsmoe_core.model.language.base import Backend, Encoded, Turn
 from rsmoe_core.model.moe import ExpertDrafts, RoutedPrompts, draft, fuse, route, split_parts, without_repeats
 from rsmoe_core.roles import BASE, CAPTION_INSTRUCTION, ROUTER, default_prompts
 from rsmoe_core.types import Description, Generation

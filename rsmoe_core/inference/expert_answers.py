@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
+from rsmoe_core.backends.base import Backend, Encoded
 from rsmoe_core.config import DecodingConfig
 from rsmoe_core.inference import count_distribution
-from rsmoe_core.model.language.base import Backend, Encoded
 from rsmoe_core.model.moe import RoutedPrompts, draft, route, split_parts
 from rsmoe_core.questions import bounds
 from rsmoe_core.questions.types import OPEN, QUESTION_TYPES, ParsedQuestion, canonical_question

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rsmoe_core.backends.base import Turn
+from rsmoe_core.backends.huggingface.captioners import TASKS
 from rsmoe_core.checkpoint import hub
 from rsmoe_core.checkpoint.base_checks import check_base
 from rsmoe_core.checkpoint.base_weights import revision_of
@@ -31,14 +33,12 @@ from rsmoe_core.inference.memory import (
     training_memory,
 )
 from rsmoe_core.loading import find_folder, instructions_for, is_native
-from rsmoe_core.model.language.base import Turn
-from rsmoe_core.model.language.captioners import TASKS
 from rsmoe_core.roles import BASE, CAPTION_INSTRUCTION, DEFAULT_EXPERTS, EXPERTS, FUSION, ROUTER, all_roles
 
 if TYPE_CHECKING:
+    from rsmoe_core.backends.huggingface.prompting import Prompting
+    from rsmoe_core.backends.instructions import Instructions
     from rsmoe_core.checkpoint.mixture import Mixture
-    from rsmoe_core.model.language.instructions import Instructions
-    from rsmoe_core.model.language.prompting import Prompting
 
 _FORMS = (("float32", None), ("bfloat16", None), ("bfloat16", "8bit"), ("bfloat16", "4bit"))
 """Number formats and quantisations that are compared on a GPU."""
@@ -264,7 +264,7 @@ def _prompting(folder: Path, name: str) -> tuple[Prompting, int]:
     """How a base is prompted, and the side of its image encoder's patches in pixels."""
     from transformers import AutoConfig, AutoProcessor
 
-    from rsmoe_core.model.language.prompting import Prompting
+    from rsmoe_core.backends.huggingface.prompting import Prompting
 
     options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsmoe_core.backends.base import Turn
 from rsmoe_core.config import LoraSettings
 from rsmoe_core.engine import Engine
-from rsmoe_core.model.language.base import Turn
 from rsmoe_core.roles import BASE, all_roles
 from rsmoe_core.types import Description, Request
 
 if TYPE_CHECKING:
-    from rsmoe_core.model.language.huggingface import TransformersBackend
+    from rsmoe_core.backends.huggingface.backend import TransformersBackend
 
 log = logging.getLogger(__name__)
 
@@ -206,7 +206,7 @@ def _peak_bytes(device: str) -> int:
 
 def _features(engine: Engine, requests: Sequence[Request]) -> tuple[str, str]:
     """Whether batches may mix adapters, and whether a static cache may be used: `yes`, or why not."""
-    from rsmoe_core.model.language.native import NativeBackend
+    from rsmoe_core.backends.native import NativeBackend
 
     backend: Any = engine.backend
     if isinstance(backend, NativeBackend):
@@ -225,7 +225,7 @@ def _tried(feature: Callable[[], str]) -> str:
 
 
 def _has_static_cache(backend: TransformersBackend, requests: Sequence[Request]) -> str:
-    from rsmoe_core.model.language.huggingface import TransformersBackend, allows_static_cache
+    from rsmoe_core.backends.huggingface.backend import TransformersBackend, allows_static_cache
 
     if not allows_static_cache(backend.base):
         return f"no ({type(backend.base).__name__} does not allow it)"
@@ -246,7 +246,7 @@ def _has_static_cache(backend: TransformersBackend, requests: Sequence[Request])
 
 def _mixes_adapters(backend: TransformersBackend, requests: Sequence[Request]) -> str:
     """Gives an untrained base two random adapters for a moment."""
-    from rsmoe_core.model.language.huggingface import TransformersBackend
+    from rsmoe_core.backends.huggingface.backend import TransformersBackend
 
     roles = sorted(backend.trained_roles)[:2]
     if roles:

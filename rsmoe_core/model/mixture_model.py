@@ -2,7 +2,7 @@
 
     images or known features ─encode─▶ EncodedImages ─loss(role, texts)─▶ the loss of the role's adapter
 
-What is generated with it is up to `model.language.huggingface.TransformersBackend`, which takes the same model.
+What is generated with it is up to `backends.huggingface.backend.TransformersBackend`, which takes the same model.
 
 Shapes: B images, P patches, D features, R rows (texts), each about one of the images.
 """
@@ -18,11 +18,11 @@ import torch
 from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
+from rsmoe_core.backends.huggingface.prompting import Prompting
+from rsmoe_core.backends.huggingface.vision_features import EncodedImages, features_of, reuse_of
 from rsmoe_core.checkpoint.mixture import STAGE_1, adapter_name
 from rsmoe_core.config import MixtureConfig
 from rsmoe_core.model import lora
-from rsmoe_core.model.language.prompting import Prompting
-from rsmoe_core.model.language.vision_features import EncodedImages, features_of, reuse_of
 from rsmoe_core.model.vlm_parts import connector_state, is_connector, target_pattern
 from rsmoe_core.preprocess import Normalisation
 from rsmoe_core.roles import BASE, all_roles

@@ -14,7 +14,7 @@ import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 
-from rsmoe_core.model.language.base import Backend, Encoded, Turn
+from rsmoe_core.backends.base import Backend, Encoded, Turn
 from rsmoe_core.roles import FUSION, ROUTER
 from rsmoe_core.types import Generation
 from rsmoe_core.words.replies import ReplyForm

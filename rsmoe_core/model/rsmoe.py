@@ -37,7 +37,7 @@ class RSMoE(nn.Module):
     """An image encoder, a VLM encoder and a language model, with or without the adapters that make it a mixture.
 
     `language` has one of two forms. To train, it is transformers' LlamaForCausalLM, wrapped by peft once there are
-    experts; to generate, it is `model.language.native.RoleDecoders` (see `rsmoe_core.checkpoint.load`).
+    experts; to generate, it is `backends.native.RoleDecoders` (see `rsmoe_core.checkpoint.load`).
     """
 
     def __init__(

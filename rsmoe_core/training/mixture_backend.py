@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rsmoe_core.model.language.huggingface import TransformersBackend
-from rsmoe_core.model.language.instructions import Instructions
+from rsmoe_core.backends.huggingface.backend import TransformersBackend
+from rsmoe_core.backends.instructions import Instructions
 from rsmoe_core.model.mixture_model import MixtureModel
 
 

@@ -57,16 +57,16 @@ class MixtureStart:
         return MixtureTrainee(model, bf16=config.bf16, is_sharded=sharding.is_wanted())
 
     def _load(self, base: BaseWeights, config: TrainConfig) -> MixtureModel:
+        from rsmoe_core.backends.huggingface.backend import load_base
+        from rsmoe_core.backends.huggingface.prompting import Prompting
         from rsmoe_core.model import lora
-        from rsmoe_core.model.language.huggingface import load_base
-        from rsmoe_core.model.language.prompting import Prompting
         from rsmoe_core.model.mixture_model import MixtureModel
         from rsmoe_core.model.vlm_parts import language_name, layer_kinds, target_pattern
 
         dtype = torch.bfloat16 if config.bf16 else torch.float32
         quantization = None
         if config.quantize is not None:
-            from rsmoe_core.model.language.quantization import quantization_config
+            from rsmoe_core.backends.huggingface.quantization import quantization_config
 
             quantization = quantization_config(config.quantize, config.device, dtype)
         if not sharding.is_wanted():

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rsmoe_core.backends.native import NativeBackend
 from rsmoe_core.checkpoint.load import for_inference, load_model, save_model
 from rsmoe_core.inference.captions import draft_captions
 from rsmoe_core.model.detector import DETECTORS
-from rsmoe_core.model.language.native import NativeBackend
 from rsmoe_core.model.moe import ExpertDrafts
 from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.model.vision.base import find_encoder

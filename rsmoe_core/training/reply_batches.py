@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rsmoe_core.model.language.prompting import Prompting
+from rsmoe_core.backends.huggingface.prompting import Prompting
 from rsmoe_core.training.examples import TrainingExample
 
 IGNORED = -100

@@ -106,7 +106,7 @@ def image_size_of(folder: Path) -> int:
         return load_config(folder).vision.image_size
     from transformers import AutoConfig, AutoProcessor
 
-    from rsmoe_core.model.language.prompting import Prompting
+    from rsmoe_core.backends.huggingface.prompting import Prompting
 
     base = find_base_of(read_mixture(folder))
     options = {"local_files_only": True, "trust_remote_code": False}

@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 import rsmoe_core
+from rsmoe_core.backends.base import Usage
 from rsmoe_core.config import CaptionOptions
-from rsmoe_core.model.language.base import Usage
 from rsmoe_core.questions.types import UNPARSED, ParsedQuestion
 from rsmoe_core.roles import DEFAULT_EXPERTS
 from rsmoe_core.types import Answer, Description, Detection, Generation, Request

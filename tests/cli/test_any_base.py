@@ -10,8 +10,8 @@ import geopandas as gpd
 import pytest
 from typer.testing import Result
 
+from rsmoe_core.backends.huggingface.backend import TransformersBackend
 from rsmoe_core.errors import BackendError
-from rsmoe_core.model.language.huggingface import TransformersBackend
 from tests.cli.fakes import FakeEngine
 from tests.cli.rasters import rgb
 

@@ -17,8 +17,8 @@ import pytest
 from typer.testing import Result
 
 from rsmoe_cli.pipeline.journal import Journal
-from rsmoe_core.model.language import endpoint_client
-from rsmoe_core.model.language.endpoint_client import Patience
+from rsmoe_core.backends.endpoint import client as endpoint_client
+from rsmoe_core.backends.endpoint.client import Patience
 from tests.chat_server import Body, ChatServer, Handler, answer, status
 from tests.cli.formats.layers import metadata_of
 from tests.cli.rasters import rgb

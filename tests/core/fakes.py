@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from rsmoe_core.model.language.base import Turn, Usage
+from rsmoe_core.backends.base import Turn, Usage
 from rsmoe_core.roles import DEFAULT_EXPERTS, FUSION, ROUTER
 from rsmoe_core.types import Generation, Request
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from rsmoe_core.backends.base import Backend
 from rsmoe_core.checkpoint.catalogue import fingerprint
 from rsmoe_core.checkpoint.load import save_model
 from rsmoe_core.config import CaptionOptions
@@ -16,7 +17,6 @@ from rsmoe_core.engine import Engine
 from rsmoe_core.errors import DataError, ImageError, ModelError, UsageError
 from rsmoe_core.inference.batching import ThreadPool
 from rsmoe_core.loading import load
-from rsmoe_core.model.language.base import Backend
 from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.questions.parser import parse_question
 from rsmoe_core.roles import BASE, CAPTION_INSTRUCTION, DEFAULT_EXPERTS, FUSION, ROUTER, default_prompts

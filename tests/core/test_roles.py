@@ -10,13 +10,13 @@ import pytest
 from typer.testing import CliRunner
 
 from rsmoe_cli.main import app
+from rsmoe_core.backends.base import Turn
 from rsmoe_core.checkpoint.catalogue import fingerprint
 from rsmoe_core.checkpoint.load import load_model, save_model
 from rsmoe_core.checkpoint.validation import load_config
 from rsmoe_core.engine import Engine
 from rsmoe_core.errors import ModelError, UsageError
 from rsmoe_core.loading import load
-from rsmoe_core.model.language.base import Turn
 from rsmoe_core.roles import (
     DEFAULT_EXPERTS,
     EXPERTS,

@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rsmoe_core.backends.huggingface.vision_features import EncodedImages
 from rsmoe_core.inference.captions import caption_without_experts, draft_captions
 from rsmoe_core.metrics.cider import ImageCider
-from rsmoe_core.model.language.vision_features import EncodedImages
 from rsmoe_core.model.mixture_model import CONNECTOR, MixtureModel
 from rsmoe_core.model.moe import fuse
 from rsmoe_core.roles import CAPTION_INSTRUCTION

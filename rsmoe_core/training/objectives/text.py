@@ -14,12 +14,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rsmoe_core.backends.native import NativeBackend
 from rsmoe_core.checkpoint.load import for_inference
 from rsmoe_core.inference.captions import caption_without_experts, draft_captions
 from rsmoe_core.metrics.cider import ImageCider
 from rsmoe_core.model import lora
 from rsmoe_core.model.language.llama import answer_loss
-from rsmoe_core.model.language.native import NativeBackend
 from rsmoe_core.model.moe import fuse
 from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.roles import CAPTION_INSTRUCTION

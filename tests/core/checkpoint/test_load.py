@@ -10,15 +10,15 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from rsmoe_core.backends.base import Turn
+from rsmoe_core.backends.native import NativeBackend, RoleDecoders
 from rsmoe_core.checkpoint.catalogue import fingerprint
 from rsmoe_core.checkpoint.load import for_inference, load_for_inference, load_model, save_model
 from rsmoe_core.checkpoint.weights import ADAPTER_WEIGHTS, ADAPTERS, EXPERTS
 from rsmoe_core.errors import ModelError
 from rsmoe_core.inference.ablations import ablations
 from rsmoe_core.inference.captions import describe
-from rsmoe_core.model.language.base import Turn
 from rsmoe_core.model.language.llama import TransformersDecoders
-from rsmoe_core.model.language.native import NativeBackend, RoleDecoders
 from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.roles import BASE, CAPTION_INSTRUCTION
 from rsmoe_core.types import Generation

@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from rsmoe_core.backends.base import Turn
 from rsmoe_core.config import DecodingConfig, DetectionConfig
 from rsmoe_core.inference.answers import answer_from_detections, detect_subjects, unanswerable
 from rsmoe_core.inference.detection import Detectors
 from rsmoe_core.inference.expert_answers import ExpertAnswers, answer_from_experts, ask_experts
-from rsmoe_core.model.language.base import Turn
 from rsmoe_core.questions.parser import parse_question
 from rsmoe_core.questions.types import ParsedQuestion, canonical_question
 from rsmoe_core.roles import DEFAULT_EXPERTS, ROUTER

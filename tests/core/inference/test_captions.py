@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import pytest
 
+from rsmoe_core.backends.base import Turn
+from rsmoe_core.backends.native import NativeBackend
 from rsmoe_core.checkpoint.load import for_inference
 from rsmoe_core.config import DecodingConfig
 from rsmoe_core.inference.ablations import FULL_MODEL
 from rsmoe_core.inference.captions import as_sentence, caption_without_experts, describe, draft_captions
-from rsmoe_core.model.language.base import Turn
-from rsmoe_core.model.language.native import NativeBackend
 from rsmoe_core.model.moe import fuse
 from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.roles import BASE, CAPTION_INSTRUCTION, DEFAULT_EXPERTS, FUSION, ROUTER, default_prompts

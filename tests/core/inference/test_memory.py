@@ -15,6 +15,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import tests.vlm
+from rsmoe_core.backends.base import Turn
+from rsmoe_core.backends.huggingface.backend import load_transformers
 from rsmoe_core.checkpoint.base_weights import find_base
 from rsmoe_core.errors import ModelError
 from rsmoe_core.inference.memory import (
@@ -26,8 +28,6 @@ from rsmoe_core.inference.memory import (
     inference_memory,
     training_memory,
 )
-from rsmoe_core.model.language.base import Turn
-from rsmoe_core.model.language.huggingface import load_transformers
 from rsmoe_core.types import Request
 
 EXPERTS = ("theme", "objects", "relations")

@@ -16,7 +16,7 @@ from rsmoe_core.inference import planning
 from rsmoe_core.inference.planning import plan_model
 from rsmoe_core.loading import load
 from rsmoe_core.types import Request
-from tests.core.model.language.test_huggingface import with_adapters
+from tests.core.backends.huggingface.test_backend import with_adapters
 
 
 def test_a_plan_of_a_base_counts_what_the_engine_then_does(vlm: Callable[[str], Path]) -> None:

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rsmoe_core.backends.huggingface.backend import TransformersBackend
 from rsmoe_core.config import CaptionOptions
 from rsmoe_core.engine import Engine
 from rsmoe_core.inference.smoke_test import check_engine, drawn_images
 from rsmoe_core.loading import load
-from rsmoe_core.model.language.huggingface import TransformersBackend
 from rsmoe_core.types import Description, Request
 
 DIRECT = CaptionOptions("direct", words=3)

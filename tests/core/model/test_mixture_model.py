@@ -11,8 +11,8 @@ import pytest
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
+from rsmoe_core.backends.base import Turn
 from rsmoe_core.model import lora
-from rsmoe_core.model.language.base import Turn
 from rsmoe_core.model.mixture_model import MixtureModel
 from rsmoe_core.preprocess import normalise
 from rsmoe_core.roles import BASE

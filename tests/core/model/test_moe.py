@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rsmoe_core.backends.base import Turn
 from rsmoe_core.engine import Engine
-from rsmoe_core.model.language.base import Turn
 from rsmoe_core.model.moe import draft, fuse, fusion_prompt, join_parts, marker, route, split_parts, without_repeats
 from rsmoe_core.roles import DEFAULT_EXPERTS, FUSION, ROUTER
 from rsmoe_core.types import Generation, Request

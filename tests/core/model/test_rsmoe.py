@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import torch
 
+from rsmoe_core.backends.base import Turn
+from rsmoe_core.backends.native import NativeBackend
 from rsmoe_core.checkpoint.load import for_inference
-from rsmoe_core.model.language.base import Turn
-from rsmoe_core.model.language.native import NativeBackend
 from rsmoe_core.model.rsmoe import RSMoE, build
 from rsmoe_core.roles import BASE, all_roles
 from tests.tiny import make_tiny, randomise_adapters

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from rsmoe_core.backends.native import NativeBackend
 from rsmoe_core.checkpoint.load import for_inference
 from rsmoe_core.inference.captions import caption_without_experts
-from rsmoe_core.model.language.native import NativeBackend
 from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.training.loop import run_phase
 from rsmoe_core.training.objectives.base import RunOptions, TrainingData

@@ -21,13 +21,13 @@ from typing import Any, NoReturn
 import numpy as np
 from PIL import Image
 
+from rsmoe_core.backends.base import Turn, Usage
+from rsmoe_core.backends.endpoint.address import find_key, parse_address
+from rsmoe_core.backends.endpoint.chat import ALL_REASONING, ChatApi
+from rsmoe_core.backends.endpoint.client import Clock, EndpointClient, Patience
+from rsmoe_core.backends.endpoint.errors import RequestFailed
+from rsmoe_core.backends.instructions import Instructions
 from rsmoe_core.errors import BackendError, ModelError, UsageError
-from rsmoe_core.model.language.base import Turn, Usage
-from rsmoe_core.model.language.endpoint_address import find_key, parse_address
-from rsmoe_core.model.language.endpoint_chat import ALL_REASONING, ChatApi
-from rsmoe_core.model.language.endpoint_client import Clock, EndpointClient, Patience
-from rsmoe_core.model.language.endpoint_errors import RequestFailed
-from rsmoe_core.model.language.instructions import Instructions
 from rsmoe_core.preprocess import filled_image, resize
 from rsmoe_core.roles import all_roles
 from rsmoe_core.types import Generation, Request

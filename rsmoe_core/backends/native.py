@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rsmoe_core.model.language.base import Turn, Usage
+from rsmoe_core.backends.base import Turn, Usage
 from rsmoe_core.model.language.decoder import DecodedSequence, Decoder, DecodingCounts
 from rsmoe_core.model.moe import fusion_prompt
 from rsmoe_core.model.rsmoe import RSMoE

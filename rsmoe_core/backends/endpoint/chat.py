@@ -12,9 +12,9 @@ import math
 from collections.abc import Mapping
 from typing import Any, cast
 
-from rsmoe_core.model.language.base import Usage
-from rsmoe_core.model.language.endpoint_client import EndpointClient
-from rsmoe_core.model.language.endpoint_errors import RequestFailed, error_words, plain
+from rsmoe_core.backends.base import Usage
+from rsmoe_core.backends.endpoint.client import EndpointClient
+from rsmoe_core.backends.endpoint.errors import RequestFailed, error_words, plain
 from rsmoe_core.types import Generation
 
 log = logging.getLogger(__name__)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from rsmoe_core.model.language.base import Turn
-from rsmoe_core.model.language.instructions import Instructions
+from rsmoe_core.backends.base import Turn
+from rsmoe_core.backends.instructions import Instructions
 from rsmoe_core.model.moe import split_parts
 from rsmoe_core.roles import BASE, CAPTION_INSTRUCTION, DEFAULT_EXPERTS, FUSION, ROUTER, default_prompts
 from rsmoe_core.types import Generation

@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from rsmoe_core.model.language.base import Usage
-from rsmoe_core.model.language.endpoint_address import parse_address
-from rsmoe_core.model.language.endpoint_chat import ALL_REASONING, ChatApi
-from rsmoe_core.model.language.endpoint_client import EndpointClient, Patience
-from rsmoe_core.model.language.endpoint_errors import RequestFailed
+from rsmoe_core.backends.base import Usage
+from rsmoe_core.backends.endpoint.address import parse_address
+from rsmoe_core.backends.endpoint.chat import ALL_REASONING, ChatApi
+from rsmoe_core.backends.endpoint.client import EndpointClient, Patience
+from rsmoe_core.backends.endpoint.errors import RequestFailed
 from rsmoe_core.types import Generation
 from rsmoe_core.words.replies import ITEMS
 from tests import chat_server
 from tests.chat_server import ChatServer, completion, refuse, status
-from tests.core.model.language.test_endpoint_client import FakeClock
+from tests.core.backends.endpoint.test_client import FakeClock
 
 
 @pytest.fixture

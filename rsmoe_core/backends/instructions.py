@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 
-from rsmoe_core.model.language.base import Turn
+from rsmoe_core.backends.base import Turn
 from rsmoe_core.model.moe import fusion_prompt, join_parts
 from rsmoe_core.roles import BASE, CAPTION_INSTRUCTION, EXPERTS, FUSION, ROUTER
 from rsmoe_core.types import Generation

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 import torch
 
+from rsmoe_core.backends.base import Turn
+from rsmoe_core.backends.huggingface.backend import TransformersBackend
+from rsmoe_core.backends.huggingface.prompting import Prompting
+from rsmoe_core.backends.instructions import Instructions
 from rsmoe_core.config import CaptionOptions
 from rsmoe_core.engine import Engine
-from rsmoe_core.model.language.base import Turn
-from rsmoe_core.model.language.huggingface import TransformersBackend
-from rsmoe_core.model.language.instructions import Instructions
-from rsmoe_core.model.language.prompting import Prompting
 from rsmoe_core.roles import DEFAULT_EXPERTS
 from rsmoe_core.words.replies import ReplyForm
 from tests.vlm import IMAGE_SIZE, PATCH, vision_settings

@@ -23,9 +23,9 @@ from typing import Any, TypeVar
 
 import httpx2
 
+from rsmoe_core.backends.endpoint.address import KEY_VARIABLES, Address, ApiKey, parse_address
+from rsmoe_core.backends.endpoint.errors import RequestFailed, kind, one_line, seconds_to_wait, words_of
 from rsmoe_core.errors import UsageError
-from rsmoe_core.model.language.endpoint_address import KEY_VARIABLES, Address, ApiKey, parse_address
-from rsmoe_core.model.language.endpoint_errors import RequestFailed, kind, one_line, seconds_to_wait, words_of
 
 log = logging.getLogger(__name__)
 

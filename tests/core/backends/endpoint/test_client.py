@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from rsmoe_core.backends.endpoint.address import ApiKey, parse_address
+from rsmoe_core.backends.endpoint.client import Clock, EndpointClient, Patience
+from rsmoe_core.backends.endpoint.errors import RequestFailed
 from rsmoe_core.errors import UsageError
-from rsmoe_core.model.language.endpoint_address import ApiKey, parse_address
-from rsmoe_core.model.language.endpoint_client import Clock, EndpointClient, Patience
-from rsmoe_core.model.language.endpoint_errors import RequestFailed
 from tests import chat_server
 from tests.chat_server import ChatServer, status
 
@@ -175,7 +175,7 @@ def test_a_reply_that_trickles_is_given_up_in_time(server: ChatServer) -> None:
 
 
 def test_a_reply_without_end_is_given_up(server: ChatServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rsmoe_core.model.language.endpoint_client._MAX_REPLY", 1000)
+    monkeypatch.setattr("rsmoe_core.backends.endpoint.client._MAX_REPLY", 1000)
     server.script.append(chat_server.reply(b"[" * 2000))
     with pytest.raises(RequestFailed, match=r"^its reply has no end$"):
         post(client(server))

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 import tests.vlm
+from rsmoe_core.backends.base import Turn
+from rsmoe_core.backends.huggingface import quantization
+from rsmoe_core.backends.huggingface.backend import load_base, load_transformers
+from rsmoe_core.backends.huggingface.quantization import quantization_config
 from rsmoe_core.checkpoint.base_weights import find_base, is_quantized
 from rsmoe_core.errors import ModelError, UsageError
-from rsmoe_core.model.language import quantization
-from rsmoe_core.model.language.base import Turn
-from rsmoe_core.model.language.huggingface import load_base, load_transformers
-from rsmoe_core.model.language.quantization import quantization_config
 from rsmoe_core.roles import BASE
 from rsmoe_core.types import Request
 from tests.core.checkpoint.test_base_weights import LAYER

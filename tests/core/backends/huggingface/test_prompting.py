@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from rsmoe_core.backends.huggingface.prompting import Prompting
 from rsmoe_core.errors import ModelError
-from rsmoe_core.model.language.prompting import Prompting
 
 Promptings = Callable[[str], Prompting]
 

@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from rsmoe_core.backends.base import Turn
+from rsmoe_core.backends.endpoint.backend import EndpointBackend, connect, data_url
+from rsmoe_core.backends.endpoint.client import Patience
+from rsmoe_core.backends.instructions import Instructions
 from rsmoe_core.engine import Engine
 from rsmoe_core.errors import BackendError, ImageError, ModelError, UsageError
-from rsmoe_core.model.language.base import Turn
-from rsmoe_core.model.language.endpoint import EndpointBackend, connect, data_url
-from rsmoe_core.model.language.endpoint_client import Patience
-from rsmoe_core.model.language.instructions import Instructions
 from rsmoe_core.roles import BASE, CAPTION_INSTRUCTION, DEFAULT_EXPERTS, FUSION, ROUTER
 from rsmoe_core.types import Request
 from tests import chat_server
 from tests.chat_server import ChatServer, Received, completion, refuse, status
-from tests.core.model.language.test_endpoint_client import KEY, FakeClock
+from tests.core.backends.endpoint.test_client import KEY, FakeClock
 
 INSTRUCTIONS = Instructions(DEFAULT_EXPERTS)
 

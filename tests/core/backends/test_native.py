@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from rsmoe_core.backends.base import Turn
+from rsmoe_core.backends.native import NativeBackend, RoleDecoders
 from rsmoe_core.checkpoint.load import for_inference
-from rsmoe_core.model.language.base import Turn
 from rsmoe_core.model.language.decoder import DecodedSequence
 from rsmoe_core.model.language.llama import TransformersDecoders
-from rsmoe_core.model.language.native import NativeBackend, RoleDecoders
 from rsmoe_core.model.moe import fusion_prompt, marker, split_parts
 from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.roles import BASE, FUSION, ROUTER

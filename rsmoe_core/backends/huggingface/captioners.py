@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rsmoe_core.model.language.base import Turn
+from rsmoe_core.backends.base import Turn
 from rsmoe_core.roles import BASE, CAPTION_INSTRUCTION, FUSION
 
 

@@ -16,15 +16,15 @@ from typing import Any
 
 import torch
 
+from rsmoe_core.backends.base import Turn, Usage
+from rsmoe_core.backends.huggingface.captioners import TASKS, CaptionTasks
+from rsmoe_core.backends.huggingface.greedy import Watch, changed, greedy
+from rsmoe_core.backends.huggingface.prompting import Prompting
+from rsmoe_core.backends.huggingface.vision_features import EncodedImages, encode_images, reuse_of
+from rsmoe_core.backends.instructions import Instructions
 from rsmoe_core.checkpoint.mixture import Mixture, adapter_name, apply_mixture
 from rsmoe_core.devices import is_out_of_memory
 from rsmoe_core.errors import BackendError, ModelError
-from rsmoe_core.model.language.base import Turn, Usage
-from rsmoe_core.model.language.captioners import TASKS, CaptionTasks
-from rsmoe_core.model.language.greedy import Watch, changed, greedy
-from rsmoe_core.model.language.instructions import Instructions
-from rsmoe_core.model.language.prompting import Prompting
-from rsmoe_core.model.language.vision_features import EncodedImages, encode_images, reuse_of
 from rsmoe_core.preprocess import filled_image, resize
 from rsmoe_core.roles import BASE, DEFAULT_EXPERTS
 from rsmoe_core.types import Generation, Request

@@ -16,14 +16,19 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from rsmoe_core.backends.base import Turn
+from rsmoe_core.backends.huggingface.backend import (
+    TransformersBackend,
+    allows_static_cache,
+    load_base,
+    load_transformers,
+)
+from rsmoe_core.backends.instructions import Instructions
 from rsmoe_core.checkpoint.mixture import adapter_name, read_mixture, save_mixture
 from rsmoe_core.config import BaseReference, CaptionOptions, LoraSettings, MixtureConfig
 from rsmoe_core.engine import Engine
 from rsmoe_core.errors import BackendError, ModelError
 from rsmoe_core.model import lora
-from rsmoe_core.model.language.base import Turn
-from rsmoe_core.model.language.huggingface import TransformersBackend, allows_static_cache, load_base, load_transformers
-from rsmoe_core.model.language.instructions import Instructions
 from rsmoe_core.model.vlm_parts import language_name, layer_kinds, target_pattern
 from rsmoe_core.roles import BASE, CAPTION_INSTRUCTION, DEFAULT_EXPERTS, FUSION, ROUTER
 from rsmoe_core.types import Generation, Request

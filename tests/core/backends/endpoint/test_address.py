@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from rsmoe_core.backends.endpoint.address import ApiKey, find_key, parse_address
 from rsmoe_core.errors import UsageError
-from rsmoe_core.model.language.endpoint_address import ApiKey, find_key, parse_address
 
 KEY = "sk-very-secret-7"
 

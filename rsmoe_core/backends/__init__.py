@@ -1,0 +1,1 @@
+"""What looks at images and writes text: the native model, models of transformers, and servers."""

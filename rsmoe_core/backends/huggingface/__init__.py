@@ -1,0 +1,1 @@
+"""Vision-language models of transformers as the base of the mixture."""
