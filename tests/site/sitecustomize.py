@@ -32,7 +32,12 @@ class _DeclareOperators(importlib.abc.MetaPathFinder):
         self.library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 
 
+def _is_set_up() -> bool:
+    """Whether this has run before: pytest-xdist gives its processes other paths, and runs it again."""
+    return any(type(finder).__name__ == _DeclareOperators.__name__ for finder in sys.meta_path)
+
+
 if PACKAGES.is_dir() and str(PACKAGES) not in sys.path:
     sys.path.append(str(PACKAGES))
-    if (PACKAGES / "torchvision").is_dir():
-        sys.meta_path.insert(0, _DeclareOperators())
+if (PACKAGES / "torchvision").is_dir() and not _is_set_up():
+    sys.meta_path.insert(0, _DeclareOperators())
