@@ -13,18 +13,16 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from rsmoe_core.backends.base import Backend, Encoded, Usage
 from rsmoe_core.config import CaptionOptions, DecodingConfig, DetectionConfig
 from rsmoe_core.devices import is_out_of_memory, release_memory
-from rsmoe_core.errors import ImageError, UsageError
-from rsmoe_core.images import read_image, to_rgb
+from rsmoe_core.errors import UsageError
+from rsmoe_core.images import ImageLike, as_array, listed
 from rsmoe_core.inference.ablations import MIXTURES, Ablation
 from rsmoe_core.inference.answers import answer_from_detections, detect_subjects, unanswerable
 from rsmoe_core.inference.batching import AdaptiveBatchSize, ThreadPool
@@ -39,8 +37,6 @@ from rsmoe_core.types import UNKNOWN, Answer, Description, Detection, Request
 from rsmoe_core.words.replies import shorten
 
 Result = TypeVar("Result")
-ImageLike = NDArray[np.uint8] | Image.Image | str | Path
-"""An image in the forms that the engine takes."""
 
 
 class Engine:
@@ -145,7 +141,7 @@ class Engine:
             ImageError: an image or a mask has the wrong shape or type.
             DataError: a file cannot be read as an image.
         """
-        images, masks = _listed(images, valid)
+        images, masks = listed(images, valid)
         return self.describe(
             [
                 Request(as_array(image), mask, metres_per_pixel=metres_per_pixel)
@@ -182,7 +178,7 @@ class Engine:
             ImageError: an image or a mask has the wrong shape or type.
             DataError: a file cannot be read as an image.
         """
-        images, masks = _listed(images, valid)
+        images, masks = listed(images, valid)
         questions = [question] * len(images) if isinstance(question, str) else list(question)
         if len(questions) != len(images):
             raise UsageError(f"{len(questions)} questions for {len(images)} images; give one, or one for each")
@@ -308,40 +304,6 @@ class Engine:
             else:
                 self._size.record(len(batch), time.perf_counter() - start)
         return results
-
-
-def _listed(
-    images: ImageLike | Sequence[ImageLike], valid: NDArray[np.bool_] | Sequence[NDArray[np.bool_]] | None
-) -> tuple[Sequence[ImageLike], Sequence[NDArray[np.bool_] | None]]:
-    """Images and masks as lists of the same length; one image may come without a list."""
-    if isinstance(images, str | Path | Image.Image) or (isinstance(images, np.ndarray) and images.ndim < 4):
-        images = [cast(ImageLike, images)]
-        if isinstance(valid, np.ndarray) and valid.ndim < 3:
-            valid = [valid]
-    listed = cast(Sequence[ImageLike], images)
-    return listed, [None] * len(listed) if valid is None else list(valid)
-
-
-def as_array(image: ImageLike) -> NDArray[np.uint8]:
-    """An image as HxWx3, red-green-blue.
-
-    Raises:
-        DataError: a file cannot be read as an image.
-        ImageError: it is neither the name of a file, nor an array, nor an image from Pillow, or such an image is
-            damaged, or has 16 bits in each of several bands.
-    """
-    if isinstance(image, str | Path):
-        return read_image(Path(image))
-    if isinstance(image, np.ndarray):
-        return image
-    if not isinstance(image, Image.Image):
-        raise ImageError(f"an image must be a path, a HxWx3 uint8 array or an image from Pillow, not {type(image)}")
-    try:
-        return to_rgb(image)
-    except ImageError:
-        raise
-    except Exception as error:  # Pillow reads the pixels only now; a damaged image can make it raise nearly anything
-        raise ImageError(f"the image cannot be read ({error})") from error
 
 
 def _as_answer(description: Description) -> Answer:

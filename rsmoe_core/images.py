@@ -7,10 +7,10 @@ whatever its EXIF tag says about which side is up.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,43 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 """Orientation tag → how the stored image becomes upright."""
+
+ImageLike = NDArray[np.uint8] | Image.Image | str | Path
+"""An image in the forms that users have them."""
+
+
+def listed(
+    images: ImageLike | Sequence[ImageLike], valid: NDArray[np.bool_] | Sequence[NDArray[np.bool_]] | None
+) -> tuple[Sequence[ImageLike], Sequence[NDArray[np.bool_] | None]]:
+    """Images and masks as lists of the same length; one image may come without a list."""
+    if isinstance(images, str | Path | Image.Image) or (isinstance(images, np.ndarray) and images.ndim < 4):
+        images = [cast(ImageLike, images)]
+        if isinstance(valid, np.ndarray) and valid.ndim < 3:
+            valid = [valid]
+    own = cast(Sequence[ImageLike], images)
+    return own, [None] * len(own) if valid is None else list(valid)
+
+
+def as_array(image: ImageLike) -> NDArray[np.uint8]:
+    """An image as HxWx3, red-green-blue.
+
+    Raises:
+        DataError: a file cannot be read as an image.
+        ImageError: it is neither the name of a file, nor an array, nor an image from Pillow, or such an image is
+            damaged, or has 16 bits in each of several bands.
+    """
+    if isinstance(image, str | Path):
+        return read_image(Path(image))
+    if isinstance(image, np.ndarray):
+        return image
+    if not isinstance(image, Image.Image):
+        raise ImageError(f"an image must be a path, a HxWx3 uint8 array or an image from Pillow, not {type(image)}")
+    try:
+        return to_rgb(image)
+    except ImageError:
+        raise
+    except Exception as error:  # Pillow reads the pixels only now; a damaged image can make it raise nearly anything
+        raise ImageError(f"the image cannot be read ({error})") from error
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:

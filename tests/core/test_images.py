@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from benchmarks.fuzzing import mutants
-from rsmoe_core.engine import as_array
 from rsmoe_core.errors import DataError, ImageError
-from rsmoe_core.images import read_image, read_size
+from rsmoe_core.images import as_array, read_image, read_size
 
 RAMP = np.tile(np.linspace(0, 1, 64), (64, 1))
 """Dark on the left, bright on the right."""
