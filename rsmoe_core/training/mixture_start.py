@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -20,6 +21,7 @@ from rsmoe_core.training.train_config import TrainConfig
 from rsmoe_core.training.trainee import Trainee
 
 if TYPE_CHECKING:
+    from rsmoe_core.model.lora import PeftModel
     from rsmoe_core.model.mixture_model import MixtureModel
 
 
@@ -57,38 +59,58 @@ class MixtureStart:
         return MixtureTrainee(model, bf16=config.bf16, is_sharded=sharding.is_wanted())
 
     def _load(self, base: BaseWeights, config: TrainConfig) -> MixtureModel:
-        from rsmoe_core.backends.huggingface.backend import load_base
         from rsmoe_core.backends.huggingface.prompting import Prompting
-        from rsmoe_core.model import lora
         from rsmoe_core.model.mixture_model import MixtureModel
-        from rsmoe_core.model.vlm_parts import language_name, layer_kinds, target_pattern
 
-        dtype = torch.bfloat16 if config.bf16 else torch.float32
-        quantization = None
-        if config.quantize is not None:
-            from rsmoe_core.backends.huggingface.quantization import quantization_config
-
-            quantization = quantization_config(config.quantize, config.device, dtype)
-        if not sharding.is_wanted():
-            check_memory(base, config.device, str(dtype).removeprefix("torch."), config.quantize)
-        device = "cpu" if sharding.is_wanted() else config.device  # the whole would not fit
-        with sharding.loaded_whole():
-            network, processor = load_base(base.folder, base.id, device, dtype, quantization)
+        network, processor = _load_base(base, config)
         prompting = Prompting(processor, network.config, base.id)
         if self.mixture is not None:
-            adapted = apply_mixture(network, self.mixture)
-            return MixtureModel(adapted, prompting, self.config, has_connector=self.mixture.connector is not None)
-        language = language_name(network)
-        kinds = self.config.lora.targets or layer_kinds(network, language)
-        settings = dataclasses.replace(self.config.lora, targets=kinds)
-        try:
-            adapted = lora.add_adapters(network, [STAGE_1], settings, target_pattern(language, kinds))
-        except ValueError as error:  # of peft
-            known = ", ".join(layer_kinds(network, language))
-            raise TrainingError(f"'{base.id}' has none of the layers {', '.join(kinds)}; it has: {known}") from error
-        reference = BaseReference(base.id, base.revision)
-        chosen = dataclasses.replace(self.config, base=reference, lora=settings, language=language)
-        return MixtureModel(adapted, prompting, chosen)
+            has_connector = self.mixture.connector is not None
+            return MixtureModel(
+                apply_mixture(network, self.mixture), prompting, self.config, has_connector=has_connector
+            )
+        adapted, settings = _with_first_adapter(network, _referring_to(base, self.config))
+        return MixtureModel(adapted, prompting, settings)
+
+
+def _load_base(base: BaseWeights, config: TrainConfig) -> tuple[Any, Any]:
+    """Model and processor of a base, in the format in which it is trained on."""
+    from rsmoe_core.backends.huggingface.backend import load_base
+
+    dtype = torch.bfloat16 if config.bf16 else torch.float32
+    quantization = None
+    if config.quantize is not None:
+        from rsmoe_core.backends.huggingface.quantization import quantization_config
+
+        quantization = quantization_config(config.quantize, config.device, dtype)
+    if sharding.is_wanted():
+        with sharding.loaded_whole():
+            return load_base(base.folder, base.id, "cpu", dtype)  # the whole would not fit on one GPU
+    check_memory(base, config.device, str(dtype).removeprefix("torch."), config.quantize)
+    return load_base(base.folder, base.id, config.device, dtype, quantization)
+
+
+def _referring_to(base: BaseWeights, config: MixtureConfig) -> MixtureConfig:
+    """The configuration with the revision of its base, and with the whole path of a folder."""
+    name = str(base.folder.absolute()) if Path(base.id).is_dir() else base.id
+    return dataclasses.replace(config, base=BaseReference(name, base.revision))
+
+
+def _with_first_adapter(network: Any, config: MixtureConfig) -> tuple[PeftModel, MixtureConfig]:
+    """The base with a fresh adapter on its language model, and the configuration that says where that is."""
+    from rsmoe_core.model import lora
+    from rsmoe_core.model.vlm_parts import language_name, layer_kinds, target_pattern
+
+    language = language_name(network)
+    known = layer_kinds(network, language)
+    kinds = config.lora.targets or known
+    settings = dataclasses.replace(config.lora, targets=kinds)
+    try:
+        adapted = lora.add_adapters(network, [STAGE_1], settings, target_pattern(language, kinds))
+    except ValueError as error:  # of peft
+        missing, there = ", ".join(kinds), ", ".join(known)
+        raise TrainingError(f"'{config.base.name}' has none of the layers {missing}; it has: {there}") from error
+    return adapted, dataclasses.replace(config, lora=settings, language=language)
 
 
 def _check_stage(stage: Stage, mixture: Mixture) -> None:

@@ -30,7 +30,7 @@ from rsmoe_core.training.log import read_log
 from rsmoe_core.training.run import run_stage
 from rsmoe_core.training.stages import find_stage
 from rsmoe_core.training.train_config import TrainConfig
-from tests.mixtures import fast_stage, tiny_mixture_config
+from tests.mixtures import fast_stage, random_mixture, tiny_mixture_config
 from tests.tiny import texts_of, write_karpathy
 from tests.vlm import tokenizer
 
@@ -109,6 +109,14 @@ def test_the_mixture_captions_in_batches_of_any_size(trained: Path) -> None:
     other = load(trained / "stage2", device="cpu")
     other.batch_size = 1
     assert [one.caption for one in other.caption(images)] == [one.caption for one in described]
+
+
+def test_a_base_in_a_folder_is_named_by_its_whole_path(
+    vlm: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(vlm("instructblip").parent)
+    model = random_mixture(Path("instructblip"))
+    assert model.config.base.name == str(vlm("instructblip"))
 
 
 def test_an_interrupted_run_ends_like_an_uninterrupted_one(
