@@ -1,10 +1,11 @@
 """What the training loop needs to know about what is learned.
 
-    Phase.objective (settings) ─registry.build_objective─▶ Objective ─losses─▶ loop
+    Phase.objective (settings) ─Trainee.objective─▶ Objective ─losses─▶ loop
 
 classification.ClassificationObjective   image encoder: scene classes and words, from pixels
 text.TextObjective                       Q-Former, language model, adapters: texts, from features of the image encoder
 detection.DetectionObjective             a detector: single objects, from crops of images with boxes
+replies.ReplyObjective                   of a mixture on a base, connector and adapters: texts, from images or features
 """
 
 from __future__ import annotations
