@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from peft import PeftModel
@@ -26,8 +27,12 @@ from rsmoe_core.errors import ModelError, TrainingError
 from rsmoe_core.loading import load
 from rsmoe_core.presets import tiny
 from rsmoe_core.roles import BASE, all_roles
+from rsmoe_core.training.features import FeatureBank
 from rsmoe_core.training.log import read_log
+from rsmoe_core.training.mixture import MixtureTrainee
+from rsmoe_core.training.objectives.base import RunOptions, TrainingData
 from rsmoe_core.training.run import run_stage
+from rsmoe_core.training.samples import make_training_samples, with_drafts
 from rsmoe_core.training.stages import find_stage
 from rsmoe_core.training.train_config import TrainConfig
 from tests.mixtures import fast_stage, random_mixture, tiny_mixture_config
@@ -148,6 +153,24 @@ def test_other_classes_read_the_images_themselves(
     assert any((base[name] - value).abs().max() > 0.01 for name, value in learned.items())
     adapter = load_file(str(folder / "adapters" / "stage1" / "adapter_model.safetensors"))
     assert all(value.abs().max() > 0 for name, value in adapter.items() if "lora_B" in name)
+
+
+def test_captions_are_scored_where_cider_selects_the_best_epoch(
+    vlm: Callable[[str], Path], trained: Path, tmp_path: Path
+) -> None:
+    """By a class whose images are read as they are needed: alone after stage 1, and from drafts by fusion."""
+    trainee = MixtureTrainee(random_mixture(vlm("llava")), bf16=False)
+    images = read_dataset(trained / "data").captioned("test")
+    samples = make_training_samples(find_stage("2", on_base=True), images, trainee.experts, silent)
+    nothing = FeatureBank.of([])
+    drafted = with_drafts(trainee, samples, nothing, np.arange(2))
+    assert [set(one.drafts) for one in drafted[:3]] == [set(trainee.experts), set(trainee.experts), set()]
+    for phase in (fast_stage("1").phases[0], fast_stage("2").phases[1]):
+        phase = dataclasses.replace(phase, objective=dataclasses.replace(phase.objective, selects_by="cider"))
+        data = TrainingData(drafted, nothing)
+        score, figures = trainee.objective(phase, data, data, RunOptions(tmp_path, bf16=False)).validate()
+        assert score == figures["validation_cider"] >= 0
+        assert figures["validation_loss"] > 0
 
 
 def test_adapters_are_trained_on_a_base_in_four_bits(
