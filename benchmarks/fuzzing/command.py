@@ -22,9 +22,9 @@ def caption(scene: Path, out: Path, *options: str) -> Result:
     import rsmoe_core
     from rsmoe_cli.main import app
 
-    rsmoe_core.load = lambda *_, **__: _engine()
     arguments = ["caption", "--tile-size", str(TILE), "-o", str(out), *options, "--", str(scene)]
-    return CliRunner().invoke(app, arguments)
+    with patch.dict(vars(rsmoe_core), load=lambda *_, **__: _engine()):
+        return CliRunner().invoke(app, arguments)
 
 
 def last_line(result: Result) -> str:
