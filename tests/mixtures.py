@@ -32,7 +32,7 @@ def random_mixture(base: Path, seed: int = 0):  # type: ignore[no-untyped-def]  
     """A `MixtureModel` on the base in a folder, whose roles have random adapters."""
     import torch
 
-    from rsmoe_core.training.mixture_start import MixtureStart
+    from rsmoe_core.training.mixtures.start import MixtureStart
     from rsmoe_core.training.train_config import TrainConfig
 
     config = TrainConfig((), Path(), seed=seed, bf16=False)

@@ -24,7 +24,7 @@ import dataclasses
 
 from rsmoe_core.errors import UsageError
 from rsmoe_core.roles import FUSION, ROUTER
-from rsmoe_core.training.base_stages import BASE_STAGES
+from rsmoe_core.training.mixtures.stages import BASE_STAGES
 from rsmoe_core.training.phases import (
     EXPERTS_PART,
     ClassificationSettings,

@@ -20,7 +20,7 @@ from rsmoe_core.model.tokenizer import Tokenizer
 from rsmoe_core.model.vision.base import find_encoder
 from rsmoe_core.strict_json import read_json_file
 from rsmoe_core.training.examples import TrainingSample, texts
-from rsmoe_core.training.mixture_start import MixtureStart
+from rsmoe_core.training.mixtures.start import MixtureStart
 from rsmoe_core.training.native import NativeTrainee
 from rsmoe_core.training.phases import Stage
 from rsmoe_core.training.train_config import TrainConfig

@@ -23,10 +23,10 @@ from rsmoe_core.roles import CAPTION_INSTRUCTION
 from rsmoe_core.training import distributed
 from rsmoe_core.training.examples import TASKS, TrainingExample, TrainingSample
 from rsmoe_core.training.features import FeatureBank, make_views
-from rsmoe_core.training.mixture_backend import in_batches, mixture_backend
+from rsmoe_core.training.mixtures.backend import in_batches, mixture_backend
+from rsmoe_core.training.mixtures.reply_batches import reply_batch
 from rsmoe_core.training.objectives.base import RunOptions, TrainingData
 from rsmoe_core.training.phases import Phase, TextSettings
-from rsmoe_core.training.reply_batches import reply_batch
 from rsmoe_core.types import Generation
 
 

@@ -16,10 +16,10 @@ from rsmoe_core.model import lora
 from rsmoe_core.model.mixture_model import MixtureModel
 from rsmoe_core.preprocess import normalise
 from rsmoe_core.roles import BASE
-from rsmoe_core.training import reply_batches
 from rsmoe_core.training.examples import TrainingExample
-from rsmoe_core.training.mixture import MixtureTrainee
-from rsmoe_core.training.mixture_backend import mixture_backend
+from rsmoe_core.training.mixtures import reply_batches
+from rsmoe_core.training.mixtures.backend import mixture_backend
+from rsmoe_core.training.mixtures.mixture import MixtureTrainee
 from rsmoe_core.types import Request
 from tests.mixtures import random_mixture
 

@@ -13,7 +13,9 @@ from pathlib import Path
 
 from torch import nn
 
-from rsmoe_core.training import distributed, mixture_start, sharding
+from rsmoe_core.training import distributed
+from rsmoe_core.training.mixtures import sharding
+from rsmoe_core.training.mixtures import start as mixture_start
 from rsmoe_core.training.run import run_stage
 from rsmoe_core.training.train_config import TrainConfig
 from tests.mixtures import fast_stage, tiny_mixture_config

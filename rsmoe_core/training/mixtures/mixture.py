@@ -14,7 +14,7 @@ from rsmoe_core.model.mixture_model import CONNECTOR, MixtureModel
 from rsmoe_core.model.moe import ExpertDrafts
 from rsmoe_core.training.examples import TrainingSample
 from rsmoe_core.training.features import FeatureBank, ViewOptions
-from rsmoe_core.training.mixture_backend import in_batches, mixture_backend
+from rsmoe_core.training.mixtures.backend import in_batches, mixture_backend
 from rsmoe_core.training.objectives.base import Objective, RunOptions, TrainingData
 from rsmoe_core.training.objectives.replies import ReplyObjective, encode_views
 from rsmoe_core.training.phases import Phase, TextSettings

@@ -14,8 +14,8 @@ from rsmoe_core.checkpoint.base_weights import BaseWeights, check_memory
 from rsmoe_core.checkpoint.mixture import STAGE_1, Mixture, apply_mixture, find_base_of, find_reference
 from rsmoe_core.config import BaseReference, MixtureConfig
 from rsmoe_core.errors import TrainingError
-from rsmoe_core.training import sharding
 from rsmoe_core.training.examples import TrainingSample
+from rsmoe_core.training.mixtures import sharding
 from rsmoe_core.training.phases import Stage
 from rsmoe_core.training.train_config import TrainConfig
 from rsmoe_core.training.trainee import Trainee
@@ -41,7 +41,9 @@ class MixtureStart:
 
     def model(self, stage: Stage, training_samples: Sequence[TrainingSample], config: TrainConfig) -> Trainee:
         """The base, with the adapters that the stage trains; see `Start`."""
-        from rsmoe_core.training.mixture import MixtureTrainee  # here, since transformers and peft take seconds
+        from rsmoe_core.training.mixtures.mixture import (
+            MixtureTrainee,  # here, since transformers and peft take seconds
+        )
 
         if self.mixture is not None:
             _check_stage(stage, self.mixture)

@@ -29,7 +29,7 @@ from rsmoe_core.presets import tiny
 from rsmoe_core.roles import BASE, all_roles
 from rsmoe_core.training.features import FeatureBank
 from rsmoe_core.training.log import read_log
-from rsmoe_core.training.mixture import MixtureTrainee
+from rsmoe_core.training.mixtures.mixture import MixtureTrainee
 from rsmoe_core.training.objectives.base import RunOptions, TrainingData
 from rsmoe_core.training.run import run_stage
 from rsmoe_core.training.samples import make_training_samples, with_drafts

@@ -11,8 +11,9 @@ import torch
 from safetensors.torch import load_file
 
 from rsmoe_core.errors import TrainingError
-from rsmoe_core.training import distributed, sharding
+from rsmoe_core.training import distributed
 from rsmoe_core.training.log import read_log
+from rsmoe_core.training.mixtures import sharding
 from tests.core.training.test_distributed import start_two
 from tests.core.training.two_sharded import train
 from tests.tiny import write_karpathy
