@@ -18,8 +18,10 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,10 +109,20 @@ def _ptb(texts: Sequence[Sequence[str]]) -> dict[int, list[str]]:
 
 
 def _meteor(truth: dict[int, list[str]], predictions: dict[int, list[str]]) -> float:
+    try:
+        score, _ = _meteor_program().compute_score(truth, predictions)
+    except Exception:  # its process is in an unknown state
+        _meteor_program.cache_clear()
+        raise
+    return float(score)
+
+
+@lru_cache(maxsize=1)
+def _meteor_program() -> Any:
+    """The Java program, which takes many seconds to start; one serves all sets of captions."""
     from pycocoevalcap.meteor.meteor import Meteor
 
-    score, _ = Meteor().compute_score(truth, predictions)
-    return float(score)
+    return Meteor()
 
 
 _PROGRAM = "spice-1.0.jar"

@@ -111,6 +111,8 @@ def test_meteor_where_java_exists() -> None:
     )
     assert 0 < scores.corpus["METEOR"] < 1
     assert "METEOR" not in scores.per_image
+    again = score_captions(["sand"], [["sand"]]).corpus["METEOR"], score_captions(["a"], [["sand"]]).corpus["METEOR"]
+    assert again[0] > 0 == again[1], "the program serves one set of captions after another"
 
 
 # Called as SPICE's program is: a caption is as good as its words are in the first reference.
