@@ -24,6 +24,10 @@ from shapely.validation import make_valid
 
 _AT_POLE = 1e-7
 """Degrees within which a point is at a pole: a centimetre."""
+_WIDE, _HIGH = 45, 60
+"""Control points are close to a pole if they span more degrees of longitude, all at higher latitudes than that."""
+_DECIMALS = 10
+"""Of unwrapped longitudes: 10 micrometres."""
 _POLAR = {True: "EPSG:3995", False: "EPSG:3031"}
 """Polar stereographic systems of the northern and of the southern hemisphere."""
 _QUADRANTS = tuple(
@@ -45,11 +49,14 @@ def world_polygon(ring: NDArray[np.float64], is_continuous: bool = False) -> Bas
     Neighbouring points are taken to be less than half the world apart, unless longitudes are continuous: then they are
     right as they are, even beyond 180.
     """
-    closed = np.vstack([ring, ring[:1]])
-    lons = closed[:, 0] if is_continuous else np.unwrap(closed[:, 0], period=360)
-    if not is_continuous and (around := _around_pole(ring, turns=abs(lons[-1] - lons[0]) > 180)) is not None:
-        return around
-    polygon = Polygon(np.column_stack([lons, closed[:, 1]]))
+    lons = ring[:, 0]
+    if not is_continuous:
+        unwrapped = np.unwrap(np.append(lons, lons[0]), period=360)
+        if (around := _around_pole(ring, turns=abs(unwrapped[-1] - unwrapped[0]) > 180)) is not None:
+            return around
+        # Where it comes back to its start or to a meridian, unwrapping leaves errors of rounding: loops and slivers.
+        lons = unwrapped[:-1].round(_DECIMALS)
+    polygon = Polygon(np.column_stack([lons, ring[:, 1]]))
     first, last = (int(np.floor((lon + 180) / 360)) for lon in (lons.min(), lons.max()))
     if first == last or lons.max() == 180 + 360 * first:
         return orient(translate(polygon, -360 * first))
@@ -107,21 +114,25 @@ def _parts(geometries: Sequence[BaseGeometry]) -> list[Polygon]:
 def continuous_control_points(points: Sequence[Any], crs: CRS | None) -> tuple[tuple[Any, ...], CRS | None]:
     """Ground control points that a polynomial can be fitted to, with the system that they are in.
 
-    Longitudes that jump at the 180th meridian continue beyond it; points around a pole move to a polar system.
+    Longitudes that jump at the 180th meridian continue beyond it; points around a pole, or so close to it that no
+    polynomial gives their longitudes, move to a polar system.
     """
     if crs is None or not crs.is_geographic or not points:
         return tuple(points), crs
     xs, ys = np.array([(point.x, point.y) for point in points], float).T
-    if not np.isfinite([xs, ys]).all() or np.ptp(xs) <= 180:
+    if not np.isfinite([xs, ys]).all():
         return tuple(points), crs
     ordered = np.sort(xs % 360)
     gaps = np.diff(np.append(ordered, ordered[0] + 360))
-    if gaps.max() > 180:
-        start = ordered[(gaps.argmax() + 1) % len(ordered)]
-        return _moved(points, start + (xs - start) % 360, ys), crs
-    if (np.sign(ys) == np.sign(ys[0])).all() and np.abs(ys).max() < 90 + _AT_POLE:
+    span = 360 - gaps.max()
+    latitudes = np.abs(ys)
+    is_one_hemisphere = (np.sign(ys) == np.sign(ys[0])).all() and latitudes.max() < 90 + _AT_POLE
+    if is_one_hemisphere and (span >= 180 or (span > _WIDE and latitudes.min() > _HIGH)):
         polar = CRS.from_user_input(_POLAR[bool(ys[0] > 0)])
         return _moved(points, *Transformer.from_crs(crs, polar, always_xy=True).transform(xs, ys)), polar
+    if np.ptp(xs) > 180 > span:
+        start = ordered[(gaps.argmax() + 1) % len(ordered)]
+        return _moved(points, start + (xs - start) % 360, ys), crs
     return tuple(points), crs
 
 

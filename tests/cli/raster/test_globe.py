@@ -73,6 +73,28 @@ def test_grids_in_degrees(
     assert footprint.area == pytest.approx((bounds[2] - bounds[0]) * (bounds[3] - bounds[1]), rel=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("epsg", "west", "north", "side", "parts", "scale"),
+    [
+        (32701, 100_000, 7_872_000, 128_000, 2, 0.998),
+        (3413, -250_000, 500_000, 250_000, 1, 1.062),
+        (3995, -250_000, 1_000_000, 250_000, 1, 1.046),
+        (3995, 0, 1_000_000, 250_000, 1, 1.046),
+    ],
+    ids=["across", "corner at 180", "edge along 180, west", "edge along 180, east"],
+)
+def test_footprints_at_the_180th_meridian(
+    epsg: int, west: float, north: float, side: float, parts: int, scale: float
+) -> None:
+    """Neither loops nor slivers are left of rounding; `scale` is the area on the ground of one square metre."""
+    georeference = Georeference(Affine(side / 64, 0, west, 0, -side / 64, north), crs=CRS.from_epsg(epsg))
+    footprint = Footprints(georeference, LONLAT).of((0, 0, 64, 64))
+    assert footprint is not None
+    assert footprint.is_valid
+    assert len(getattr(footprint, "geoms", [footprint])) == parts
+    assert area(footprint) == pytest.approx(scale * side**2, rel=0.01)
+
+
 def test_a_map_that_ends_at_180_has_no_footprint_across_it() -> None:
     """It would reach around the world on the wrong side."""
     fiji = Georeference(Affine(100, 0, 790_000, 0, -100, 8_000_000), crs=CRS.from_epsg(32760))
@@ -106,12 +128,12 @@ def test_control_points_whose_longitudes_jump(tmp_path: Path, longitude: float) 
 
 
 @pytest.mark.parametrize("epsg", [3995, 3031])
-def test_control_points_around_a_pole(tmp_path: Path, epsg: int) -> None:
+@pytest.mark.parametrize("west", [-18_000, 1_000], ids=["around", "beside"])
+def test_control_points_around_or_beside_a_pole(tmp_path: Path, epsg: int, west: float) -> None:
     to_globe = Transformer.from_crs(epsg, LONLAT, always_xy=True)
     grid = [(row, col) for row in (0.0, 20.0, 40.0) for col in (0.0, 20.0, 40.0)]
     points = [
-        GroundControlPoint(row, col, *to_globe.transform(-18_000 + 1000 * col, 23_000 - 1000 * row))
-        for row, col in grid
+        GroundControlPoint(row, col, *to_globe.transform(west + 1000 * col, 23_000 - 1000 * row)) for row, col in grid
     ]
     georeference = open_scene(
         write_raster(tmp_path / "a.tif", noise(3, 40, 40), gcps=(points, "EPSG:4326"))
@@ -120,7 +142,7 @@ def test_control_points_around_a_pole(tmp_path: Path, epsg: int) -> None:
     assert footprint is not None
     assert footprint.is_valid
     assert area(footprint) == pytest.approx(1.057 * 40_000**2, rel=0.01)
-    expected = to_globe.transform(-18_000 + 5000, 23_000 - 7000)
+    expected = to_globe.transform(west + 5000, 23_000 - 7000)
     point = Footprints(georeference, LONLAT).point(5, 7)
     assert point is not None
     assert (point.x, point.y) == pytest.approx(expected, abs=1e-3)
