@@ -26,7 +26,8 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 _STRETCH_PERCENT = (2.0, 98.0)
 """Percentiles that become black and white, as in scenes."""
 _ORIENTATION, _BITS, _PHOTOMETRIC, _SAMPLE_FORMAT, _GDAL_NODATA = 274, 258, 262, 339, 42113
-"""Tags of EXIF and TIFF."""
+_PIXEL_SCALE, _MODEL_TRANSFORMATION = 33550, 34264
+"""Tags of EXIF, TIFF and GeoTIFF."""
 _SIGNED, _WHITE_IS_ZERO = 2, 0
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -97,6 +98,24 @@ def read_size(path: Path) -> tuple[int, int]:
         _check_depth(image)
         width, height = image.size
         return (height, width) if _orientation(image) >= 5 else (width, height)
+
+
+def is_north_up(path: Path) -> bool:
+    """Whether rows run from north to south, and columns from west to east, within 45 degrees.
+
+    False only for a GeoTIFF that says otherwise, by a matrix from columns and rows to ground coordinates (south-up or
+    turned) or by a negative width of its pixels (mirrored).
+
+    Raises:
+        DataError: it cannot be read as an image.
+    """
+    with _opened(path) as image:
+        tags = getattr(image, "tag_v2", {})
+        matrix, scale = (tags.get(number, ()) for number in (_MODEL_TRANSFORMATION, _PIXEL_SCALE))
+    if isinstance(matrix, tuple) and len(matrix) == 16:
+        east, east_by_row, north_by_column, north = *matrix[:2], *matrix[4:6]
+        return bool(east > abs(east_by_row) and -north > abs(north_by_column))
+    return not (isinstance(scale, tuple) and scale and scale[0] < 0)
 
 
 def to_rgb(image: Image.Image) -> NDArray[np.uint8]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from rsmoe_core.errors import DataError
+from rsmoe_core.images import is_north_up
 from rsmoe_core.images import read_image as read_image
 from rsmoe_core.images import read_size as read_size
 
@@ -20,6 +21,10 @@ SPLITS = ("train", "val", "test", "test_phili")
 """Known splits; `test_phili` is RSVQA-HR's second test, of a city that is not in its other splits."""
 
 _TRAIN_SHARE, _VAL_SHARE = 0.8, 0.1
+_TURNED = (
+    "GeoTIFFs that are not stored with north up: {}, such as {}; they are learned as they are stored, so 'top' is not "
+    "north; warp them with gdalwarp"
+)
 
 
 @dataclass(frozen=True)
@@ -185,18 +190,23 @@ class DatasetSummary:
     sides: tuple[int, int]
     """Shortest and longest side of any image, in pixels; (0, 0) if no image can be opened."""
     problems: tuple[str, ...]
-    """What had to be left out, then the images that cannot be opened."""
+    """What had to be left out, then the images that cannot be opened, and how many are not stored with north up."""
 
 
 def summarise(dataset: Dataset) -> DatasetSummary:
     """Count what is in the data set; opens every image to read its size."""
     sides: list[int] = []
-    unreadable: list[str] = []
+    problems = list(dataset.problems)
+    turned: list[Path] = []
     for sample in dataset.samples:
         try:
             sides += read_size(sample.image)
+            if not is_north_up(sample.image):
+                turned.append(sample.image)
         except DataError as error:
-            unreadable.append(" ".join(str(error).splitlines()))
+            problems.append(" ".join(str(error).splitlines()))
+    if turned:
+        problems.append(_TURNED.format(len(turned), turned[0]))
     types = Counter(question.type for sample in dataset.samples for question in sample.questions)
     classes = Counter(sample.scene_class for sample in dataset.samples if sample.scene_class is not None)
     by_split = {name: [s for s in dataset.samples if s.split == name] for name in SPLITS}
@@ -205,7 +215,7 @@ def summarise(dataset: Dataset) -> DatasetSummary:
         questions=dict(types.most_common()),
         scene_classes=dict(classes.most_common()),
         sides=(min(sides, default=0), max(sides, default=0)),
-        problems=(*dataset.problems, *unreadable),
+        problems=tuple(problems),
     )
 
 

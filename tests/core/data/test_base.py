@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
+from affine import Affine
 from PIL import Image
 
 from rsmoe_core.data.base import (
@@ -82,6 +84,36 @@ def test_everything_is_counted_and_unreadable_images_are_problems(tmp_path: Path
     assert summary.sides == (20, 50)
     assert summary.problems[0] == "entry 5: is missing"
     assert f"{tmp_path / 'c.png'}: cannot be read as an image" in summary.problems[1]
+
+
+@pytest.mark.parametrize(
+    ("matrix", "is_right"),
+    [
+        ((10, 0, 0, -10), True),
+        ((10, 2, 2, -10), True),
+        ((10, 0, 0, 10), False),
+        ((-10, 0, 0, -10), False),
+        ((0, 10, 10, 0), False),
+        ((0, -10, -10, 0), False),
+    ],
+    ids=["north up", "tilted", "south up", "mirrored", "transposed", "turned"],
+)
+def test_images_that_are_not_stored_with_north_up_are_one_problem(
+    tmp_path: Path, matrix: tuple[float, ...], is_right: bool
+) -> None:
+    a, b, d, e = matrix
+    samples = []
+    for name in ("a.tif", "b.tif"):
+        with rasterio.open(
+            *(tmp_path / name, "w", "GTiff"),
+            **{"width": 8, "height": 8, "count": 3, "dtype": "uint8", "crs": "EPSG:32631"},
+            transform=Affine(a, b, 500_000, d, e, 4_000_000),
+        ) as dataset:
+            dataset.write(np.full((3, 8, 8), 90, np.uint8))
+        samples.append(Sample(tmp_path / name, "train", ("a road .",)))
+    problems = summarise(Dataset(tmp_path, tuple(samples), ())).problems
+    assert len(problems) == (0 if is_right else 1)
+    assert all(f"north up: 2, such as {tmp_path / 'a.tif'}; " in problem for problem in problems)
 
 
 def test_summary_of_an_empty_data_set() -> None:
