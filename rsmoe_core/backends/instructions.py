@@ -80,6 +80,4 @@ class Instructions:
 def _sentence(text: str) -> str:
     """A prompt as a sentence of its own: "name the kind of place" → "Name the kind of place."."""
     text = text.strip()
-    if not text:
-        return ""
-    return text[0].upper() + text[1:] + ("" if text[-1] in ".!?:。？！؟" else ".")
+    return text if text.endswith((":", "：")) else replies.ended(text[:1].title() + text[1:])

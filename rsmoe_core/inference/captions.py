@@ -15,6 +15,7 @@ from rsmoe_core.inference.ablations import Ablation
 from rsmoe_core.model.moe import ExpertDrafts, RoutedPrompts, draft, fuse, route, split_parts, without_repeats
 from rsmoe_core.roles import BASE, CAPTION_INSTRUCTION, ROUTER, default_prompts
 from rsmoe_core.types import Description, Generation
+from rsmoe_core.words.replies import ended
 
 
 def describe(
@@ -80,10 +81,8 @@ def caption_without_experts(
 
 def as_sentence(text: str) -> str:
     """A text as the model generates it ("a pond is near a road .") → a sentence ("A pond is near a road.")."""
-    text = re.sub(r"\s+([.,;:!?])", r"\1", text.strip())
-    if not text:
-        return ""
-    return text[0].upper() + text[1:] + ("" if text[-1] in ".!?" else ".")
+    text = re.sub(r"\s+([.,])", r"\1", text.strip())  # French has spaces before other marks
+    return ended(text[:1].title() + text[1:])
 
 
 def _finish(

@@ -123,34 +123,40 @@ def _one_line(text: str) -> str:
 
 def without_loops(text: str) -> str:
     """The text up to where it begins to repeat itself, as small models do."""
-    words = text.split()
+    text = _one_line(text)
+    ends = _word_ends(text)
+    words = [text[start:end].strip() for start, end in zip([0, *ends], ends, strict=False)]
     for length in (1, 2, 3, 4, 5, 6, 8, 10, 12):
         for start in range(len(words) - 3 * length + 1):
             block = words[start : start + length]
             if words[start + length : start + 2 * length] == block == words[start + 2 * length : start + 3 * length]:
-                return " ".join(words[: start + length])
-    return " ".join(words)
+                return text[: ends[start + length - 1]]
+    return text
 
 
 def _phrase(text: str) -> str | None:
     line = _plain(text).strip().split("\n")[0]
-    line = re.sub(r"^(?:[-*•]|\d+[.)])\s+", "", line).rstrip(".!;,: ")
-    words = without_loops(line).split()
-    return " ".join(words[:_PHRASE_WORDS]) or None if any(map(str.isalnum, line)) else None
+    line = re.sub(r"^(?:[-*•]|\d+[.)])\s+", "", line).rstrip(f"{_CLAUSE_MARKS}{_SENTENCE_MARKS.replace('?', '')} ")
+    return _first_words(without_loops(line), _PHRASE_WORDS) or None if any(map(str.isalnum, line)) else None
 
 
 def _items(text: str) -> str | None:
     """Bullets, numbered lines, JSON or a line with commas → "two ships, a quay"; each item once."""
     plain = _plain(text)
     lines = [line for line in plain.splitlines() if line.strip()]
-    if len(lines) > 1 and lines[0].rstrip().endswith(":"):
+    if len(lines) > 1 and lines[0].rstrip().endswith((":", "：")):
         lines = lines[1:]
-    pieces = [piece for line in lines for piece in re.split(r"[,;]", re.sub(r"^\s*(?:[-*•]|\d+[.)])\s+", "", line))]
-    items = dict.fromkeys(" ".join(piece.split()).strip(". ") for piece in pieces)
+    pieces = [
+        piece for line in lines for piece in re.split(r"[,;，；、،؛]", re.sub(r"^\s*(?:[-*•]|\d+[.)])\s+", "", line))
+    ]
+    items = dict.fromkeys(" ".join(piece.split()).strip(". 。") for piece in pieces)
     kept = [
         item
         for item in items
-        if item and len(item.split()) <= _PHRASE_WORDS and any(map(str.isalnum, item)) and item.lower() not in _NOTHING
+        if item
+        and len(_word_ends(item)) <= _PHRASE_WORDS
+        and any(map(str.isalnum, item))
+        and item.lower() not in _NOTHING
     ]
     if not kept:
         return None if _one_line(plain).strip(". ").lower() not in _NOTHING else ""
@@ -171,27 +177,47 @@ def _whole_number(text: str) -> str | None:
 
 def shorten(text: str, words: int) -> str:
     """At most so many words: whole sentences where they fit, else the first one up to its last clause that does."""
-    if len(text.split()) <= words:
+    ends = _word_ends(text)
+    if len(ends) <= words:
         return text
-    kept = ""
-    for sentence in re.split(r"(?<=[.!?])\s+", text):
-        longer = f"{kept} {sentence}".strip()
-        if len(longer.split()) > words:
-            break
-        kept = longer
-    if kept:
-        return kept
-    cut = text.split()[:words]
-    ends = [place for place, word in enumerate(cut) if word.endswith((",", ";", ":"))]
-    if ends and ends[-1] + 1 >= words // 2:
-        cut = cut[: ends[-1] + 1]
-    while len(cut) > 1 and cut[-1].lower() in _DANGLING:
-        cut = cut[:-1]
-    return " ".join(cut).rstrip(",;: ") + "."
+    text = text[: ends[words - 1]]
+    if sentences := [match.end() for match in _SENTENCE_END.finditer(text)]:
+        return text[: sentences[-1]].strip()
+    clauses = [match.end() for match in _CLAUSE_END.finditer(text)]
+    if clauses and len(_word_ends(text[: clauses[-1]])) >= words // 2:
+        text = text[: clauses[-1]]
+    return ended(_DANGLING.sub("", text).rstrip(f"{_CLAUSE_MARKS} "))
 
 
-_DANGLING = frozenset(
-    re.findall(r"\w+", "a an the and or of with in on at by near to from for is are some several many its their")
+def ended(text: str) -> str:
+    """A sentence with the mark that ends it in its script, unless it has one."""
+    if not text or text[-1] in _SENTENCE_MARKS:
+        return text
+    return text + ("。" if re.match(f"[{_HAN_AND_KANA}]", text[-1]) else ".")
+
+
+def _word_ends(text: str) -> list[int]:
+    """Where each word ends, the marks behind it included."""
+    return [match.end() for match in _WORD.finditer(text)]
+
+
+def _first_words(text: str, words: int) -> str:
+    """A text up to so many words."""
+    return text[: (_word_ends(text) or [0])[:words][-1]].strip()
+
+
+_HAN_AND_KANA = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_UNSPACED = rf"{_HAN_AND_KANA}\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
+"""Scripts without spaces between words: the former, Thai, Lao, Burmese and Khmer."""
+_WORD = re.compile(rf"[{_UNSPACED}]{{1,2}}[、-〿！-／：-？…]*|[^\s{_UNSPACED}]+")
+"""In scripts without spaces, two characters are taken for a word."""
+_SENTENCE_MARKS = ".!?…。！？؟۔।"
+_SENTENCE_END = re.compile(r"[.!?…؟۔।](?=\s|$)|[。！？][」』）”]*")
+_CLAUSE_MARKS = ",;:，；：、،؛"
+_CLAUSE_END = re.compile(r"[,;:،؛](?=\s|$)|[，；：、]")
+_DANGLING = re.compile(
+    r"(?:\s+(?:a|an|the|and|or|of|with|in|on|at|by|near|to|from|for|is|are|some|several|many|its|their))+$",
+    re.IGNORECASE,
 )
 """Words that no sentence ends with."""
 
@@ -269,4 +295,4 @@ _PROMPT_WORDS = 25
 
 def _prompt(value: object) -> str:
     text = _one_line(value).strip("\"'") if isinstance(value, str) else ""
-    return " ".join(text.split()[:_PROMPT_WORDS]) if any(map(str.isalnum, text)) else ""
+    return _first_words(text, _PROMPT_WORDS) if any(map(str.isalnum, text)) else ""

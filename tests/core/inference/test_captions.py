@@ -117,7 +117,9 @@ def test_lengths_keep_to_the_configuration(tiny_model: RSMoE) -> None:
         ("a pond is near a road .", "A pond is near a road."),
         ("trees , houses", "Trees, houses."),
         ("", ""),
-        ("is it ?", "Is it?"),
+        ("où est le port ?", "Où est le port ?"),
+        ("港口里有船。", "港口里有船。"),
+        ("港口里有船", "港口里有船。"),
     ],
 )
 def test_captions_are_sentences(text: str, sentence: str) -> None:

@@ -7,7 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rsmoe_core.words import replies
-from rsmoe_core.words.replies import ANSWER, ITEMS, PHRASE, WHOLE_NUMBER, YES_OR_NO, ReplyForm, clean, sentence, shorten
+from rsmoe_core.words.replies import (
+    ANSWER,
+    ITEMS,
+    PHRASE,
+    WHOLE_NUMBER,
+    YES_OR_NO,
+    ReplyForm,
+    _word_ends,
+    clean,
+    sentence,
+    shorten,
+)
 
 PROMPTS = replies.prompts_for({"theme": "the scene class", "objects": "the objects"})
 
@@ -80,6 +91,57 @@ def test_a_long_sentence_ends_at_a_clause_and_never_at_a_small_word() -> None:
     assert (
         shorten("there is a large white building in the middle of the field", 8) == "there is a large white building."
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "expected"),
+    [
+        ("图像显示一个港口。码头旁停着几艘船。右侧有道路。", 10, "图像显示一个港口。码头旁停着几艘船。"),
+        ("港口里停着许多白色的船只，码头旁边有起重机和宽阔的道路", 10, "港口里停着许多白色的船只。"),
+        ("大きな港に多くの船が停泊しています", 4, "大きな港に多くの。"),
+        ("图中有12艘船和3座 building", 20, "图中有12艘船和3座 building"),
+        ("توجد سفن كثيرة في الميناء، وبجانبها رصيف طويل جدا", 6, "توجد سفن كثيرة في الميناء."),
+        ("هل هذا ميناء؟ نعم توجد سفن كثيرة.", 4, "هل هذا ميناء؟"),
+        ("ท่าเรือขนาดใหญ่", 20, "ท่าเรือขนาดใหญ่"),
+    ],
+)
+def test_other_scripts_are_bounded_as_well(text: str, words: int, expected: str) -> None:
+    assert shorten(text, words) == expected
+
+
+@pytest.mark.parametrize(
+    ("form", "raw", "text"),
+    [
+        (sentence(20), "图像显示一个港口，码头旁停着几艘船。", "图像显示一个港口，码头旁停着几艘船。"),
+        (sentence(20), "一个港口一个港口一个港口一个港口", "一个港口"),
+        (PHRASE, "集装箱港口。", "集装箱港口"),
+        (ITEMS, "两艘船、一个码头，起重机。", "两艘船, 一个码头, 起重机"),
+        (ITEMS, "سفينتان، رصيف", "سفينتان, رصيف"),
+        (ANSWER, "Où est le port ?", "Où est le port ?"),
+    ],
+)
+def test_replies_in_other_languages_pass(form: ReplyForm, raw: str, text: str) -> None:
+    assert form.check(raw).text == text
+
+
+_SCRIPTS = {
+    "Chinese": "图像显示一个港口码头旁停着几艘船",
+    "Japanese": "大きな港に多くの船が停泊しています",
+    "Arabic": "توجد سفن كثيرة في الميناء",
+    "Hindi": "बंदरगाह में कई जहाज हैं",
+    "Thai": "ท่าเรือมีเรือหลายลำ",
+    "Greek": "Πλοία στο λιμάνι",
+}
+
+
+@given(st.sampled_from(sorted(_SCRIPTS)).flatmap(lambda name: st.text(_SCRIPTS[name] + " ,。，、.؟", max_size=150)))
+def test_no_script_is_harmed(text: str) -> None:
+    text = " ".join(text.split())
+    assert shorten(text, 150) == text
+    short = shorten(text, 6)
+    assert len(_word_ends(short)) <= 6
+    kept = short.rstrip("。.")
+    assert text.startswith(kept)  # nothing but an end is added, and nothing within is changed
 
 
 @given(st.text(max_size=200), st.integers(1, 30))
