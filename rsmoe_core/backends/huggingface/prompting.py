@@ -50,6 +50,7 @@ class Prompting:
             ModelError: the model cannot be prompted.
         """
         self.processor, self.tokenizer, self.name = processor, processor.tokenizer, name
+        _keep_whole(processor.image_processor)
         self.model_type: str = config.model_type
         self.image_size = image_size or _image_size(processor, config)
         self._is_encoder_decoder = bool(config.is_encoder_decoder)
@@ -221,6 +222,16 @@ def _special_tokens(tokenizer: Any) -> list[str]:
     special = {str(token) for token in tokenizer.all_special_tokens}
     added = tokenizer.added_tokens_decoder.values()
     return sorted(special | {token.content for token in added if token.special}, key=len, reverse=True)
+
+
+def _keep_whole(image_processor: Any) -> None:
+    """No image is enlarged and cut into parts, as SmolVLM and Idefics 3 would: 17 times the tokens for the same pixels.
+
+    Tiles have the size of the image encoder, so that a single part shows all of them.
+    """
+    if getattr(image_processor, "do_image_splitting", False) and hasattr(image_processor, "max_image_size"):
+        image_processor.do_image_splitting = False
+        image_processor.size = image_processor.max_image_size
 
 
 def _is_text(key: str) -> bool:

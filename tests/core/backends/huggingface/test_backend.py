@@ -86,10 +86,13 @@ def generated_by_transformers(folder: Path, prompts: list[str], images: list[Ima
 
     model, processor = AutoModelForImageTextToText.from_pretrained(folder), AutoProcessor.from_pretrained(folder)
     tokenizer = processor.tokenizer
+    whole = {}
+    if getattr(processor.image_processor, "do_image_splitting", False):
+        whole = {"do_image_splitting": False, "size": processor.image_processor.max_image_size}
     told = []
     for prompt, image in zip(prompts, images, strict=True):
         adds = {} if not prompt.startswith(tokenizer.bos_token) else {"add_special_tokens": False}
-        inputs = processor(text=[prompt], images=[[image]], return_tensors="pt", **adds)
+        inputs = processor(text=[prompt], images=[[image]], return_tensors="pt", **adds, **whole)
         asked = {"do_sample": False, "num_beams": 1, "return_dict_in_generate": True, "output_scores": True}
         output = model.generate(**inputs, **asked, max_new_tokens=LENGTH + 1)  # Florence-2 forces the last one
         best = [scores[0].float().log_softmax(-1).max(-1) for scores in output.scores[:LENGTH]]

@@ -7,7 +7,9 @@ from copy import copy
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from rsmoe_core.backends.huggingface.prompting import Prompting
 from rsmoe_core.errors import ModelError
@@ -111,6 +113,22 @@ def test_every_end_of_an_answer_is_known(promptings: Promptings):
 @pytest.mark.parametrize(("name", "size"), [("llava", 32), ("qwen2_5_vl", 64), ("florence2", 32), ("internvl", 32)])
 def test_images_have_the_size_that_the_model_was_trained_on(promptings: Promptings, name: str, size: int):
     assert promptings(name).image_size == size
+
+
+def test_an_image_of_the_models_size_is_one_part(promptings: Promptings):
+    prompting = promptings("smolvlm")
+    image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+
+    pixels = prompting.image_inputs([image, image])["pixel_values"]
+
+    assert pixels.shape == (2, 1, 3, 32, 32)
+    own = prompting.processor.image_processor
+    mean, std = (torch.tensor(values)[:, None, None] for values in (own.image_mean, own.image_std))
+    unchanged = (torch.from_numpy(image).permute(2, 0, 1) / 255 - mean) / std
+    torch.testing.assert_close(pixels[1, 0], unchanged)
+    token = prompting.tokenizer.convert_tokens_to_ids("<image>")
+    assert prompting.encode(prompting.prompt("where?"))["input_ids"].count(token) == 4
+    assert promptings("internvl").image_inputs([image])["pixel_values"].shape == (1, 3, 32, 32)
 
 
 def test_images_are_not_as_large_as_a_model_can_take_at_most(promptings: Promptings):
