@@ -19,6 +19,7 @@ from rsmoe_cli.raster.georeference import Footprints, read_georeference
 from rsmoe_cli.raster.scene import Scene, checked_scene
 from rsmoe_cli.tiles.grid import Grid
 from rsmoe_core.errors import RsmoeError, UsageError
+from rsmoe_core.words.grammar import length
 
 log = logging.getLogger(__name__)
 
@@ -135,7 +136,7 @@ def _decisions(scene: Scene, grid: Grid | None) -> str:
     crs, metres = scene.georeference.crs, scene.metres_per_pixel
     parts = [
         f"{scene.width} x {scene.height} pixels",
-        "of unknown size" if metres is None else f"of {metres:.3g} m",
+        "of unknown size" if metres is None else f"of {length(metres)}",
         f"bands {scene.band_selection}",
         "no CRS" if crs is None else crs.name,
     ]

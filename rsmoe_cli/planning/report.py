@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rsmoe_cli.planning.scene_plan import ScenePlan
 from rsmoe_cli.planning.speeds import Speed
+from rsmoe_core.words.grammar import length
 
 if TYPE_CHECKING:
     from rsmoe_core.inference.planning import Fit, ModelPlan
@@ -96,7 +97,7 @@ class Plan:
 
 
 def _scene_lines(scene: ScenePlan) -> Iterator[str]:
-    metres = "pixels of unknown size" if scene.metres_per_pixel is None else f"{scene.metres_per_pixel:.3g} m a pixel"
+    metres = "pixels of unknown size" if scene.metres_per_pixel is None else f"{length(scene.metres_per_pixel)} a pixel"
     yield f"{scene.scene}: {scene.width:,} x {scene.height:,} pixels, {metres}, {scene.crs or 'no CRS'}"
     yield f"  bands: {', '.join(map(str, scene.bands))} ({scene.band_reason})"
     yield f"  stretch: {scene.stretch}"

@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 
 from rsmoe_cli.raster.bands import BandSelection
+from rsmoe_core.words.grammar import length
 
 _COARSEST = 40.0
 """Metres per pixel beyond which there is a warning; the model was trained on up to 10 m."""
@@ -34,12 +35,12 @@ def unsuitable(selection: BandSelection, units: Sequence[str | None], metres_per
         )
     if metres_per_pixel is not None and metres_per_pixel > _COARSEST:
         notes.append(
-            f"pixels of {metres_per_pixel:.3g} m are coarser than those the model was trained on (up to 10 m): "
+            f"pixels of {length(metres_per_pixel)} are coarser than those the model was trained on (up to 10 m): "
             "do not trust captions and answers"
         )
     if metres_per_pixel is not None and metres_per_pixel < _FINEST:
         notes.append(
-            f"pixels of {metres_per_pixel:.2g} m are finer than those the model was trained on; larger tiles, such as "
-            "--tile-size 60m, may help"
+            f"pixels of {length(metres_per_pixel)} are finer than those the model was trained on; larger tiles, such "
+            "as --tile-size 60m, may help"
         )
     return notes

@@ -18,7 +18,7 @@ from rsmoe_core.questions.bounds import NONE, limits
 from rsmoe_core.questions.types import QUESTION_TYPES, UNPARSED, ParsedQuestion, canonical_question
 from rsmoe_core.types import SURE, Answer, Detection, Request
 from rsmoe_core.words import locations
-from rsmoe_core.words.grammar import article, plural
+from rsmoe_core.words.grammar import article, length, plural
 
 _COARSEST: Mapping[str, float] = MappingProxyType(
     {"car": 2.0, "bush": 3.0, "swimming pool": 5.0, "house": 10.0, "tennis court": 10.0, "basketball court": 10.0}
@@ -47,7 +47,9 @@ def unanswerable(
     for name in _subjects(question):
         too_coarse = metres_per_pixel >= _COARSEST.get(name, float("inf"))
         if too_coarse or (detectors.knows(name) and detectors.class_for(name, metres_per_pixel) is None):
-            return f"{article(name)} {name} cannot be told from its surroundings at {metres_per_pixel:.3g} m per pixel"
+            return (
+                f"{article(name)} {name} cannot be told from its surroundings at {length(metres_per_pixel)} per pixel"
+            )
     return None
 
 

@@ -1,4 +1,4 @@
-"""English grammar, as far as names of objects need it."""
+"""English grammar, as far as names of objects and lengths need it."""
 
 from __future__ import annotations
 
@@ -30,3 +30,8 @@ def amount(count: int) -> str:
 def counted(count: int, name: str) -> str:
     """ "three ships", "one ship", "many ships"."""
     return f"{amount(count)} {name if count == 1 else plural(name)}"
+
+
+def length(metres: float) -> str:
+    """ "0.3 m", "1,040 m": three digits, never with an exponent."""
+    return f"{float(f'{metres:.3g}'):,.10g} m"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from rsmoe_core.words.grammar import amount, article, counted, plural
+from rsmoe_core.words.grammar import amount, article, counted, length, plural
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,13 @@ from rsmoe_core.words.grammar import amount, article, counted, plural
 )
 def test_plurals(name: str, several: str) -> None:
     assert plural(name) == several
+
+
+@pytest.mark.parametrize(
+    ("metres", "text"), [(0.02, "0.02 m"), (0.59999, "0.6 m"), (10, "10 m"), (2000.3, "2,000 m"), (8667.7, "8,670 m")]
+)
+def test_lengths(metres: float, text: str) -> None:
+    assert length(metres) == text
 
 
 def test_articles() -> None:
