@@ -81,6 +81,7 @@ class EngineOptions:
 
         caption_options, roles = self.caption_options(prompt), self.served_roles()
         if self.endpoint is not None:
+            self._check_endpoint()
             engine = connect(self.endpoint, self.model, roles, concurrency=self.concurrency, options=caption_options)
         else:
             engine = load(
@@ -123,6 +124,19 @@ class EngineOptions:
         if prompt is not None and not prompt.strip():
             raise UsageError('the prompt is empty; give words such as --prompt "Describe damage to buildings"')
         return CaptionOptions(cast(Mixture, self.mixture), prompt, self.words, cast(Detail, self.detail))
+
+    def _check_endpoint(self) -> None:
+        """
+        Raises:
+            UsageError: an option is for models that are loaded here, or the served model has no name.
+        """
+        from rsmoe_core.errors import UsageError
+
+        if self.model == EngineOptions.model:
+            raise UsageError("--endpoint needs --model NAME, the name of a model that the server has")
+        for name in ("revision", "device", "precision", "quantize"):
+            if getattr(self, name) != getattr(EngineOptions, name):
+                raise UsageError(f"--{name} is for models that are loaded here; with --endpoint, leave it out")
 
     def served_roles(self) -> dict[str, str]:
         """Role → the name under which a server has its adapter.

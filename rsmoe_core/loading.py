@@ -85,7 +85,7 @@ def find_folder(name: str, revision: str | None = None) -> Path:
         UsageError: the name is neither a built-in one, nor a folder, nor a hub id.
         ModelError: the hub does not have it, or cannot be reached.
     """
-    if not Path(name).is_dir() and hub.is_hub_id(name):
+    if not Path(name).exists() and hub.is_hub_id(name):
         return hub.fetch(name, revision, hub.SETTINGS)
     return find_model(name, revision)
 

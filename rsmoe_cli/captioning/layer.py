@@ -56,8 +56,16 @@ def caption_row(record: TileRecord[Description], number: int, scene: str, metres
         values |= {"caption": description.caption, "confidence": rounded(description.confidence, 3)}
         values |= {role: draft.text for role, draft in description.drafts.items()}
         values |= {f"prompt_{role}": prompt for role, prompt in description.prompts.items()}
-        values["problems"] = "; ".join(f"{role}: {reason}" for role, reason in description.problems.items()) or None
+        values["problems"] = _listed(description.problems)
     return Row(row_id, values, record.footprint)
+
+
+def _listed(problems: Mapping[str, str]) -> str | None:
+    """Each reason once, after the roles that it concerns; None if there is none."""
+    roles: dict[str, list[str]] = {}
+    for role, reason in problems.items():
+        roles.setdefault(reason, []).append(role)
+    return "; ".join(f"{', '.join(own)}: {reason}" for reason, own in roles.items()) or None
 
 
 def write_layer(session: Session[Description], prompts: bool) -> None:

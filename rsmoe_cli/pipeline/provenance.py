@@ -71,6 +71,7 @@ def of_engine(engine: Engine | None) -> dict[str, object]:
         "dtype": engine.dtype,
         "mixture": engine.options.mixture,
         "prompt": engine.options.prompt,
+        "detail": engine.options.detail,
         "max_words": engine.options.words,
     }
 

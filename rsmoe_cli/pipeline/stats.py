@@ -90,8 +90,9 @@ class RunSummary:
         """What a tile costs, in one line; empty where no tile was run."""
         if not self.calls_per_tile:
             return ""
+        calls = f"{self.calls_per_tile:.3g} call{'s' if self.calls_per_tile != 1 else ''}"
         return (
-            f"per tile: {self.calls_per_tile:.3g} calls, {self.prompt_tokens_per_tile:.0f} tokens read, "
+            f"per tile: {calls}, {self.prompt_tokens_per_tile:.0f} tokens read, "
             f"{self.generated_tokens_per_tile:.0f} generated"
         )
 

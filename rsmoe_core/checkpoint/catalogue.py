@@ -65,6 +65,8 @@ def find_model(model: str, revision: str | None = None) -> Path:
         return BUILT_IN / model
     if Path(model).is_dir():
         return Path(model)
+    if Path(model).is_file():
+        raise UsageError(f"'{model}' is a file; give the folder of the model")
     if hub.is_hub_id(model):
         return hub.fetch(model, revision)
     known = ", ".join(built_in_models())

@@ -50,6 +50,8 @@ _LIMITS: dict[str, tuple[float, float]] = {
 _MAY_BE_EMPTY = {"pretrained", "preset", "stage", "revision"}
 _LORA_TARGETS = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
 _MAX_EXPERTS = 16
+_PIPELINE = "model_index.json"
+"""What a folder of diffusers has instead of a configuration."""
 _MAX_LENGTH = 200
 """Characters of a text, entries of a list or an object."""
 _MAX_DEPTH = 3
@@ -65,7 +67,12 @@ def load_config(folder: Path) -> ModelConfig:
     """
     path = folder / CONFIG
     if not path.is_file():
-        raise ModelError(f"{folder}: not a model folder ({CONFIG} is missing); name one that rsmoe wrote")
+        if (folder / _PIPELINE).is_file():
+            raise ModelError(f"{folder}: a pipeline of diffusers, which makes images; choose a vision-language model")
+        raise ModelError(
+            f"{folder}: not a model folder ({CONFIG} is missing); name one that rsmoe wrote, or a vision-language "
+            "model of transformers"
+        )
     refuse_links(folder)
     try:
         return parse_config(read_json_file(path))

@@ -152,7 +152,7 @@ class TransformersBackend:
                 adapter_name(turn.role) if text.is_trained else BASE for turn, text in zip(turns, texts, strict=True)
             ]
         watch = Watch([text.max_tokens for text in texts], self._ends)
-        with _working(self.device), encoded.reused(self.base, images):
+        with _working(self.device), quietly(), encoded.reused(self.base, images):
             self.model.generate(**inputs, **watch.arguments(self._settings))
         sequences = watch.sequences()
         self.usage.add(

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rsmoe_core.checkpoint.validation import parse_config
+from rsmoe_core.checkpoint.validation import load_config, parse_config
 from rsmoe_core.errors import ModelError
 from rsmoe_core.presets import preset
 from rsmoe_core.roles import EXPERTS
@@ -84,3 +85,11 @@ def test_an_expert_has_to_be_registered(monkeypatch: pytest.MonkeyPatch) -> None
         parse_config(values)
     monkeypatch.setitem(EXPERTS, "colours", dataclasses.replace(EXPERTS["theme"], name="colours"))
     assert parse_config(values).experts == ("theme", "colours")
+
+
+def test_a_folder_without_configuration_is_named_for_what_it_is(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"not a model folder \(config.json is missing\)"):
+        load_config(tmp_path)
+    (tmp_path / "model_index.json").write_text("{}")
+    with pytest.raises(ModelError, match="a pipeline of diffusers, which makes images"):
+        load_config(tmp_path)
