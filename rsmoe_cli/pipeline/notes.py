@@ -4,17 +4,22 @@ a.tif: band 4 is called alpha but is not a mask           the first scene with t
 bands 4,3,2 (the descriptions name the colours)           the first scene with these bands
 left out: cannot read b.tif: it is not a raster           the first scene that fails for that reason
 7 more scenes: band 4 is called alpha but is not a mask   at the end
+2 more scenes, with other numbers: pixels of 300 m are coarser ...
 """
 
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Sequence
 
 from rsmoe_cli import console
 from rsmoe_cli.raster.bands import BandSelection
 
 log = logging.getLogger(__name__)
+
+_NUMBER = re.compile(r"-?\d[\d.,]*(?:e[+-]?\d+)?")
+"""Notes that differ in their numbers alone have one cause."""
 
 
 class SceneNotes:
@@ -24,22 +29,22 @@ class SceneNotes:
         """`scenes` is the number of scenes of the run; `shows_bands` says whether the chosen bands are printed."""
         self._scenes, self._shows_bands = scenes, shows_bands
         self._bands: set[str] = set()
-        self._repeated: dict[str, int] = {}
-        """Note → number of scenes with it besides the first."""
+        self._notes: dict[str, dict[str, str]] = {}
+        """Note without its numbers → scene → its first note of that kind."""
         self._causes: dict[str, str] = {}
         """Error without the scene's name → the first scene that was left out for it."""
         self._left_out: dict[str, int] = {}
         """That scene → number of others that were left out for the same reason."""
 
     def warn(self, path: str, notes: Iterable[str]) -> None:
-        """Warn of each note on a scene, unless another scene had it."""
+        """Warn of each note on a scene, unless another scene had it, be it with other numbers."""
         for note in notes:
-            if note in self._repeated:
-                self._repeated[note] += 1
+            by_scene = self._notes.setdefault(_NUMBER.sub("#", note), {})
+            by_scene.setdefault(path, note)
+            if len(by_scene) > 1:
                 log.info("%s: %s", path, note)
-                continue
-            self._repeated[note] = 0
-            log.warning("%s%s", f"{path}: " if self._scenes > 1 else "", note)
+            else:
+                log.warning("%s%s", f"{path}: " if self._scenes > 1 else "", note)
 
     def show_bands(self, path: str, selection: BandSelection) -> None:
         """Print which bands were chosen and why, unless it is doubtful: then a warning says so."""
@@ -60,9 +65,10 @@ class SceneNotes:
 
     def log_repeated(self) -> None:
         """Say of how many more scenes each note was true."""
-        for note, others in self._repeated.items():
-            if others:
-                log.warning("%s: %s", _more_scenes(others), note)
+        for by_scene in self._notes.values():
+            if len(notes := list(by_scene.values())) > 1:
+                numbers = ", with other numbers" if len(set(notes)) > 1 else ""
+                log.warning("%s%s: %s", _more_scenes(len(notes) - 1), numbers, notes[0])
         for first, others in self._left_out.items():
             log.warning("%s left out, for the same reason as %s", _more_scenes(others), first)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import geopandas as gpd
 import numpy as np
 import pytest
+from affine import Affine
 from PIL import Image
 from typer.testing import Result
 
@@ -257,6 +258,14 @@ def test_one_warning_for_one_cause(rsmoe: Cli, engine: FakeEngine, tmp_path: Pat
     assert first.startswith("warning: a.tif: no coordinate reference system")
     assert more == first.replace("a.tif: ", "3 more scenes: ")
     assert "d.tif: no coordinate" in rsmoe("ask", "-v", "a.tif", "b.tif", "c.tif", "d.tif", COUNT).stderr
+
+
+def test_one_warning_for_one_cause_with_different_numbers(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
+    for name, metres in {"a": 300, "b": 500, "c": 2000}.items():
+        ships(tmp_path / f"{name}.tif", transform=Affine(metres, 0, 500_000, 0, -metres, 4_000_000))
+    first, _, more = rsmoe("ask", "a.tif", "b.tif", "c.tif", COUNT).stderr.splitlines()
+    assert first.startswith("warning: a.tif: pixels of 300 m are coarser")
+    assert more.startswith("warning: 2 more scenes, with other numbers: pixels of 300 m are coarser")
 
 
 def test_verbose_says_what_was_decided(rsmoe: Cli, engine: FakeEngine, tmp_path: Path) -> None:
