@@ -65,7 +65,7 @@ def load(
     dtype = torch.bfloat16 if uses_bf16(precision, where) else torch.float32
     folder = find_folder(name, revision)
     if is_mixture(folder):
-        return _mixture_engine(folder, name, where, dtype, quantize, chosen)
+        return _mixture_engine(folder, name, revision, where, dtype, quantize, chosen)
     if _is_transformers(folder):
         return _base_engine(find_base(name, revision), where, dtype, quantize, chosen)
     if quantize is not None:
@@ -82,9 +82,11 @@ def find_folder(name: str, revision: str | None = None) -> Path:
     """The folder of a model; of a hub id, all but its weights is fetched.
 
     Raises:
-        UsageError: the name is neither a built-in one, nor a folder, nor a hub id.
+        UsageError: the name is neither a built-in one, nor a folder, nor a hub id, or a folder is to have a revision.
         ModelError: the hub does not have it, or cannot be reached.
     """
+    if revision is not None and Path(name).is_dir():
+        raise UsageError(f"'{name}' is a folder, which has no revisions; leave --revision out")
     if not Path(name).exists() and hub.is_hub_id(name):
         return hub.fetch(name, revision, hub.SETTINGS)
     return find_model(name, revision)
@@ -142,12 +144,18 @@ def _base_engine(
 
 
 def _mixture_engine(
-    folder: Path, name: str, device: str, dtype: torch.dtype, quantize: str | None, options: CaptionOptions
+    folder: Path,
+    name: str,
+    revision: str | None,
+    device: str,
+    dtype: torch.dtype,
+    quantize: str | None,
+    options: CaptionOptions,
 ) -> Engine:
-    mixture = read_mixture(hub.fetch(name) if hub.is_hub_id(name) and not Path(name).is_dir() else folder)
+    mixture = read_mixture(hub.fetch(name, revision) if hub.is_hub_id(name) and not Path(name).is_dir() else folder)
     base = find_base_of(mixture)
-    revision = f"{fingerprint(mixture.folder)} on {base.revision}"
-    return _transformers_engine(base, name, revision, mixture, device, dtype, quantize, options)
+    label = f"{fingerprint(mixture.folder)} on {base.revision}"
+    return _transformers_engine(base, name, label, mixture, device, dtype, quantize, options)
 
 
 def _transformers_engine(

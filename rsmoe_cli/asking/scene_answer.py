@@ -54,6 +54,7 @@ for _type, _rule in (
     ("threshold", counting.threshold),
     ("location", voting.location),
     ("description", voting.description),
+    ("open", voting.free_words),
 ):
     register_scene_rule(_type, _rule)
 

@@ -21,6 +21,17 @@ def vote(evidence: Evidence) -> Aggregate | None:
     return _winner(_ranked(evidence.known_answers, lambda one: one.answer.text.strip(" .").lower()))
 
 
+def free_words(evidence: Evidence) -> Aggregate | None:
+    """The same for answers in any words and language, spelled as the heaviest tile spells them."""
+    spelled: dict[str, str] = {}
+
+    def choice(one: TileAnswer) -> str:
+        text = one.answer.text.strip(" .")
+        return spelled.setdefault(text.lower(), text)
+
+    return _winner(_ranked(evidence.known_answers, choice))
+
+
 def majority(evidence: Evidence) -> Aggregate | None:
     """Yes, if tiles with more than half of the area say so; the others do not have to be sure.
 

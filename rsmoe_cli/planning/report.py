@@ -132,7 +132,10 @@ def _model_lines(model: ModelPlan, available: float | None, batch: int | None) -
         yield f"  in {_form(fit)}: weights {_size(fit.memory.weights)}{room}"
     for training in model.training:
         bits = f", weights in {training.quantize}" if training.quantize else ""
-        room = "" if training.largest_batch is None else f", room for {training.largest_batch:,} texts at a time"
+        room = ""
+        if training.largest_batch is not None:
+            largest = training.largest_batch
+            room = f", room for {largest:,} texts at a time" if largest else ", does not fit"
         yield f"  to train stage {training.stage}{bits}: {_size(training.memory.total(1))} with one text{room}"
 
 

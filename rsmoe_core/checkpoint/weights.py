@@ -186,6 +186,8 @@ def check_adapter(path: Path, settings: LoraSettings, targets: list[str] | str, 
         "init_lora_weights": True,
         "base_model_name_or_path": base,
     }
+    if base and (own := found.get("base_model_name_or_path")) and own != base:
+        raise ModelError(f"{path}: is for another base ({own!r:.200}) than mixture.json names ({base!r})")
     odd = [key for key in plain if key not in found]
     odd += [k for k, value in found.items() if k not in _INERT and not _same(value, (plain | usual).get(k))]
     if odd:

@@ -140,6 +140,7 @@ def test_captions_are_the_same_in_batches_of_any_size(rsmoe: Cli, vlm: Vlm, scen
             "--quantize is for models that are loaded here",
         ),
         ("--endpoint http://127.0.0.1:9/v1 --model vlm --device cpu", "with --endpoint, leave it out"),
+        ("--model a --revision main", "'a' is a folder, which has no revisions"),
         ("--model a/config.json", "'a/config.json' is a file; give the folder of the model"),
         ("--prompt=", "the prompt is empty"),
         ("--quantize int8", "nano is a native model, which is not quantised"),

@@ -388,6 +388,12 @@ def test_a_tile_without_area_or_confidence_still_votes() -> None:
     assert aggregate(parsed("theme"), ROW, [tile_answer(LEFT, "port", 0.0, share=0)]).answer == "port"
 
 
+def test_an_answer_in_free_words_is_spelled_as_the_heaviest_tile_spells_it() -> None:
+    texts = (("Weizen und Mais.", 0.9), ("weizen und mais", 0.5), ("Wald", 0.6))
+    tiles = [tile_answer(tile, text, confidence) for tile, (text, confidence) in zip(ROW, texts, strict=True)]
+    assert aggregate(parsed("open"), ROW, tiles).answer == "Weizen und Mais"
+
+
 def test_locations_have_nine_names() -> None:
     names = [locations.word(x, y, 90, 30) for y in (5, 15, 25) for x in (15, 45, 75)]
     assert ", ".join(names) == "upper left, top, upper right, left, center, right, lower left, bottom, lower right"

@@ -99,6 +99,10 @@ def test_another_base_is_refused(stored: Path, vlm: Callable[[str], Path]) -> No
         (lambda folder: shutil.rmtree(folder / "adapters"), "has no adapters"),
         (lambda folder: (folder / "adapters" / "other").mkdir(), "'other' is no role of this mixture"),
         (lambda folder: edit(folder / "adapters/theme/adapter_config.json", auto_mapping={"x": "y"}), "auto_mapping"),
+        (
+            lambda folder: edit(folder / "mixture.json", base={"name": "owner/other"}),
+            "is for another base .*'owner/other'",
+        ),
     ],
 )
 def test_a_damaged_folder_gives_one_line(
