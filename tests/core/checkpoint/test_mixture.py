@@ -12,9 +12,11 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForImageTextToText
 
+from rsmoe_core.checkpoint import hub
 from rsmoe_core.checkpoint.mixture import Mixture, apply_mixture, is_mixture, read_mixture, save_mixture
 from rsmoe_core.config import BaseReference, LoraSettings, MixtureConfig
 from rsmoe_core.errors import ModelError
+from rsmoe_core.loading import load as load_engine
 from rsmoe_core.model import lora
 from rsmoe_core.model.vlm_parts import connector_state, language_name, layer_kinds, target_pattern
 from rsmoe_core.roles import BASE
@@ -85,6 +87,19 @@ def test_each_adapter_gives_the_same_logits_in_plain_peft(stored: Path, vlm: Cal
 def test_another_base_is_refused(stored: Path, vlm: Callable[[str], Path]) -> None:
     with pytest.raises(ModelError, match=r"was trained on another base than LlavaForCond\w+ of .*mixture\.json names$"):
         apply_mixture(load(vlm("llava")), read_mixture(stored))
+
+
+def test_a_mixture_on_the_hub_is_fetched_at_its_revision(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fetched = []
+
+    def fetch(name: str, revision: str | None = None, patterns: object = ()) -> Path:
+        fetched.append((name, revision))
+        return stored
+
+    monkeypatch.setattr(hub, "fetch", fetch)
+    with pytest.raises(ModelError, match="revision"):  # its base has another revision
+        load_engine("owner/mixture", revision="v2", device="cpu")
+    assert set(fetched) == {("owner/mixture", "v2")}
 
 
 @pytest.mark.parametrize(
