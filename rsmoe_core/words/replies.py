@@ -209,7 +209,7 @@ def _first_words(text: str, words: int) -> str:
 _HAN_AND_KANA = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _UNSPACED = rf"{_HAN_AND_KANA}\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
 """Scripts without spaces between words: the former, Thai, Lao, Burmese and Khmer."""
-_WORD = re.compile(rf"[{_UNSPACED}]{{1,2}}[、-〿！-／：-？…]*|[^\s{_UNSPACED}]+")
+_WORD = re.compile(rf"[{_UNSPACED}]{{1,2}}[、-〿！-／：-？….,;:!?؟،؛]*|[^\s{_UNSPACED}]+")
 """In scripts without spaces, two characters are taken for a word."""
 _SENTENCE_MARKS = ".!?…。！？؟۔।"
 _SENTENCE_END = re.compile(r"[.!?…؟۔।](?=\s|$)|[。！？][」』）”]*")

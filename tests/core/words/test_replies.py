@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rsmoe_core.words import replies
@@ -134,6 +134,7 @@ _SCRIPTS = {
 }
 
 
+@example("؟ท؟ท؟ท؟")
 @given(st.sampled_from(sorted(_SCRIPTS)).flatmap(lambda name: st.text(_SCRIPTS[name] + " ,。，、.؟", max_size=150)))
 def test_no_script_is_harmed(text: str) -> None:
     text = " ".join(text.split())
