@@ -18,18 +18,18 @@ PACKAGES = Path(sys.prefix) / "only-for-tests"
 class _DeclareOperators(importlib.abc.MetaPathFinder):
     """Finds nothing itself; right before the first import of torchvision, it declares what that looks up."""
 
-    library: Any = None
+    operators: Any = None
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:
-        if name != "torchvision" or self.library is not None:
+        if name != "torchvision" or self.operators is not None:
             return
         import torch  # which may look for torchvision itself
 
-        if self.library is not None:
+        if self.operators is not None:
             return
-        self.library = torch.library.Library("torchvision", "DEF")
-        self.library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        self.library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        self.operators = torch.library.Library("torchvision", "DEF")
+        self.operators.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        self.operators.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 
 
 def _is_set_up() -> bool:
