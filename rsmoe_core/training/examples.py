@@ -204,6 +204,18 @@ TASKS: dict[str, Task] = {
 """What the experts of these names, and the other roles, can learn from an image; `TextSettings.tasks` lists tasks."""
 
 
+def draw_examples(
+    training_samples: Sequence[TrainingSample], tasks: Sequence[str], experts: Sequence[str], rng: np.random.Generator
+) -> dict[str, list[list[TrainingExample]]]:
+    """Role → for each of the images the examples that it learns; `tasks` are names of `TASKS`."""
+    by_role: dict[str, list[list[TrainingExample]]] = {}
+    for row, training_sample in enumerate(training_samples):
+        for task in tasks:
+            for example in TASKS[task](training_sample, experts, rng):
+                by_role.setdefault(example.role, [[] for _ in training_samples])[row].append(example)
+    return by_role
+
+
 def texts(training_sample: TrainingSample) -> list[str]:
     """Every text of an image, to learn the vocabulary from."""
     targets = training_sample.targets

@@ -21,7 +21,7 @@ from rsmoe_core.model.mixture_model import CONNECTOR, MixtureModel
 from rsmoe_core.model.moe import fuse
 from rsmoe_core.roles import CAPTION_INSTRUCTION
 from rsmoe_core.training import distributed
-from rsmoe_core.training.examples import TASKS, TrainingExample, TrainingSample
+from rsmoe_core.training.examples import TrainingExample, TrainingSample, draw_examples
 from rsmoe_core.training.features import FeatureBank, make_views
 from rsmoe_core.training.mixtures.backend import in_batches, mixture_backend
 from rsmoe_core.training.mixtures.reply_batches import reply_batch
@@ -110,12 +110,8 @@ class ReplyObjective:
         self, data: TrainingData, images: NDArray[np.int64], rng: np.random.Generator
     ) -> dict[str, list[list[TrainingExample]]]:
         """Role → for each image the examples that it learns, so many of them as the settings say."""
-        by_role: dict[str, list[list[TrainingExample]]] = {}
-        for row, image in enumerate(images):
-            for task in self._settings.tasks:
-                for example in TASKS[task](data.samples[image], self._model.config.experts, rng):
-                    by_role.setdefault(example.role, [[] for _ in images])[row].append(example)
-        most = self._settings.texts_per_image
+        samples, most = [data.samples[image] for image in images], self._settings.texts_per_image
+        by_role = draw_examples(samples, self._settings.tasks, self._model.config.experts, rng)
         return {role: [_drawn(own, most, rng) for own in by_image] for role, by_image in by_role.items()}
 
     def _encode(self, data: TrainingData, images: NDArray[np.int64], views: NDArray[np.int64]) -> EncodedImages:

@@ -23,7 +23,7 @@ from rsmoe_core.model.language.llama import answer_loss
 from rsmoe_core.model.moe import fuse
 from rsmoe_core.model.rsmoe import RSMoE
 from rsmoe_core.roles import CAPTION_INSTRUCTION
-from rsmoe_core.training.examples import TASKS, TrainingExample, pack
+from rsmoe_core.training.examples import draw_examples, pack
 from rsmoe_core.training.objectives.base import RunOptions, TrainingData, select_parameters
 from rsmoe_core.training.phases import Phase, TextSettings
 from rsmoe_core.types import Generation
@@ -96,7 +96,8 @@ class TextObjective:
     ) -> Iterator[tuple[Tensor, int]]:
         """(loss, number of examples) for each role that learns from these images."""
         model = self._model
-        by_role = self._draw_examples(data, images, rng)
+        own = [data.samples[image] for image in images]
+        by_role = draw_examples(own, self._settings.tasks, model.config.experts, rng)
         device = next(model.language.parameters()).device
         with torch.autocast(device.type, torch.bfloat16, enabled=self._options.bf16):
             patches_BPD = data.features.patches(images, views)
@@ -116,17 +117,6 @@ class TextObjective:
                     tokens_BQH = model.encode(patches_BPD[rows], [CAPTION_INSTRUCTION] * len(rows))
                 loss = answer_loss(model.language, tokens_BQH, packed, model.config.language.dropout)
                 yield loss, sum(map(len, by_image))
-
-    def _draw_examples(
-        self, data: TrainingData, images: NDArray[np.int64], rng: np.random.Generator
-    ) -> dict[str, list[list[TrainingExample]]]:
-        """Role → for each image the examples that it learns."""
-        by_role: dict[str, list[list[TrainingExample]]] = {}
-        for row, image in enumerate(images):
-            for task in self._settings.tasks:
-                for example in TASKS[task](data.samples[image], self._model.config.experts, rng):
-                    by_role.setdefault(example.role, [[] for _ in images])[row].append(example)
-        return by_role
 
 
 def mix_tokens(tokens_BQH: Tensor, share: float, rng: np.random.Generator) -> Tensor:
